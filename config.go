@@ -1,0 +1,101 @@
+package gilt
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// Mode is how the runtime's tokens relate to GILs.
+type Mode string
+
+// The modes. Auto is the zero value.
+const (
+	Auto         Mode = ""              // FreeThreaded on such a build, else GIL
+	GIL          Mode = "gil"           // one interpreter, one token
+	OwnGIL       Mode = "own-gil"       // several interpreters, each with a GIL and a token of its own (CPython 3.12 on)
+	FreeThreaded Mode = "free-threaded" // one interpreter without a GIL, several tokens
+)
+
+// Config says which Python to run and how. The zero value works.
+type Config struct {
+	// Python names an interpreter, a libpython, an installation or a virtual environment; "bundled" is
+	// package embedded's. Defaults to the environment variable GILT_PYTHON, an active virtual
+	// environment (VIRTUAL_ENV, .venv), the bundled Python if package embedded is imported, python3 on PATH.
+	Python string
+	// Path is put before sys.path, in every interpreter.
+	Path []string
+	// Mode defaults to Auto.
+	Mode Mode
+	// Interpreters is the number of interpreters in mode OwnGIL, and of tokens in mode FreeThreaded.
+	// Defaults to GOMAXPROCS. A number above 1 with Mode Auto means OwnGIL.
+	Interpreters int
+	// Workers is the number of OS threads that run submitted work. Defaults to 4, or to the number of
+	// interpreters when that is more.
+	Workers int
+	// MaxThreads caps the OS threads that are inside Python at once, blocked ones too; more work waits.
+	// Defaults to 256.
+	MaxThreads int
+	// MaxQueued caps the work that waits, submitted or not; more gets ErrSaturated. Defaults to 65536.
+	MaxQueued int
+	// SwitchInterval is CPython's own, in every interpreter: how long a thread that computes keeps the
+	// GIL when another asks. Defaults to 50 µs (CPython's own default is 5 ms).
+	SwitchInterval time.Duration
+}
+
+// normalise fills the defaults in for a Python of which is known whether it is free-threaded.
+func (c Config) normalise(freeThreaded bool) (Config, error) {
+	switch c.Mode {
+	case Auto:
+		c.Mode = GIL
+		if freeThreaded {
+			c.Mode = FreeThreaded
+		} else if c.Interpreters > 1 {
+			c.Mode = OwnGIL
+		}
+	case GIL, OwnGIL, FreeThreaded:
+	default:
+		return c, fmt.Errorf("gilt: Config.Mode %q: use gil, own-gil or free-threaded, or leave it empty", c.Mode)
+	}
+	if (c.Mode == FreeThreaded) != freeThreaded {
+		return c, fmt.Errorf("gilt: Config.Mode %q: this Python %s", c.Mode, map[bool]string{true: "has no GIL: use free-threaded", false: "is not a free-threaded build: use gil or own-gil"}[freeThreaded])
+	}
+	if c.Interpreters == 0 {
+		c.Interpreters = runtime.GOMAXPROCS(0)
+	}
+	if c.Mode == GIL {
+		c.Interpreters = 1
+	}
+	fill(&c.Workers, max(4, c.Interpreters))
+	fill(&c.MaxThreads, 256)
+	fill(&c.MaxQueued, 65536)
+	if c.SwitchInterval == 0 {
+		c.SwitchInterval = 50 * time.Microsecond
+	}
+	return c, c.check()
+}
+
+func fill(n *int, byDefault int) {
+	if *n == 0 {
+		*n = byDefault
+	}
+}
+
+func (c Config) check() error {
+	for _, f := range []struct {
+		name  string
+		value int
+		max   int
+	}{
+		{"Interpreters", c.Interpreters, 63}, {"Workers", c.Workers, 1 << 10}, {"MaxThreads", c.MaxThreads, 1 << 13},
+		{"MaxQueued", c.MaxQueued, 1 << 30},
+	} {
+		if f.value < 1 || f.value > f.max {
+			return fmt.Errorf("gilt: Config.%s %d: give 0 for the default, or 1 to %d", f.name, f.value, f.max)
+		}
+	}
+	if c.SwitchInterval < time.Microsecond || c.SwitchInterval > time.Minute {
+		return fmt.Errorf("gilt: Config.SwitchInterval %v: give 0 for the default, or 1µs to 1m", c.SwitchInterval)
+	}
+	return nil
+}

@@ -1,0 +1,304 @@
+package gil
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"gilt/internal/cpython"
+	"gilt/scheduler"
+	"gilt/thread"
+)
+
+// ErrClosed is work for a runtime that is shutting down or has shut down.
+var ErrClosed = errors.New("gilt: the runtime is closed: no Python runs any more")
+
+// grace is how long a holder may keep others from asking for the GIL. Past it the next in line asks
+// too, and CPython's own switch interval decides between them.
+const grace = 100 * time.Microsecond
+
+// Config is what a Host needs; the root package fills it in.
+type Config struct {
+	Python      *thread.Python
+	Lanes       []*cpython.Interp // one for each token that may be out at once
+	Workers     int               // OS threads for submitted work
+	MaxInFlight int               // threads inside Python
+	MaxQueued   int               // waiters, and as many submitted jobs
+}
+
+// Host runs tasks: it acquires a grant, enters the interpreter of the grant's lane on this OS thread and
+// hands out a token. Its methods may be called from any goroutine.
+type Host struct {
+	python  *thread.Python
+	lanes   []*cpython.Interp
+	sched   *scheduler.Scheduler
+	pool    *thread.Pool
+	closing atomic.Bool
+
+	orphans *os.File
+	kick    chan struct{} // wakes the drainer
+	kicked  atomic.Bool
+	quit    chan struct{}
+	helpers sync.WaitGroup // pacers, reaper, drainer
+}
+
+// NewHost starts the workers, the pacers and the janitors.
+func NewHost(c Config) (*Host, error) {
+	h := &Host{python: c.Python, lanes: c.Lanes, kick: make(chan struct{}, 1), quit: make(chan struct{})}
+	s, err := scheduler.New(scheduler.Config{
+		Lanes: len(c.Lanes), MaxInFlight: c.MaxInFlight, MaxQueued: c.MaxQueued,
+		Arm: func(lane int) { h.lanes[lane].PacerArm() },
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.sched = s
+	// The shim's descriptor stays open for the process; this is a copy to wait on and to close.
+	fd, err := syscall.Dup(cpython.OrphanFD())
+	if err != nil {
+		return nil, fmt.Errorf("gilt: cannot watch for ended threads: %w", err)
+	}
+	h.orphans = os.NewFile(uintptr(fd), "orphans")
+	h.pool = thread.NewPool(c.Workers, c.MaxQueued)
+	for it, lanes := range h.byInterp() {
+		h.helpers.Go(func() { h.pace(it, lanes) })
+	}
+	h.helpers.Go(h.reap)
+	h.helpers.Go(h.drain)
+	return h, nil
+}
+
+func (h *Host) byInterp() map[*cpython.Interp][]int {
+	m := make(map[*cpython.Interp][]int)
+	for lane, it := range h.lanes {
+		m[it] = append(m[it], lane)
+	}
+	return m
+}
+
+// Scheduler is the host's scheduler.
+func (h *Host) Scheduler() *scheduler.Scheduler { return h.sched }
+
+// Python is the running CPython.
+func (h *Host) Python() *thread.Python { return h.python }
+
+// Lanes are the interpreters by lane. For gilt's own packages.
+func (h *Host) Lanes() []*cpython.Interp { return h.lanes }
+
+// pace times the grace for one GIL's lanes while anybody waits for them.
+func (h *Host) pace(it *cpython.Interp, lanes []int) {
+	runtime.LockOSThread() // a timer slack is set for the thread
+	more := false
+	for {
+		switch it.PacerWait(more, grace) {
+		case cpython.PaceStop:
+			return
+		case cpython.PaceTick:
+			more = false
+			for _, lane := range lanes {
+				more = h.sched.Lapse(lane) || more
+			}
+		case cpython.PaceCheck:
+			more = false
+			for _, lane := range lanes {
+				more = h.sched.Waiting(lane) || more
+			}
+		}
+	}
+}
+
+// reap gives back the thread states of OS threads that have ended.
+func (h *Host) reap() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var sink [64]byte
+	for {
+		if _, err := h.orphans.Read(sink[:]); err != nil {
+			return
+		}
+		h.ReapThreads()
+	}
+}
+
+// ReapThreads gives back the thread states of OS threads that have ended. It happens by itself; tests
+// call it to know when it is done.
+func (h *Host) ReapThreads() {
+	seen := make(map[*cpython.Interp]bool)
+	for _, it := range append([]*cpython.Interp{h.python.Main()}, h.lanes...) {
+		if !seen[it] {
+			it.Reap()
+		}
+		seen[it] = true
+	}
+}
+
+// Release gives an owned reference back, from any goroutine. Whoever attaches next decrefs it; when
+// nobody does for a while, the drainer does.
+func (h *Host) Release(it *cpython.Interp, o cpython.Object) {
+	it.Release(o)
+	if h.kicked.CompareAndSwap(false, true) {
+		select {
+		case h.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (h *Host) drain() {
+	const patience = 20 * time.Millisecond
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		select {
+		case <-h.quit:
+			return
+		case <-h.kick:
+		}
+		timer.Reset(patience)
+		select {
+		case <-h.quit:
+			return
+		case <-timer.C:
+		}
+		h.kicked.Store(false)
+		for lane, it := range h.lanes {
+			for it.Backlog() > 0 && h.doOn(context.Background(), nil, lane, func(t *Token) error { t.entry.ScopeEnd(t.entry.ScopeBase()); return nil }) == nil {
+			}
+		}
+	}
+}
+
+type classKey struct{}
+
+// WithClass gives a context whose work is charged to c.
+func WithClass(ctx context.Context, c *scheduler.Class) context.Context {
+	return context.WithValue(ctx, classKey{}, c)
+}
+
+// ClassOf is the class that ctx carries, nil for none.
+func ClassOf(ctx context.Context) *scheduler.Class {
+	c, _ := ctx.Value(classKey{}).(*scheduler.Class)
+	return c
+}
+
+// Acquire waits for a grant for work of ctx's class. Whoever gets one ends it with Scheduler().Release.
+// For gilt's own packages.
+func (h *Host) Acquire(ctx context.Context) (scheduler.Grant, error) {
+	if h.closing.Load() {
+		return scheduler.Grant{}, ErrClosed
+	}
+	g, err := h.sched.Acquire(ctx, ClassOf(ctx))
+	return g, closedError(err)
+}
+
+func closedError(err error) error {
+	if err != nil && errors.Is(err, scheduler.ErrClosed) {
+		return ErrClosed
+	}
+	return err
+}
+
+// Do runs f with a token, on this goroutine and the OS thread it is on, when the scheduler says so.
+func (h *Host) Do(ctx context.Context, f func(*Token) error) error {
+	g, err := h.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	return h.run(g, f)
+}
+
+func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, f func(*Token) error) error {
+	g, err := h.sched.AcquireLane(ctx, c, lane)
+	if err != nil {
+		return closedError(err)
+	}
+	return h.run(g, f)
+}
+
+func (h *Host) run(g scheduler.Grant, f func(*Token) error) error {
+	t := &Token{host: h, interp: h.lanes[g.Lane()], grant: g}
+	if err := t.begin(); err != nil {
+		h.sched.Release(g, 0)
+		return err
+	}
+	defer t.end()
+	return f(t)
+}
+
+// OnMain runs f with a token on Python's main thread, in the main interpreter, outside the scheduler's
+// order: for what CPython allows only there (signal.signal) and for starting and ending.
+func (h *Host) OnMain(ctx context.Context, f func(*Token) error) error {
+	if h.closing.Load() {
+		return ErrClosed
+	}
+	return h.onMain(ctx, h.python.Main(), f)
+}
+
+// EachInterpreter runs f in every interpreter that work may run in, on Python's main thread.
+func (h *Host) EachInterpreter(ctx context.Context, f func(*Token) error) error {
+	for it := range h.byInterp() {
+		if err := h.onMain(ctx, it, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Host) onMain(ctx context.Context, it *cpython.Interp, f func(*Token) error) error {
+	var err error
+	waited := h.python.OnMain(ctx, func() {
+		t := &Token{host: h, interp: it}
+		if err = t.begin(); err != nil {
+			return
+		}
+		defer func() {
+			t.state.Store(stateDead)
+			t.entry.Leave()
+			runtime.UnlockOSThread()
+		}()
+		err = f(t)
+	})
+	if waited != nil {
+		return waited
+	}
+	return err
+}
+
+// Pin gives a session: one OS thread, in one interpreter, to which all its work goes.
+func (h *Host) Pin(ctx context.Context) (*Pinned, error) {
+	g, err := h.Acquire(ctx) // picks the lane, and refuses when closed
+	if err != nil {
+		return nil, err
+	}
+	lane := g.Lane()
+	h.sched.Release(g, 0)
+	return &Pinned{host: h, lane: lane, session: thread.NewSession()}, nil
+}
+
+// Pinned is a session on one OS thread.
+type Pinned struct {
+	host    *Host
+	lane    int
+	session *thread.Session
+}
+
+// Do runs f with a token on the session's thread and waits for it.
+func (p *Pinned) Do(ctx context.Context, f func(*Token) error) error {
+	if p.host.closing.Load() {
+		return ErrClosed
+	}
+	var err error
+	if waited := p.session.Run(ctx, func() { err = p.host.doOn(ctx, ClassOf(ctx), p.lane, f) }); waited != nil {
+		return waited
+	}
+	return err
+}
+
+// Close ends the session's thread; its thread state is given back.
+func (p *Pinned) Close() { p.session.Close() }

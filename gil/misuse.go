@@ -1,0 +1,53 @@
+package gil
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
+
+// MisuseError is the value of the panic that answers a programming bug at the boundary: a token or a
+// handle used where it is not valid. It is a panic and not an error, as for a nil map: nobody can handle
+// it sensibly, net/http recovers it, and it is never undefined behaviour.
+type MisuseError struct {
+	Op   string // what was called: "Token.AllowThreads"
+	Rule string // the rule that was broken, a sentence
+	Site string // file:line of the call, outside gilt
+}
+
+// Error names the rule and the call site.
+func (e *MisuseError) Error() string {
+	return fmt.Sprintf("gilt: %s at %s: %s", e.Op, e.Site, e.Rule)
+}
+
+// The rules.
+const (
+	ruleDead     = "the token's task has ended: a token is valid only inside the function that was given it"
+	ruleDetached = "the token is inside AllowThreads: Python may be used again when that function has returned"
+	ruleThread   = "the token belongs to another goroutine: pass results to other goroutines, never a token or a Bound"
+	ruleScope    = "the handle's scope has ended, and its reference with it: keep it with Unbind"
+	ruleInterp   = "the object belongs to another interpreter: nothing may be shared between interpreters"
+	ruleZero     = "the handle is the zero value, or was released: it refers to no object"
+)
+
+// Misuse panics with a *MisuseError. It is for gilt's own packages.
+func Misuse(op, rule string) {
+	panic(&MisuseError{Op: op, Rule: rule, Site: callSite()})
+}
+
+// callSite is the first frame that is not gilt's own.
+func callSite() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for {
+		f, more := frames.Next()
+		own := strings.HasPrefix(f.Function, "gilt/gil.") || strings.HasPrefix(f.Function, "gilt/handles.") ||
+			strings.HasPrefix(f.Function, "gilt/thread.") || strings.HasPrefix(f.Function, "gilt.")
+		if !own || strings.HasSuffix(f.File, "_test.go") || !more {
+			return fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+	}
+}
+
+// MisuseZero panics for a handle that refers to no object. For gilt's own packages.
+func MisuseZero(op string) { Misuse(op, ruleZero) }

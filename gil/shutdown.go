@@ -1,0 +1,109 @@
+package gil
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"gilt/internal/cpython"
+	"gilt/scheduler"
+	"gilt/thread"
+)
+
+// ErrGoexit is work that called runtime.Goexit.
+var ErrGoexit = thread.ErrGoexit
+
+// ErrShutdownIncomplete is a shutdown that could not finalize Python, because something was still inside
+// when its context ended. Python stays initialized, and entry is refused.
+var ErrShutdownIncomplete = errors.New("gilt: shutdown is incomplete")
+
+func submitError(err error) error {
+	switch {
+	case errors.Is(err, thread.ErrPoolClosed):
+		return ErrClosed
+	case errors.Is(err, thread.ErrPoolFull):
+		return fmt.Errorf("%w: %w: wait for results before you submit more, or raise Config.MaxQueued", scheduler.ErrSaturated, err)
+	}
+	return fmt.Errorf("gilt: submitted work was not queued: %w", err)
+}
+
+// Shutdown refuses new work, lets what is queued and running end until ctx ends, runs Python's own
+// exit functions, gives back every thread state and finalizes Python. flushed is false when Python
+// could not write its buffered output.
+func (h *Host) Shutdown(ctx context.Context) (flushed bool, err error) {
+	if !h.closing.CompareAndSwap(false, true) {
+		return true, ErrClosed
+	}
+	h.pool.Close()
+	if err = h.drained(ctx); err == nil {
+		err = h.exitFunctions(ctx)
+	}
+	h.stopHelpers()
+	if err != nil {
+		h.python.Abandon()
+		return false, err
+	}
+	status, err := h.python.Stop(context.WithoutCancel(ctx))
+	<-h.python.Done()
+	return status == 0, err
+}
+
+// drained waits for the work; when ctx ends first, waiters are sent away and what runs is named.
+func (h *Host) drained(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		h.pool.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		h.sched.Close()
+		return h.incomplete(ctx)
+	}
+	err := h.sched.Drain(ctx)
+	h.sched.Close()
+	if err != nil {
+		return h.incomplete(ctx)
+	}
+	return nil
+}
+
+func (h *Host) incomplete(ctx context.Context) error {
+	var names []string
+	for _, c := range h.sched.Stats().Classes {
+		if c.InFlight > 0 {
+			names = append(names, fmt.Sprintf("%d of class %q", c.InFlight, c.Name))
+		}
+	}
+	return fmt.Errorf("%w: tasks are still inside Python (%s): %w", ErrShutdownIncomplete, strings.Join(names, ", "), ctx.Err())
+}
+
+// exitFunctions does in every interpreter what Py_FinalizeEx would do without a bound: wait for
+// threading's threads and run atexit's functions.
+func (h *Host) exitFunctions(ctx context.Context) error {
+	const source = "import threading, atexit\nthreading._shutdown()\natexit._run_exitfuncs()\n"
+	for _, it := range append(h.python.Own(), h.python.Main()) {
+		err := h.onMain(ctx, it, func(t *Token) error {
+			r := t.entry.Exec(source, "<gilt shutdown>", false, 0, 0, cpython.KindNone)
+			if r.Status == cpython.Raised { // as python3 does, an exit function's exception does not stop the exit
+				it.Release(r.Obj)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%w: Python's exit functions or threads of its own did not end: %w", ErrShutdownIncomplete, err)
+		}
+	}
+	return nil
+}
+
+func (h *Host) stopHelpers() {
+	for it := range h.byInterp() {
+		it.PacerStop()
+	}
+	close(h.quit)
+	h.orphans.Close()
+	h.helpers.Wait()
+}

@@ -1,0 +1,220 @@
+package handles
+
+import (
+	"math/big"
+	"reflect"
+	"strings"
+	"sync"
+
+	"gilt/internal/cpython"
+)
+
+// encode appends v's wire form. tok is nil where no handle may be given (prepared calls).
+func encode(tok *Token, b []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return cpython.AppendNil(b), nil
+	case bool:
+		return cpython.AppendBool(b, v), nil
+	case int:
+		return cpython.AppendInt(b, int64(v)), nil
+	case int64:
+		return cpython.AppendInt(b, v), nil
+	case uint64:
+		return cpython.AppendUint(b, v), nil
+	case float64:
+		return cpython.AppendFloat(b, v), nil
+	case string:
+		return cpython.AppendString(b, v), nil
+	case []byte:
+		if v == nil {
+			return cpython.AppendNil(b), nil
+		}
+		return cpython.AppendBytes(b, v), nil
+	case []int64:
+		return cpython.AppendInts(b, v), nil
+	case []float64:
+		return cpython.AppendFloats(b, v), nil
+	case Bound:
+		return encodeBound(tok, b, v)
+	case Borrowed:
+		return encodeBound(tok, b, v.Bound)
+	case Py:
+		if tok == nil {
+			return nil, conversionError(TypeError, "a py.Py needs a token: call the function inside Do")
+		}
+		return cpython.AppendObject(b, v.usable(tok, "argument").obj), nil
+	case *big.Int:
+		if v == nil {
+			return cpython.AppendNil(b), nil
+		}
+		return cpython.AppendBig(b, v), nil
+	}
+	return encodeValue(tok, b, reflect.ValueOf(v), 0)
+}
+
+func encodeBound(tok *Token, b []byte, v Bound) ([]byte, error) {
+	if tok == nil {
+		return nil, conversionError(TypeError, "a py.Bound needs a token: call the function inside Do")
+	}
+	v.entry("argument")
+	tok.CheckInterp("argument", v.tok.Interp())
+	return cpython.AppendObject(b, v.obj), nil
+}
+
+const maxDepth = 500 // as wire.c has it
+
+var bigType = reflect.TypeFor[big.Int]()
+
+func encodeValue(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
+	if depth > maxDepth {
+		return nil, conversionError(RecursionError, "a Go value is nested deeper than %d, or holds itself", maxDepth)
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		return cpython.AppendBool(b, v.Bool()), nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return cpython.AppendInt(b, v.Int()), nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return cpython.AppendUint(b, v.Uint()), nil
+	case reflect.Float32, reflect.Float64:
+		return cpython.AppendFloat(b, v.Float()), nil
+	case reflect.String:
+		return cpython.AppendString(b, v.String()), nil
+	case reflect.Interface, reflect.Pointer:
+		return encodePointer(tok, b, v, depth)
+	case reflect.Slice:
+		if v.IsNil() {
+			return cpython.AppendNil(b), nil
+		}
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return cpython.AppendBytes(b, v.Bytes()), nil
+		}
+		return encodeList(tok, b, v, depth)
+	case reflect.Array:
+		return encodeList(tok, b, v, depth)
+	case reflect.Map:
+		return encodeMap(tok, b, v, depth)
+	case reflect.Struct:
+		return encodeStruct(tok, b, v, depth)
+	}
+	return nil, conversionError(TypeError, "cannot convert Go's %s to a Python object", v.Type())
+}
+
+func encodePointer(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
+	switch {
+	case v.IsNil():
+		return cpython.AppendNil(b), nil
+	case v.Type().Elem() == bigType, v.Kind() == reflect.Interface:
+		if v.Kind() == reflect.Interface && isPlain(v.Elem()) {
+			return encodeValue(tok, b, v.Elem(), depth)
+		}
+		return encode(tok, b, v.Interface())
+	}
+	return encodeValue(tok, b, v.Elem(), depth+1)
+}
+
+// isPlain says whether encodeValue serves a value as encode would, keeping count of the depth.
+func isPlain(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Slice, reflect.Array, reflect.Map:
+		return true
+	}
+	return false
+}
+
+func encodeList(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
+	b = cpython.AppendList(b, v.Len())
+	var err error
+	for i := range v.Len() {
+		if b, err = encodeItem(tok, b, v.Index(i), depth); err != nil {
+			return nil, argumentError(err, "item %d", i)
+		}
+	}
+	return b, nil
+}
+
+// encodeItem is encodeValue for what may be a handle or a big.Int.
+func encodeItem(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
+	if v.Kind() == reflect.Struct && v.CanInterface() {
+		switch x := v.Interface().(type) {
+		case Bound, Borrowed, Py:
+			return encode(tok, b, x)
+		case big.Int:
+			return cpython.AppendBig(b, &x), nil
+		}
+	}
+	return encodeValue(tok, b, v, depth+1)
+}
+
+func encodeMap(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
+	if v.IsNil() {
+		return cpython.AppendNil(b), nil
+	}
+	b = cpython.AppendDict(b, v.Len())
+	var err error
+	for it := v.MapRange(); it.Next(); {
+		if b, err = encodeItem(tok, b, it.Key(), depth); err != nil {
+			return nil, argumentError(err, "key %v", it.Key())
+		}
+		if b, err = encodeItem(tok, b, it.Value(), depth); err != nil {
+			return nil, argumentError(err, "value of key %v", it.Key())
+		}
+	}
+	return b, nil
+}
+
+func encodeStruct(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
+	if v.CanInterface() {
+		switch x := v.Interface().(type) {
+		case Bound, Borrowed, Py:
+			return encode(tok, b, x)
+		case big.Int:
+			return cpython.AppendBig(b, &x), nil
+		}
+	}
+	fields := fieldsOf(v.Type())
+	b = cpython.AppendDict(b, len(fields))
+	var err error
+	for _, f := range fields {
+		b = cpython.AppendString(b, f.name)
+		if b, err = encodeItem(tok, b, v.Field(f.index), depth); err != nil {
+			return nil, argumentError(err, "field %s", f.name)
+		}
+	}
+	return b, nil
+}
+
+type field struct {
+	name  string
+	index int
+}
+
+var fieldCache sync.Map // reflect.Type to []field
+
+// fieldsOf are a struct's exported fields under their Python names.
+func fieldsOf(t reflect.Type) []field {
+	if f, ok := fieldCache.Load(t); ok {
+		return f.([]field)
+	}
+	var fields []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if !f.IsExported() {
+			continue
+		}
+		name := f.Name
+		for _, key := range []string{"json", "py"} { // py wins
+			if tag, ok := f.Tag.Lookup(key); ok {
+				if n, _, _ := strings.Cut(tag, ","); n != "" {
+					name = n
+				}
+			}
+		}
+		if name != "-" {
+			fields = append(fields, field{name, i})
+		}
+	}
+	fieldCache.Store(t, fields)
+	return fields
+}

@@ -1,0 +1,234 @@
+package handles
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"gilt/gil"
+	"gilt/internal/cpython"
+)
+
+// Error is a Python exception. What it says was captured when the exception was raised, so that
+// printing it needs no token and never fails. errors.Is matches exception classes with inheritance
+// (errors.Is(err, py.ValueError)), fs.ErrNotExist and its kin for an OSError, and the cause; errors.As
+// gives the *Error itself.
+type Error struct {
+	Class   string // "ValueError", or "module.Name" for classes that are not built in
+	Message string // str(exception)
+	Frames  []Frame
+	Notes   []string
+	Cause   *Error // of "raise … from …"
+	Context *Error // the exception that was handled when this one was raised
+	Hidden  bool   // the context is not shown: "raise … from None"
+
+	bases []string
+	extra any
+	py    Py
+}
+
+// Frame is an entry of a traceback, outermost first in Error.Frames.
+type Frame = cpython.Frame
+
+var errNoException = errors.New("gilt: Python reported an error without an exception")
+
+func newError(e *cpython.Exception) *Error {
+	if e == nil {
+		return nil
+	}
+	class := e.Name
+	if e.Module != "builtins" && e.Module != "?" {
+		class = e.Module + "." + e.Name
+	}
+	return &Error{
+		Class: class, Message: e.Message, Frames: e.Frames, Notes: e.Notes, Hidden: e.Suppress,
+		Cause: newError(e.Cause), Context: newError(e.Context), bases: e.Bases, extra: e.Extra,
+	}
+}
+
+// failure turns what became of an operation into an error; nil when it went well.
+func failure(tok *Token, op string, r cpython.Result) error {
+	if r.Status == cpython.OK {
+		return nil
+	}
+	if r.Status != cpython.Raised {
+		return gil.Status(op, r)
+	}
+	err, bad := raised(r)
+	if bad != nil {
+		return bad
+	}
+	err.py = own(tok, r.Obj)
+	return err
+}
+
+func raised(r cpython.Result) (*Error, error) {
+	e, err := cpython.ReadException(r.Data)
+	if err != nil {
+		return nil, errors.Join(errNoException, err)
+	}
+	return newError(e), nil
+}
+
+// Error is the last line of the traceback: "ValueError: message".
+func (e *Error) Error() string {
+	if e.Message == "" {
+		return e.Class
+	}
+	return e.Class + ": " + e.Message
+}
+
+// Format prints the traceback for %+v and Error for everything else.
+func (e *Error) Format(s fmt.State, verb rune) {
+	switch {
+	case verb == 'v' && s.Flag('+'):
+		fmt.Fprint(s, e.Traceback())
+	case verb == 'q':
+		fmt.Fprintf(s, "%q", e.Error())
+	default:
+		fmt.Fprint(s, e.Error())
+	}
+}
+
+// Traceback is the exception with its causes and frames, as far as it was captured: like CPython's own
+// text without the source lines.
+func (e *Error) Traceback() string {
+	var b strings.Builder
+	e.write(&b)
+	return b.String()
+}
+
+func (e *Error) write(b *strings.Builder) {
+	switch {
+	case e.Cause != nil:
+		e.Cause.write(b)
+		b.WriteString("\nThe above exception was the direct cause of the following exception:\n\n")
+	case e.Context != nil && !e.Hidden:
+		e.Context.write(b)
+		b.WriteString("\nDuring handling of the above exception, another exception occurred:\n\n")
+	}
+	if len(e.Frames) > 0 {
+		b.WriteString("Traceback (most recent call last):\n")
+	}
+	for _, f := range e.Frames {
+		fmt.Fprintf(b, "  File %q, line %d, in %s\n", f.File, f.Line, f.Func)
+	}
+	b.WriteString(e.Error())
+	b.WriteByte('\n')
+	for _, n := range e.Notes {
+		b.WriteString(n)
+		b.WriteByte('\n')
+	}
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error {
+	if e.Cause == nil {
+		return nil
+	}
+	return e.Cause
+}
+
+// Is matches an exception class, and for an OSError what its errno means.
+func (e *Error) Is(target error) bool {
+	if class, ok := target.(ExceptionClass); ok {
+		for _, b := range e.bases {
+			if b == string(class) {
+				return true
+			}
+		}
+		return false
+	}
+	if errno, ok := e.extra.(int64); ok && errno > 0 && e.Is(OSError) {
+		return errors.Is(syscall.Errno(errno), target)
+	}
+	return false
+}
+
+// ExitCode is the exit status that a SystemExit asks for, as python3 would exit: its code when that is
+// an int, 0 for None, and 1 for anything else, which python3 prints to stderr. ok is false for any other
+// exception.
+func (e *Error) ExitCode() (code int, ok bool) {
+	if !e.Is(SystemExit) {
+		return 0, false
+	}
+	switch v := e.extra.(type) {
+	case nil:
+		return 0, true
+	case int64:
+		return int(v), true
+	}
+	return 1, true
+}
+
+// Bind gives the exception object itself. It is the zero Bound for an error that gilt made.
+func (e *Error) Bind(tok *Token) Bound {
+	if e.py.IsZero() {
+		return Bound{}
+	}
+	return e.py.Bind(tok)
+}
+
+// ExceptionClass names an exception class, "module.Name", for errors.Is. The built-in ones are variables.
+type ExceptionClass string
+
+// Error is the class's name.
+func (c ExceptionClass) Error() string { return strings.TrimPrefix(string(c), "builtins.") }
+
+// The built-in exception classes that programs ask for most; ExceptionClass("builtins.Name") is any other.
+const (
+	BaseException       ExceptionClass = "builtins.BaseException"
+	Exception           ExceptionClass = "builtins.Exception"
+	ArithmeticError     ExceptionClass = "builtins.ArithmeticError"
+	AssertionError      ExceptionClass = "builtins.AssertionError"
+	AttributeError      ExceptionClass = "builtins.AttributeError"
+	EOFError            ExceptionClass = "builtins.EOFError"
+	FileExistsError     ExceptionClass = "builtins.FileExistsError"
+	FileNotFoundError   ExceptionClass = "builtins.FileNotFoundError"
+	ImportError         ExceptionClass = "builtins.ImportError"
+	IndexError          ExceptionClass = "builtins.IndexError"
+	KeyboardInterrupt   ExceptionClass = "builtins.KeyboardInterrupt"
+	KeyError            ExceptionClass = "builtins.KeyError"
+	LookupError         ExceptionClass = "builtins.LookupError"
+	MemoryError         ExceptionClass = "builtins.MemoryError"
+	ModuleNotFoundError ExceptionClass = "builtins.ModuleNotFoundError"
+	NameError           ExceptionClass = "builtins.NameError"
+	NotImplementedError ExceptionClass = "builtins.NotImplementedError"
+	OSError             ExceptionClass = "builtins.OSError"
+	OverflowError       ExceptionClass = "builtins.OverflowError"
+	PermissionError     ExceptionClass = "builtins.PermissionError"
+	RecursionError      ExceptionClass = "builtins.RecursionError"
+	RuntimeError        ExceptionClass = "builtins.RuntimeError"
+	StopIteration       ExceptionClass = "builtins.StopIteration"
+	SyntaxError         ExceptionClass = "builtins.SyntaxError"
+	SystemExit          ExceptionClass = "builtins.SystemExit"
+	TimeoutError        ExceptionClass = "builtins.TimeoutError"
+	TypeError           ExceptionClass = "builtins.TypeError"
+	UnicodeDecodeError  ExceptionClass = "builtins.UnicodeDecodeError"
+	UnicodeEncodeError  ExceptionClass = "builtins.UnicodeEncodeError"
+	UnicodeError        ExceptionClass = "builtins.UnicodeError"
+	ValueError          ExceptionClass = "builtins.ValueError"
+	ZeroDivisionError   ExceptionClass = "builtins.ZeroDivisionError"
+)
+
+// conversionError is a conversion that fails on Go's side: an exception of the class that Python would
+// raise.
+func conversionError(class ExceptionClass, format string, args ...any) *Error {
+	bases := []string{string(class), string(Exception), string(BaseException)}
+	if class == OverflowError {
+		bases = append(bases, string(ArithmeticError))
+	}
+	return &Error{Class: class.Error(), Message: fmt.Sprintf(format, args...), bases: bases}
+}
+
+// argumentError says which argument could not be converted.
+func argumentError(err error, format string, args ...any) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	c := *e
+	c.Message = fmt.Sprintf(format, args...) + ": " + e.Message
+	return &c
+}

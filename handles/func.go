@@ -1,0 +1,152 @@
+package handles
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"strings"
+
+	"gilt/gil"
+	"gilt/internal/cpython"
+	"gilt/scheduler"
+)
+
+// Func is a Python function prepared for calls from any goroutine without a token: looked up once in
+// each interpreter that runs it, its conversions chosen once, one cgo crossing a call that attaches,
+// calls and detaches.
+type Func[A, R any] struct {
+	host   *gil.Host
+	fn     *cpython.Fn
+	spec   string
+	encode func(A) (cpython.ArgKind, int64, []byte, error)
+	kind   cpython.Kind
+}
+
+// Lookup prepares the function named by spec, "module:function" or "module:Class.method", to be called
+// with one argument of type A, or none when A is struct{}, or several when A is Args. The result is
+// converted to R; struct{} drops it. The module is imported now, in one interpreter; in the others at
+// the first call there.
+func Lookup[A, R any](ctx context.Context, h *gil.Host, spec string) (*Func[A, R], error) {
+	module, name, ok := strings.Cut(spec, ":")
+	if !ok || module == "" || name == "" || strings.ContainsRune(spec, 0) {
+		return nil, fmt.Errorf("gilt: function %q: write it as module:function", spec)
+	}
+	fn, err := cpython.NewFn(module, name)
+	if err != nil {
+		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
+	}
+	f := &Func[A, R]{host: h, fn: fn, spec: spec, encode: encoder[A](), kind: kindOf[R]()}
+	if err := f.resolve(ctx); err != nil {
+		fn.Free()
+		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
+	}
+	runtime.AddCleanup(f, (*cpython.Fn).Free, fn)
+	return f, nil
+}
+
+func (f *Func[A, R]) resolve(ctx context.Context) error {
+	g, err := f.host.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r := f.fn.Resolve(f.host.Lanes()[g.Lane()])
+	f.host.Scheduler().Release(g, r.Held)
+	return f.failure(g, r)
+}
+
+// Call calls the function. It waits for its turn, in the order of ctx's class and deadline; an ended ctx
+// takes it out of the queue. It may be called from any goroutine, also inside AllowThreads.
+func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
+	ak, ai, data, err := f.encode(a)
+	if err != nil {
+		return v, argumentError(err, "%s: argument 1", f.spec)
+	}
+	g, err := f.host.Acquire(ctx)
+	if err != nil {
+		return v, err
+	}
+	// The result is read out of the thread's buffer, so the goroutine stays on the thread until it is.
+	runtime.LockOSThread()
+	r := f.fn.Call(f.host.Lanes()[g.Lane()], ak, ai, data, f.kind)
+	f.host.Scheduler().Release(g, r.Held)
+	if r.Status == cpython.OK {
+		err = decodeResult(r, f.kind, &v)
+	} else {
+		err = f.failure(g, r)
+	}
+	runtime.UnlockOSThread()
+	runtime.KeepAlive(f)
+	return v, err
+}
+
+func (f *Func[A, R]) failure(g scheduler.Grant, r cpython.Result) error {
+	if r.Status == cpython.OK {
+		return nil
+	}
+	if r.Status != cpython.Raised {
+		return gil.Status(f.spec, r)
+	}
+	err, bad := raised(r)
+	if bad != nil {
+		return bad
+	}
+	err.py = ownFor(f.host, f.host.Lanes()[g.Lane()], r.Obj)
+	return err
+}
+
+// Args are several positional arguments of a prepared function.
+type Args []any
+
+// encoder chooses how an A travels; nothing of it reflects for scalars, strings and bytes.
+func encoder[A any]() func(A) (cpython.ArgKind, int64, []byte, error) {
+	var f any
+	switch any((*A)(nil)).(type) {
+	case *struct{}:
+		f = func(struct{}) (cpython.ArgKind, int64, []byte, error) { return cpython.ArgNone, 0, nil, nil }
+	case *int64:
+		f = func(a int64) (cpython.ArgKind, int64, []byte, error) { return cpython.ArgInt64, a, nil, nil }
+	case *int:
+		f = func(a int) (cpython.ArgKind, int64, []byte, error) { return cpython.ArgInt64, int64(a), nil, nil }
+	case *uint64:
+		f = func(a uint64) (cpython.ArgKind, int64, []byte, error) { return cpython.ArgUint64, int64(a), nil, nil }
+	case *float64:
+		f = func(a float64) (cpython.ArgKind, int64, []byte, error) {
+			return cpython.ArgFloat64, int64(math.Float64bits(a)), nil, nil
+		}
+	case *bool:
+		f = func(a bool) (cpython.ArgKind, int64, []byte, error) {
+			if a {
+				return cpython.ArgBool, 1, nil, nil
+			}
+			return cpython.ArgBool, 0, nil, nil
+		}
+	case *string:
+		f = func(a string) (cpython.ArgKind, int64, []byte, error) {
+			return cpython.ArgStr, 0, cpython.StringBytes(a), nil
+		}
+	case *[]byte:
+		f = func(a []byte) (cpython.ArgKind, int64, []byte, error) { return cpython.ArgBytes, 0, a, nil }
+	case *Args:
+		f = func(a Args) (cpython.ArgKind, int64, []byte, error) { return wireArgs(a...) }
+	default:
+		return func(a A) (cpython.ArgKind, int64, []byte, error) { return wireArgs(any(a)) }
+	}
+	return f.(func(A) (cpython.ArgKind, int64, []byte, error))
+}
+
+func wireArgs(args ...any) (cpython.ArgKind, int64, []byte, error) {
+	b := cpython.AppendCall(nil, len(args), 0)
+	var err error
+	for i, a := range args {
+		if b, err = encode(nil, b, a); err != nil {
+			if len(args) > 1 {
+				err = argumentError(err, "%d", i+1)
+			}
+			return 0, 0, nil, err
+		}
+	}
+	return cpython.ArgWire, 0, b, nil
+}

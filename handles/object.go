@@ -1,0 +1,386 @@
+package handles
+
+import (
+	"iter"
+	"math"
+
+	"gilt/gil"
+	"gilt/internal/cpython"
+)
+
+// Kw are keyword arguments, given as the last argument of a call.
+type Kw map[string]any
+
+// call encodes arguments: the last one may be a Kw.
+func encodeCall(tok *Token, args []any) ([]byte, error) {
+	var kw Kw
+	if n := len(args); n > 0 {
+		if k, ok := args[n-1].(Kw); ok {
+			kw, args = k, args[:n-1]
+		}
+	}
+	buf := tok.Wire()
+	b := cpython.AppendCall((*buf)[:0], len(args), len(kw))
+	var err error
+	for i, a := range args {
+		if b, err = encode(tok, b, a); err != nil {
+			return nil, argumentError(err, "argument %d", i+1)
+		}
+	}
+	for name, v := range kw {
+		if b, err = encode(tok, cpython.AppendString(b, name), v); err != nil {
+			return nil, argumentError(err, "keyword argument %q", name)
+		}
+	}
+	*buf = b
+	return b, nil
+}
+
+func (b Bound) encode(values ...any) ([]byte, error) {
+	buf := b.tok.Wire()
+	w := (*buf)[:0]
+	var err error
+	for _, v := range values {
+		if w, err = encode(b.tok, w, v); err != nil {
+			return nil, err
+		}
+	}
+	*buf = w
+	return w, nil
+}
+
+// Call calls the object: obj(*args). A last argument of type Kw gives keyword arguments; the others are
+// converted as From does.
+func (b Bound) Call(args ...any) (Bound, error) {
+	const op = "Bound.Call"
+	e := b.entry(op)
+	w, err := encodeCall(b.tok, args)
+	if err != nil {
+		return Bound{}, err
+	}
+	return result(b.tok, op, e.Call(b.obj, "", w, cpython.KindObject))
+}
+
+// Method calls a method: obj.name(*args). A last argument of type Kw gives keyword arguments.
+func (b Bound) Method(name string, args ...any) (Bound, error) {
+	const op = "Bound.Method"
+	e := b.entry(op)
+	w, err := encodeCall(b.tok, args)
+	if err != nil {
+		return Bound{}, err
+	}
+	return result(b.tok, op, e.Call(b.obj, name, w, cpython.KindObject))
+}
+
+// CallAs calls an object and converts the result in the same crossing.
+func CallAs[T any](b Bound, args ...any) (T, error) { return callAs[T](b, "Call", "", args) }
+
+// MethodAs calls a method and converts the result in the same crossing.
+func MethodAs[T any](b Bound, name string, args ...any) (T, error) {
+	return callAs[T](b, "Method", name, args)
+}
+
+func callAs[T any](b Bound, op, name string, args []any) (v T, err error) {
+	e := b.entry(op)
+	w, err := encodeCall(b.tok, args)
+	if err != nil {
+		return v, err
+	}
+	return decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.Call(b.obj, name, w, k) })
+}
+
+// Attr reads an attribute.
+func (b Bound) Attr(name string) (Bound, error) {
+	const op = "Bound.Attr"
+	return result(b.tok, op, b.entry(op).GetAttr(b.obj, name, cpython.KindObject))
+}
+
+// AttrAs reads an attribute and converts it in the same crossing.
+func AttrAs[T any](b Bound, name string) (T, error) {
+	const op = "AttrAs"
+	e := b.entry(op)
+	return decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.GetAttr(b.obj, name, k) })
+}
+
+// SetAttr sets an attribute.
+func (b Bound) SetAttr(name string, value any) error {
+	const op = "Bound.SetAttr"
+	e := b.entry(op)
+	w, err := b.encode(value)
+	if err != nil {
+		return err
+	}
+	return failure(b.tok, op, e.SetAttr(b.obj, name, w))
+}
+
+// DelAttr deletes an attribute.
+func (b Bound) DelAttr(name string) error {
+	const op = "Bound.DelAttr"
+	return failure(b.tok, op, b.entry(op).SetAttr(b.obj, name, nil))
+}
+
+// do runs an operation with values.
+func (b Bound) do(op string, code cpython.Op, k cpython.Kind, values ...any) (cpython.Result, error) {
+	e := b.entry(op)
+	var w []byte
+	if len(values) > 0 {
+		var err error
+		if w, err = b.encode(values...); err != nil {
+			return cpython.Result{}, err
+		}
+	}
+	r := e.Object(code, b.obj, w, k)
+	return r, failure(b.tok, op, r)
+}
+
+// Item is obj[key].
+func (b Bound) Item(key any) (Bound, error) {
+	r, err := b.do("Bound.Item", cpython.OpGetItem, cpython.KindObject, key)
+	if err != nil {
+		return Bound{}, err
+	}
+	return bound(b.tok, r.Obj), nil
+}
+
+// SetItem is obj[key] = value.
+func (b Bound) SetItem(key, value any) error {
+	_, err := b.do("Bound.SetItem", cpython.OpSetItem, cpython.KindNone, key, value)
+	return err
+}
+
+// DelItem is del obj[key].
+func (b Bound) DelItem(key any) error {
+	_, err := b.do("Bound.DelItem", cpython.OpDelItem, cpython.KindNone, key)
+	return err
+}
+
+// Append appends to a list.
+func (b Bound) Append(value any) error {
+	_, err := b.do("Bound.Append", cpython.OpAppend, cpython.KindNone, value)
+	return err
+}
+
+// Len is len(obj).
+func (b Bound) Len() (int, error) {
+	r, err := b.do("Bound.Len", cpython.OpLen, cpython.KindNone)
+	return int(r.Int), err
+}
+
+// Truth is bool(obj).
+func (b Bound) Truth() (bool, error) {
+	r, err := b.do("Bound.Truth", cpython.OpTruth, cpython.KindNone)
+	return r.Int == 1, err
+}
+
+// Hash is hash(obj).
+func (b Bound) Hash() (int64, error) {
+	r, err := b.do("Bound.Hash", cpython.OpHash, cpython.KindNone)
+	return r.Int, err
+}
+
+// Contains is value in obj.
+func (b Bound) Contains(value any) (bool, error) {
+	r, err := b.do("Bound.Contains", cpython.OpContains, cpython.KindNone, value)
+	return r.Int == 1, err
+}
+
+// Equal is obj == value.
+func (b Bound) Equal(value any) (bool, error) {
+	r, err := b.do("Bound.Equal", cpython.OpEqual, cpython.KindNone, value)
+	return r.Int == 1, err
+}
+
+// IsInstance is isinstance(obj, class).
+func (b Bound) IsInstance(class Bound) (bool, error) {
+	r, err := b.do("Bound.IsInstance", cpython.OpIsInstance, cpython.KindNone, class)
+	return r.Int == 1, err
+}
+
+// Is says whether both are the same object.
+func (b Bound) Is(other Bound) bool {
+	b.entry("Bound.Is")
+	other.entry("Bound.Is")
+	return b.obj == other.obj
+}
+
+// Callable is callable(obj).
+func (b Bound) Callable() bool {
+	r, _ := b.do("Bound.Callable", cpython.OpCallable, cpython.KindNone)
+	return r.Int == 1
+}
+
+// Type is type(obj).
+func (b Bound) Type() (Bound, error) {
+	r, err := b.do("Bound.Type", cpython.OpType, cpython.KindObject)
+	if err != nil {
+		return Bound{}, err
+	}
+	return bound(b.tok, r.Obj), nil
+}
+
+// Str is str(obj).
+func (b Bound) Str() (string, error) {
+	r, err := b.do("Bound.Str", cpython.OpStr, cpython.KindStr)
+	return string(r.Data), err
+}
+
+// Repr is repr(obj).
+func (b Bound) Repr() (string, error) {
+	r, err := b.do("Bound.Repr", cpython.OpRepr, cpython.KindStr)
+	return string(r.Data), err
+}
+
+// Iter iterates over the object as a for loop does. An exception, from making the iterator or on the
+// way, comes as the last pair. Each item lives in the innermost scope: give a long loop a Scope.
+func (b Bound) Iter() iter.Seq2[Bound, error] {
+	return func(yield func(Bound, error) bool) {
+		const op = "Bound.Iter"
+		r, err := b.do(op, cpython.OpIter, cpython.KindObject)
+		if err != nil {
+			yield(Bound{}, err)
+			return
+		}
+		it := bound(b.tok, r.Obj)
+		for {
+			r := it.entry(op).Object(cpython.OpNext, it.obj, nil, cpython.KindObject)
+			if r.Status == cpython.Done {
+				return
+			}
+			item, err := result(b.tok, op, r)
+			if !yield(item, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Int64 converts to an int64 as Python's operator.index does: an int, a bool, or what has __index__;
+// never a float. OverflowError when it does not fit.
+func (b Bound) Int64() (int64, error) {
+	r, err := b.do("Bound.Int64", cpython.OpConvert, cpython.KindInt64)
+	return r.Int, err
+}
+
+// Float64 converts to a float64 as float() does for numbers.
+func (b Bound) Float64() (float64, error) {
+	r, err := b.do("Bound.Float64", cpython.OpConvert, cpython.KindFloat64)
+	return math.Float64frombits(uint64(r.Int)), err
+}
+
+// Bool gives the value of a bool; for the truth of any object see Truth.
+func (b Bound) Bool() (bool, error) {
+	r, err := b.do("Bound.Bool", cpython.OpConvert, cpython.KindBool)
+	return r.Int == 1, err
+}
+
+// Text gives the text of a str; UnicodeEncodeError when it holds lone surrogates.
+func (b Bound) Text() (string, error) {
+	r, err := b.do("Bound.Text", cpython.OpConvert, cpython.KindStr)
+	return string(r.Data), err
+}
+
+// Bytes gives a copy of a bytes or bytearray.
+func (b Bound) Bytes() ([]byte, error) {
+	r, err := b.do("Bound.Bytes", cpython.OpConvert, cpython.KindBytes)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte{}, r.Data...), nil
+}
+
+// As converts an object to a Go value: see the package documentation of From for the pairs.
+func As[T any](b Bound) (T, error) {
+	const op = "As"
+	e := b.entry(op)
+	return decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.Object(cpython.OpConvert, b.obj, nil, k) })
+}
+
+// From converts a Go value to a Python object, in one crossing whatever its size:
+//
+//	nil → None; bool; all ints, *big.Int → int; floats → float; string → str; []byte → bytes;
+//	slices and arrays → list; maps → dict; structs → dict of their exported fields, by the names of
+//	`py:"name"` or `json:"name"` tags; pointers as what they point to; Bound and Py as their object.
+//
+// As goes the other way: None gives a pointer, slice, map or any its nil; int, float, str, bytes, list,
+// tuple and dict give int64 (or *big.Int), float64, string, []byte, []any and map[string]any (map[any]any
+// when a key is no str) where any is asked for. An int that does not fit is an OverflowError, a value of
+// another type is a TypeError; nothing is cut or guessed.
+func From(tok *Token, v any) (Bound, error) {
+	const op = "From"
+	e := tok.Entry(op)
+	buf := tok.Wire()
+	w, err := encode(tok, (*buf)[:0], v)
+	if err != nil {
+		return Bound{}, err
+	}
+	*buf = w
+	return result(tok, op, e.Make(w))
+}
+
+// Import imports a module by its dotted name and gives the module of that name ("os.path" gives
+// posixpath).
+func Import(tok *Token, name string) (Bound, error) {
+	const op = "Import"
+	return result(tok, op, tok.Entry(op).Import(name))
+}
+
+// Eval evaluates an expression. Without a namespace it sees the built-ins only; otherwise the first is
+// globals, a dict, and the second, when given, locals.
+func Eval(tok *Token, expr string, namespace ...Bound) (Bound, error) {
+	const op = "Eval"
+	g, l := namespaces(op, namespace)
+	return result(tok, op, tok.Entry(op).Exec(expr, "<string>", true, g, l, cpython.KindObject))
+}
+
+// EvalAs evaluates an expression and converts the result in the same crossing.
+func EvalAs[T any](tok *Token, expr string, namespace ...Bound) (T, error) {
+	const op = "EvalAs"
+	g, l := namespaces(op, namespace)
+	e := tok.Entry(op)
+	return decoded[T](tok, op, func(k cpython.Kind) cpython.Result { return e.Exec(expr, "<string>", true, g, l, k) })
+}
+
+// Run runs statements. Without a namespace they run in one of their own, which is dropped: nothing leaks
+// from one Run into another. Otherwise the first is globals, a dict, and the second, when given, locals.
+func Run(tok *Token, source string, namespace ...Bound) error {
+	return RunFile(tok, source, "<string>", namespace...)
+}
+
+// RunFile is Run for source text that came from a file: tracebacks name it.
+func RunFile(tok *Token, source, file string, namespace ...Bound) error {
+	const op = "Run"
+	g, l := namespaces(op, namespace)
+	return failure(tok, op, tok.Entry(op).Exec(source, file, false, g, l, cpython.KindNone))
+}
+
+func namespaces(op string, namespace []Bound) (globals, locals cpython.Object) {
+	if len(namespace) > 2 {
+		panic("gilt: " + op + ": at most two namespaces: globals and locals")
+	}
+	if len(namespace) > 0 {
+		namespace[0].entry(op)
+		globals = namespace[0].obj
+	}
+	if len(namespace) > 1 {
+		namespace[1].entry(op)
+		locals = namespace[1].obj
+	}
+	return globals, locals
+}
+
+// None gives None.
+func None(tok *Token) Bound {
+	b, err := From(tok, nil)
+	if err != nil {
+		gil.MisuseZero("None") // None is always there
+	}
+	return b
+}
+
+// Dict gives a new dict of v, for use as a namespace.
+func Dict(tok *Token, v map[string]any) (Bound, error) {
+	if v == nil {
+		v = map[string]any{}
+	}
+	return From(tok, v)
+}

@@ -1,0 +1,260 @@
+// Calls: arguments, the call and its result in one crossing; a prepared call attaches and detaches in it.
+#include "shim.h"
+#include <stdio.h>
+
+static int not_instance(PyObject *o, const char *want) {
+	py.PyErr_Format(py.PyExc_TypeError, "'%.200s' object is not an instance of '%s'", gilt_type_name(o), want);
+	return -1;
+}
+
+static int scalar(PyObject *o, int rkind, gilt_res *r) {
+	if (rkind == GILT_R_FLOAT64) {
+		double d = py.PyFloat_AsDouble(o);
+		if (d == -1.0 && py.PyErr_Occurred()) return -1;
+		memcpy(&r->i, &d, 8);
+		return 0;
+	}
+	if (rkind == GILT_R_BOOL) {
+		if (o != py._Py_TrueStruct && o != py._Py_FalseStruct) return not_instance(o, "bool");
+		r->i = o == py._Py_TrueStruct;
+		return 0;
+	}
+	if (GILT_LIKELY(gilt_type(o) == py.PyLong_Type) && rkind == GILT_R_INT64) {
+		r->i = py.PyLong_AsLongLong(o);
+		return r->i == -1 && py.PyErr_Occurred() ? -1 : 0;
+	}
+	PyObject *n = py.PyNumber_Index(o); // int and its subclasses, or __index__; never a float
+	if (!n) return -1;
+	r->i = rkind == GILT_R_INT64 ? py.PyLong_AsLongLong(n) : (int64_t)py.PyLong_AsUnsignedLongLong(n);
+	py.Py_DecRef(n);
+	return r->i == -1 && py.PyErr_Occurred() ? -1 : 0;
+}
+
+static int text(gilt_thread *th, PyObject *o, int rkind, gilt_res *r) {
+	Py_ssize_t n = 0;
+	char *q = NULL;
+	const char *p = NULL;
+	unsigned long flags = py.PyType_GetFlags(gilt_type(o));
+	if (rkind == GILT_R_STR) {
+		if (!(flags & 1ul << 28)) return not_instance(o, "str");
+		p = py.PyUnicode_AsUTF8AndSize(o, &n);
+	} else if (flags & 1ul << 27) {
+		if (!py.PyBytes_AsStringAndSize(o, &q, &n)) p = q;
+	} else if (py.PyObject_IsInstance(o, py.PyByteArray_Type) == 1) {
+		p = py.PyByteArray_AsString(o), n = py.PyByteArray_Size(o);
+	} else return not_instance(o, "bytes");
+	if (!p) return -1;
+	if (gilt_buf_put(th, p, (size_t)n)) {
+		py.PyErr_SetString(py.PyExc_MemoryError, "gilt: no memory for a result");
+		return -1;
+	}
+	r->p = th->buf, r->n = (uint64_t)n;
+	return 0;
+}
+
+void gilt_result(gilt_thread *th, gilt_interp *it, PyObject *o, int rkind, gilt_res *r) {
+	int bad = 1;
+	th->nbuf = 0;
+	if (GILT_LIKELY(o != NULL)) {
+		switch (rkind) {
+		case GILT_R_NONE: bad = 0; break;
+		case GILT_R_OBJECT:
+			r->obj = (uintptr_t)o;
+			if (gilt_push_ref(th, o)) {
+				r->status = GILT_FAILED;
+				return;
+			}
+			return;
+		case GILT_R_STR:
+		case GILT_R_BYTES: bad = text(th, o, rkind, r); break;
+		case GILT_R_WIRE:
+			bad = gilt_wire_write(th, o, 0);
+			r->p = th->buf, r->n = th->nbuf;
+			break;
+		default: bad = scalar(o, rkind, r);
+		}
+	}
+	if (GILT_UNLIKELY(bad)) gilt_raised(th, it, r);
+	if (o) py.Py_DecRef(o);
+}
+
+enum { OFFSET = (int)(sizeof(size_t) * 8 - 1), FEW = 8 };
+static const size_t ARGUMENTS_OFFSET = (size_t)1 << OFFSET; // PY_VECTORCALL_ARGUMENTS_OFFSET
+
+static PyObject *vectorcall(PyObject *f, PyObject *const *args, size_t n, PyObject *kwargs) {
+	if (GILT_LIKELY(py.PyObject_Vectorcall != NULL && !kwargs)) return py.PyObject_Vectorcall(f, args, n, NULL);
+	return py.PyObject_VectorcallDict(f, args, n, kwargs); // 3.10 and 3.11 export no PyObject_Vectorcall
+}
+
+// The wire form of arguments: u64 count of positional ones, u64 count of keywords, the values, then
+// name and value of each keyword (an 's' and a value).
+static PyObject *call_wire(PyObject *f, PyObject *method, const uint8_t *w, uint64_t wn) {
+	const uint8_t *end = w + wn;
+	uint64_t n = 0, nkw = 0;
+	if (wn >= 16) memcpy(&n, w, 8), memcpy(&nkw, w + 8, 8), w += 16;
+	PyObject *few[FEW + 2], **args = few, *kwargs = NULL, *r = NULL;
+	if (n > FEW && (n > wn || !(args = malloc((n + 2) * sizeof *args)))) {
+		py.PyErr_SetString(py.PyExc_MemoryError, "gilt: no memory for arguments");
+		return NULL;
+	}
+	size_t have = 1; // args[0] is the room that ARGUMENTS_OFFSET promises
+	args[0] = NULL;
+	if (method) args[have++] = f, py.Py_IncRef(f);
+	uint64_t i = 0;
+	for (; i < n; i++)
+		if (!(args[have++] = gilt_wire_read(&w, end, 0))) {
+			have--;
+			goto out;
+		}
+	if (nkw && !(kwargs = py.PyDict_New())) goto out;
+	for (i = 0; i < nkw; i++) {
+		PyObject *k = gilt_wire_read(&w, end, 0), *v = k ? gilt_wire_read(&w, end, 0) : NULL;
+		int bad = !v || py.PyDict_SetItem(kwargs, k, v);
+		if (k) py.Py_DecRef(k);
+		if (v) py.Py_DecRef(v);
+		if (bad) goto out;
+	}
+	if (!method) r = vectorcall(f, args + 1, (have - 1) | ARGUMENTS_OFFSET, kwargs);
+	else if (!kwargs) r = py.PyObject_VectorcallMethod(method, args + 1, (have - 1) | ARGUMENTS_OFFSET, NULL);
+	else {
+		PyObject *m = py.PyObject_GetAttr(f, method);
+		r = m ? vectorcall(m, args + 2, have - 2, kwargs) : NULL;
+		if (m) py.Py_DecRef(m);
+	}
+out:
+	while (have > 1) py.Py_DecRef(args[--have]);
+	if (kwargs) py.Py_DecRef(kwargs);
+	if (args != few) free(args);
+	return r;
+}
+
+gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, uint64_t mn,
+                   const uint8_t *w, uint64_t wn, int rkind) {
+	gilt_res r = {.status = gilt_op_begin(th, serial)};
+	if (r.status) return r;
+	PyObject *name = NULL;
+	if (method) {
+		name = py.PyUnicode_DecodeUTF8(method, (Py_ssize_t)mn, "strict");
+		if (name) py.PyUnicode_InternInPlace(&name);
+	}
+	PyObject *o = method && !name ? NULL : call_wire((PyObject *)callable, name, w, wn);
+	gilt_result(th, th->attached, o, rkind, &r);
+	if (name) py.Py_DecRef(name);
+	gilt_op_end(th, &r);
+	return r;
+}
+
+// A prepared function: its name, and the object in each interpreter that has run it.
+struct gilt_fn {
+	char *module, *name;
+	_Atomic(PyObject *) obj[GILT_MAX_INTERPS]; // owned
+};
+
+gilt_fn *gilt_fn_new(const char *module, const char *name, int *missing) {
+	gilt_fn *fn = calloc(1, sizeof *fn);
+	if (!fn) return NULL;
+	fn->module = strdup(module);
+	fn->name = strdup(name);
+	*missing = !fn->module || !fn->name;
+	return fn;
+}
+
+// Frees it; its objects join the decref queues.
+void gilt_fn_free(gilt_fn *fn) {
+	for (int i = 0; i < gilt_ninterps; i++) {
+		PyObject *o = atomic_load(&fn->obj[i]);
+		if (o) gilt_release(gilt_interps[i], (uintptr_t)o);
+	}
+	free(fn->module);
+	free(fn->name);
+	free(fn);
+}
+
+static PyObject *walk(PyObject *o, const char *path) { // steals o; path is "Class.method"
+	char *copy = strdup(path), *save = NULL;
+	for (char *part = copy ? strtok_r(copy, ".", &save) : NULL; o && part; part = strtok_r(NULL, ".", &save)) {
+		PyObject *key = py.PyUnicode_FromStringAndSize(part, (Py_ssize_t)strlen(part));
+		PyObject *next = key ? py.PyObject_GetAttr(o, key) : NULL;
+		if (key) py.Py_DecRef(key);
+		py.Py_DecRef(o);
+		o = next;
+	}
+	free(copy);
+	return o;
+}
+
+static PyObject *resolve(gilt_interp *it, gilt_fn *fn) { // borrowed from fn
+	PyObject *o = atomic_load_explicit(&fn->obj[it->id], memory_order_acquire);
+	if (GILT_LIKELY(o != NULL)) return o;
+	PyObject *name = py.PyUnicode_FromStringAndSize(fn->module, (Py_ssize_t)strlen(fn->module));
+	PyObject *imported = name ? py.PyImport_Import(name) : NULL;
+	PyObject *module = imported ? py.PyImport_GetModule(name) : NULL; // PyImport_Import gives the top package
+	if (imported && !module && !py.PyErr_Occurred()) py.Py_IncRef(module = imported);
+	o = module ? walk(module, fn->name) : NULL;
+	if (o && !py.PyCallable_Check(o)) {
+		py.PyErr_Format(py.PyExc_TypeError, "%s:%s is a '%.200s' object, which is not callable", fn->module, fn->name, gilt_type_name(o));
+		py.Py_DecRef(o);
+		o = NULL;
+	}
+	if (imported) py.Py_DecRef(imported);
+	if (name) py.Py_DecRef(name);
+	if (!o) return NULL;
+	PyObject *none = NULL;
+	if (!atomic_compare_exchange_strong(&fn->obj[it->id], &none, o)) { // another thread was first
+		py.Py_DecRef(o);
+		return none;
+	}
+	return o;
+}
+
+gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn) {
+	gilt_thread *th = gilt_thread_here();
+	gilt_res r = {.status = th ? gilt_task_begin(th, it) : GILT_FAILED};
+	if (r.status) return r;
+	if (th->attached != it && gilt_attach(th, it)) r.status = GILT_FAILED;
+	else if (!resolve(it, fn)) gilt_raised(th, it, &r);
+	r.held = gilt_task_end(th);
+	return r;
+}
+
+static PyObject *argument(int akind, int64_t ai, const uint8_t *w, uint64_t wn) {
+	switch (akind) {
+	case GILT_A_INT64: return py.PyLong_FromLongLong(ai);
+	case GILT_A_UINT64: return py.PyLong_FromUnsignedLongLong((unsigned long long)ai);
+	case GILT_A_FLOAT64: {
+		double d;
+		memcpy(&d, &ai, 8);
+		return py.PyFloat_FromDouble(d);
+	}
+	case GILT_A_STR: return py.PyUnicode_DecodeUTF8((const char *)w, (Py_ssize_t)wn, "strict");
+	case GILT_A_BYTES: return py.PyBytes_FromStringAndSize((const char *)w, (Py_ssize_t)wn);
+	}
+	PyObject *o = ai ? py._Py_TrueStruct : py._Py_FalseStruct;
+	py.Py_IncRef(o);
+	return o;
+}
+
+static PyObject *call_prepared(PyObject *f, int akind, int64_t ai, const uint8_t *w, uint64_t wn) {
+	if (akind == GILT_A_WIRE) return call_wire(f, NULL, w, wn);
+	PyObject *args[2] = {NULL, NULL};
+	if (akind == GILT_A_NONE) return vectorcall(f, args + 1, ARGUMENTS_OFFSET, NULL);
+	if (!(args[1] = argument(akind, ai, w, wn))) return NULL;
+	PyObject *o = vectorcall(f, args + 1, 1 | ARGUMENTS_OFFSET, NULL);
+	py.Py_DecRef(args[1]);
+	return o;
+}
+
+gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
+	gilt_thread *th = gilt_thread_here();
+	gilt_res r = {.status = th ? gilt_task_begin(th, it) : GILT_FAILED};
+	if (GILT_UNLIKELY(r.status)) return r;
+	if (th->attached != it && GILT_UNLIKELY(gilt_attach(th, it))) {
+		r.status = GILT_FAILED;
+		r.held = gilt_task_end(th);
+		return r;
+	}
+	PyObject *f = resolve(it, fn);
+	gilt_result(th, it, f ? call_prepared(f, akind, ai, w, wn) : NULL, rkind, &r);
+	r.held = gilt_task_end(th);
+	return r;
+}

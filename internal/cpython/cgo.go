@@ -1,0 +1,253 @@
+//go:build cgo
+
+package cpython
+
+/*
+#cgo CFLAGS: -std=gnu11 -O2 -Wall -Wextra -Wno-unused-parameter
+#cgo linux LDFLAGS: -ldl -lpthread
+#include <stdlib.h>
+#include "gilt.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"time"
+	"unsafe"
+)
+
+// Nothing here is marked `#cgo nocallback` or `noescape`: whatever may run Python code may run a
+// __del__ that calls Go.
+
+// Interp is an interpreter of the running Python.
+type Interp struct {
+	c  *C.gilt_interp
+	ID int // 0 is the main interpreter
+}
+
+// Entry is a task on an OS thread: the proof that the C side checks.
+type Entry struct {
+	th     *C.gilt_thread
+	serial C.uint64_t
+}
+
+func sentence(s *C.char) error {
+	if s == nil {
+		return nil
+	}
+	// SAFETY: the shim gives a malloc'ed, NUL-terminated sentence that is ours to free.
+	defer C.free(unsafe.Pointer(s))
+	return errors.New(C.GoString(s))
+}
+
+// Load opens the libpython at path and takes it for the life of the process; it does not start Python.
+// A library that is refused is closed again.
+func Load(path string) error {
+	c := C.CString(path)
+	defer C.free(unsafe.Pointer(c))
+	return sentence(C.gilt_load(c, MinMinor, MaxMinor))
+}
+
+// Version is the loaded library's own text: "3.14.6 (main, …)".
+func Version() string { return C.GoString(C.gilt_version()) }
+
+// Minor is the loaded library's minor version.
+func Minor() int { return int(C.gilt_minor()) }
+
+// HasOwnGIL says whether the loaded Python can make interpreters with a GIL of their own.
+func HasOwnGIL() bool {
+	c := C.CString("Py_NewInterpreterFromConfig")
+	defer C.free(unsafe.Pointer(c))
+	return C.gilt_has(c) != 0
+}
+
+// Start initializes Python. The calling goroutine is locked to its OS thread and stays so: that thread is
+// Python's main thread. program and home may be empty.
+func Start(program, home string, switchInterval time.Duration) (*Interp, error) {
+	p, h := C.CString(program), C.CString(home)
+	defer C.free(unsafe.Pointer(p))
+	defer C.free(unsafe.Pointer(h))
+	if err := sentence(C.gilt_start(p, h, C.double(switchInterval.Seconds()))); err != nil {
+		return nil, err
+	}
+	return &Interp{c: C.gilt_main_interp()}, nil
+}
+
+// NewInterp makes an interpreter with a GIL of its own, on Python's main thread.
+func NewInterp(switchInterval time.Duration) (*Interp, error) {
+	var c *C.gilt_interp
+	if err := sentence(C.gilt_new_interp(C.double(switchInterval.Seconds()), &c)); err != nil {
+		return nil, err
+	}
+	return &Interp{c: c, ID: int(C.gilt_id(c))}, nil
+}
+
+// Refuse makes every later entry answer Stopped.
+func Refuse() { C.gilt_refuse() }
+
+// Stop ends the interpreters and finalizes Python, on Python's main thread, when no other thread is
+// inside. It gives Py_FinalizeEx's status: not 0 when Python's buffered output could not be written.
+func Stop() int { return int(C.gilt_stop()) }
+
+// OrphanFD is the read end of a pipe that becomes readable when an OS thread with thread states ends.
+func OrphanFD() int { return int(C.gilt_orphan_fd()) }
+
+// Enter begins a task on the calling goroutine's OS thread, to which it must be locked until Leave.
+// It does not attach: the first operation does.
+func (it *Interp) Enter() (Entry, Status) {
+	e := C.gilt_enter(it.c)
+	return Entry{e.th, e.serial}, Status(e.status)
+}
+
+// Release gives back an owned reference, from any thread, attached or not: it joins the decref queue
+// that the next attach drains.
+func (it *Interp) Release(o Object) { C.gilt_release(it.c, C.uintptr_t(o)) }
+
+// Backlog is the length of the decref queue.
+func (it *Interp) Backlog() int { return int(C.gilt_backlog(it.c)) }
+
+// Reap gives back the thread states of OS threads that have ended; the caller holds no token.
+func (it *Interp) Reap() int { return int(C.gilt_reap(it.c)) }
+
+// States counts the interpreter's thread states. It is for tests, with nobody entering or leaving.
+func (it *Interp) States() int { return int(C.gilt_count_states(it.c)) }
+
+// PacerWait blocks: see pacer.c. One goroutine for each interpreter calls it.
+func (it *Interp) PacerWait(more bool, grace time.Duration) Pace {
+	m := C.int(0)
+	if more {
+		m = 1
+	}
+	return Pace(C.gilt_pacer_wait(it.c, m, C.int64_t(grace)))
+}
+
+// PacerArm says that someone waits for the interpreter's GIL.
+func (it *Interp) PacerArm() { C.gilt_pacer_arm(it.c) }
+
+// PacerStop ends PacerWait for good.
+func (it *Interp) PacerStop() { C.gilt_pacer_stop(it.c) }
+
+func result(r C.gilt_res) Result {
+	res := Result{Status: Status(r.status), Detached: r.detached != 0, Int: int64(r.i), Obj: Object(r.obj), Held: time.Duration(r.held)}
+	if r.n > 0 {
+		// SAFETY: p points to n bytes of the thread's result buffer, or to a constant.
+		res.Data = unsafe.Slice((*byte)(unsafe.Pointer(r.p)), int(r.n))
+	}
+	return res
+}
+
+// SAFETY (of bytes and text): the pointers are of Go memory without pointers, and C does not keep them.
+func bytes(b []byte) (*C.uint8_t, C.uint64_t) {
+	return (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(b))), C.uint64_t(len(b))
+}
+
+func text(s string) (*C.char, C.uint64_t) {
+	return (*C.char)(unsafe.Pointer(unsafe.StringData(s))), C.uint64_t(len(s))
+}
+
+// StringBytes is s's own bytes, to be read only.
+func StringBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// Leave ends the task: its scope's references go, and the thread is detached.
+func (e Entry) Leave() Result { return result(C.gilt_leave(e.th, e.serial)) }
+
+// Detach gives the GIL up while the task goes on; its next operation attaches again.
+func (e Entry) Detach() Result { return result(C.gilt_detach(e.th, e.serial)) }
+
+// Import gives a module by its dotted name: a scope's reference.
+func (e Entry) Import(name string) Result {
+	p, n := text(name)
+	return result(C.gilt_import(e.th, e.serial, p, n))
+}
+
+// GetAttr reads an attribute.
+func (e Entry) GetAttr(o Object, name string, k Kind) Result {
+	p, n := text(name)
+	return result(C.gilt_getattr(e.th, e.serial, C.uintptr_t(o), p, n, C.int(k)))
+}
+
+// SetAttr sets an attribute to the value in wire form, or deletes it when there is none.
+func (e Entry) SetAttr(o Object, name string, wire []byte) Result {
+	p, n := text(name)
+	w, wn := bytes(wire)
+	return result(C.gilt_setattr(e.th, e.serial, C.uintptr_t(o), p, n, w, wn))
+}
+
+// Call calls o, or its method when one is named, with arguments in wire form (see AppendCall).
+func (e Entry) Call(o Object, method string, wire []byte, k Kind) Result {
+	w, wn := bytes(wire)
+	if method == "" {
+		return result(C.gilt_call(e.th, e.serial, C.uintptr_t(o), nil, 0, w, wn, C.int(k)))
+	}
+	p, n := text(method)
+	return result(C.gilt_call(e.th, e.serial, C.uintptr_t(o), p, n, w, wn, C.int(k)))
+}
+
+// Object does op on o, with values in wire form for those that need them.
+func (e Entry) Object(op Op, o Object, wire []byte, k Kind) Result {
+	w, wn := bytes(wire)
+	return result(C.gilt_object(e.th, e.serial, C.int(op), C.uintptr_t(o), w, wn, C.int(k)))
+}
+
+// Make converts a value in wire form: a scope's reference.
+func (e Entry) Make(wire []byte) Result {
+	w, wn := bytes(wire)
+	return result(C.gilt_make(e.th, e.serial, w, wn))
+}
+
+// Exec runs source text, or evaluates an expression. Without globals it runs in a namespace of its own.
+func (e Entry) Exec(src, file string, eval bool, globals, locals Object, k Kind) Result {
+	p, n := text(src)
+	f, fn := text(file)
+	ev := C.int(0)
+	if eval {
+		ev = 1
+	}
+	return result(C.gilt_exec(e.th, e.serial, p, n, f, fn, ev, C.uintptr_t(globals), C.uintptr_t(locals), C.int(k)))
+}
+
+// NewRef gives an owned reference to o, which Interp.Release gives back.
+func (e Entry) NewRef(o Object) Result { return result(C.gilt_newref(e.th, e.serial, C.uintptr_t(o))) }
+
+// Bind gives a scope's reference to o.
+func (e Entry) Bind(o Object) Result { return result(C.gilt_bind(e.th, e.serial, C.uintptr_t(o))) }
+
+// ScopeBase marks the place from which ScopeEnd releases.
+func (e Entry) ScopeBase() uint64 { return uint64(C.gilt_scope_base(e.th)) }
+
+// ScopeEnd releases the references that were made since base.
+func (e Entry) ScopeEnd(base uint64) Result {
+	return result(C.gilt_scope_end(e.th, e.serial, C.uint64_t(base)))
+}
+
+// ErrorIndicator says whether an exception is pending, which it never is between operations. For tests.
+func (e Entry) ErrorIndicator() bool { return C.gilt_error_indicator(e.th, e.serial) != 0 }
+
+// Fn is a prepared function: looked up once in each interpreter that runs it.
+type Fn struct{ c *C.gilt_fn }
+
+// NewFn prepares module's function name ("f", "Class.method"); nothing is looked up yet.
+func NewFn(module, name string) (*Fn, error) {
+	m, n := C.CString(module), C.CString(name)
+	defer C.free(unsafe.Pointer(m))
+	defer C.free(unsafe.Pointer(n))
+	var missing C.int
+	fn := C.gilt_fn_new(m, n, &missing)
+	if fn == nil || missing != 0 {
+		return nil, errors.New("no memory for a prepared function")
+	}
+	return &Fn{fn}, nil
+}
+
+// Free gives it back; no call may be under way.
+func (f *Fn) Free() { C.gilt_fn_free(f.c) }
+
+// Resolve looks the function up in it: a whole task.
+func (f *Fn) Resolve(it *Interp) Result { return result(C.gilt_fn_resolve(it.c, f.c)) }
+
+// Call attaches, calls and detaches. When the result's Data matters, or an exception may come, the
+// goroutine is locked to its OS thread until it has copied them.
+func (f *Fn) Call(it *Interp, ak ArgKind, ai int64, data []byte, k Kind) Result {
+	w, wn := bytes(data)
+	return result(C.gilt_fn_call(it.c, f.c, C.int(ak), C.int64_t(ai), w, wn, C.int(k)))
+}

@@ -1,0 +1,110 @@
+// gilt's C shim: what Go may call, and the structs that both sides read.
+// Every function is prefixed gilt_; Python's own are reached through the table `py`.
+#ifndef GILT_H
+#define GILT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// The most interpreters with their own GIL that one process may run.
+enum { GILT_MAX_INTERPS = 64 };
+
+// What became of an operation.
+enum {
+	GILT_OK = 0,
+	GILT_RAISED = 1,   // Python raised: p,n hold the wire form of the exception, obj an owned reference to it
+	GILT_MISUSE = 2,   // the token is not this OS thread's current one
+	GILT_STOPPED = 3,  // the runtime has shut down
+	GILT_FAILED = 4,   // the shim failed (memory): p,n hold a sentence
+	GILT_DONE = 5,     // an iterator's end
+};
+
+// How a result travels.
+enum {
+	GILT_R_NONE = 0,   // dropped
+	GILT_R_OBJECT = 1, // a reference that belongs to the token's scope
+	GILT_R_INT64 = 2,
+	GILT_R_UINT64 = 3,
+	GILT_R_FLOAT64 = 4,
+	GILT_R_BOOL = 5,
+	GILT_R_STR = 6,    // UTF-8 in p,n
+	GILT_R_BYTES = 7,
+	GILT_R_WIRE = 8,   // any value, encoded (wire.c)
+};
+
+// The one argument of a prepared call that needs no encoding; anything else is GILT_A_WIRE.
+enum { GILT_A_NONE = 0, GILT_A_INT64, GILT_A_UINT64, GILT_A_FLOAT64, GILT_A_BOOL, GILT_A_STR, GILT_A_BYTES, GILT_A_WIRE };
+
+typedef struct {
+	int32_t status;
+	int32_t detached;  // the crossing came back without the GIL
+	int64_t i;         // int64, bool, the bits of a float64
+	const uint8_t *p;  // bytes that stay valid until the thread's next operation
+	uint64_t n;
+	uintptr_t obj;     // a PyObject *
+	int64_t held;      // nanoseconds for which this task held the GIL (prepared calls and leave)
+} gilt_res;
+
+typedef struct gilt_thread gilt_thread;
+typedef struct gilt_interp gilt_interp;
+typedef struct gilt_fn gilt_fn;
+
+// load.c. Each of the functions that return a char * gives NULL, or a malloc'ed sentence that says what failed.
+char *gilt_load(const char *path, int min_minor, int max_minor);
+const char *gilt_version(void);
+int gilt_minor(void);
+int gilt_has(const char *symbol);
+
+// start.c: once, on the thread that is to be Python's main thread.
+char *gilt_start(const char *program, const char *home, double switch_interval);
+char *gilt_new_interp(double switch_interval, gilt_interp **out); // same thread
+gilt_interp *gilt_main_interp(void);
+int gilt_stop(void); // same thread; nobody else inside. Ends the interpreters, finalizes Python; its exit status.
+void gilt_refuse(void); // from now on every entry answers GILT_STOPPED
+
+// thread.c
+typedef struct { gilt_thread *th; uint64_t serial; int32_t status; } gilt_entry;
+gilt_entry gilt_enter(gilt_interp *it);
+gilt_res gilt_leave(gilt_thread *th, uint64_t serial);
+gilt_res gilt_detach(gilt_thread *th, uint64_t serial); // AllowThreads; held since the last report
+void gilt_release(gilt_interp *it, uintptr_t obj);          // owned reference, from any thread, attached or not
+int64_t gilt_backlog(gilt_interp *it);
+int gilt_orphan_fd(void);                               // readable when a thread with states has ended
+int gilt_reap(gilt_interp *it);                         // gives back the states of ended threads, from any thread
+int gilt_count_states(gilt_interp *it);                 // thread states of the interpreter, from any thread
+int gilt_id(gilt_interp *it);
+
+// pacer.c
+enum { GILT_PACE_STOP = 0, GILT_PACE_TICK = 1, GILT_PACE_CHECK = 2 };
+int gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns);
+void gilt_pacer_arm(gilt_interp *it);
+void gilt_pacer_stop(gilt_interp *it);
+
+// call.c: one crossing each. w,wn is the wire form of the arguments.
+gilt_fn *gilt_fn_new(const char *module, const char *name, int *missing);
+void gilt_fn_free(gilt_fn *fn);
+gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn);
+gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);
+gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, uint64_t mn,
+                   const uint8_t *w, uint64_t wn, int rkind);
+
+// object.c
+enum {
+	GILT_STR = 0, GILT_REPR, GILT_TYPE, GILT_LEN, GILT_TRUTH, GILT_HASH, GILT_ITER, GILT_NEXT, GILT_CONVERT,
+	GILT_GETITEM, GILT_SETITEM, GILT_DELITEM, GILT_CONTAINS, GILT_ISINSTANCE, GILT_EQUAL, GILT_CALLABLE,
+	GILT_APPEND,
+};
+gilt_res gilt_import(gilt_thread *th, uint64_t serial, const char *name, uint64_t n);
+gilt_res gilt_getattr(gilt_thread *th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind);
+gilt_res gilt_setattr(gilt_thread *th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, const uint8_t *w, uint64_t wn);
+gilt_res gilt_object(gilt_thread *th, uint64_t serial, int op, uintptr_t o, const uint8_t *w, uint64_t wn, int rkind);
+gilt_res gilt_make(gilt_thread *th, uint64_t serial, const uint8_t *w, uint64_t wn);
+gilt_res gilt_exec(gilt_thread *th, uint64_t serial, const char *src, uint64_t n, const char *file, uint64_t fn,
+                   int eval, uintptr_t globals, uintptr_t locals, int rkind);
+gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o);      // an owned reference, not the scope's
+gilt_res gilt_bind(gilt_thread *th, uint64_t serial, uintptr_t o);        // a scope's reference to an owned object
+gilt_res gilt_scope_end(gilt_thread *th, uint64_t serial, uint64_t base);
+uint64_t gilt_scope_base(gilt_thread *th);
+int gilt_error_indicator(gilt_thread *th, uint64_t serial);           // for tests: an exception is pending
+
+#endif

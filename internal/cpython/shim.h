@@ -1,0 +1,190 @@
+// What the shim's files share and Go does not see.
+#ifndef GILT_SHIM_H
+#define GILT_SHIM_H
+
+#include "gilt.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <wchar.h>
+
+typedef struct _object PyObject;
+typedef struct _ts PyThreadState;
+typedef struct _is PyInterpreterState;
+typedef struct PyInitConfig PyInitConfig;
+typedef ssize_t Py_ssize_t;
+
+// Fixed layouts that CPython 3.10 to 3.14 share: PyStatus (cpython/initconfig.h) and
+// PyInterpreterConfig (cpython/initconfig.h 3.12, pylifecycle.h before).
+typedef struct {
+	int type; // 0 ok, 1 error, 2 exit
+	const char *func;
+	const char *err_msg;
+	int exitcode;
+} gilt_pystatus;
+typedef struct {
+	int use_main_obmalloc, allow_fork, allow_exec, allow_threads, allow_daemon_threads, check_multi_interp_extensions, gil;
+} gilt_interp_config;
+
+struct gilt_api {
+#define PY_FUN(ret, name, args) ret(*name) args;
+#define PY_OPT(since, ret, name, args) ret(*name) args;
+#define PY_VAR(name) PyObject *name;
+#define PY_REF(name) PyObject *name;
+#include "symbols.h"
+#undef PY_FUN
+#undef PY_OPT
+#undef PY_VAR
+#undef PY_REF
+};
+extern struct gilt_api py;
+extern int gilt_ob_type_offset; // where an object keeps its type: found at start (start.c), not declared
+
+#define GILT_LIKELY(x) __builtin_expect(!!(x), 1)
+#define GILT_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+// Names and objects that each interpreter keeps.
+typedef struct {
+	PyObject *compile, *builtins, *traceback_format; // owned
+	PyObject *s_module, *s_qualname, *s_mro, *s_tb_next, *s_tb_lineno, *s_tb_frame, *s_f_code, *s_co_filename,
+	    *s_co_name, *s_notes, *s_code, *s_errno, *s_suppress, *s_dict_name, *s_exec, *s_eval;
+} gilt_names;
+
+typedef struct {
+	PyObject *type;  // owned
+	uint8_t *head;   // its wire form: module, qualified name, base classes
+	size_t n;
+} gilt_exctype;
+
+struct gilt_interp {
+	int id;
+	PyInterpreterState *is;
+	gilt_names names;
+	gilt_exctype exctypes[256]; // direct-mapped by address
+
+	_Atomic uint64_t asked; // attaches begun
+	_Atomic uint64_t got;   // attaches that have the GIL; written with the GIL held
+
+	pthread_mutex_t mu; // guards dead and orphans
+	PyObject **dead;
+	size_t ndead, capdead;
+	_Atomic int64_t backlog; // = ndead, read without the lock
+	PyThreadState **orphans;
+	size_t norphans, caporphans;
+
+	pthread_mutex_t pace_mu;
+	pthread_cond_t pace_cond;
+	int armed, pace_stop, pace_ready;
+};
+
+// One Python thread state of an OS thread.
+typedef struct {
+	PyThreadState *ts;
+	PyObject *context; // the contextvars context that is entered, owned
+	int unclean;       // a task ended here detached: look at the context before the next one runs
+} gilt_state;
+
+// A task on a thread: pushed by gilt_enter, popped by gilt_leave.
+typedef struct {
+	uint64_t serial;
+	gilt_interp *it;
+	PyObject *context; // entered for this task when it is nested, owned
+	size_t base;       // its first reference in refs
+	int64_t held;      // what the outer task had held and not reported
+} gilt_task;
+
+struct gilt_thread {
+	uint64_t generation;
+	gilt_interp *attached; // whose GIL this thread holds, NULL when detached
+	uint64_t serial;       // of the innermost task, 0 when there is none
+	uint64_t last;         // ticks at the end of the last operation, see gilt_op_end
+	uint64_t since;        // ticks at the attach
+	int64_t held;          // ticks held and not yet reported
+	gilt_state states[GILT_MAX_INTERPS];
+	gilt_task *tasks;
+	size_t ntasks, captasks;
+	PyObject **refs; // the scopes' references, owned
+	size_t nrefs, caprefs;
+	uint8_t *buf; // results
+	size_t nbuf, capbuf;
+};
+
+extern __thread gilt_thread *gilt_tls;
+extern gilt_interp *gilt_interps[GILT_MAX_INTERPS];
+extern int gilt_ninterps;
+extern _Atomic uint64_t gilt_generation; // 0 while no Python may be entered
+extern uint64_t gilt_ticks_20us;
+extern double gilt_ns_per_tick;
+
+// Time stamps that cost 8-12 ns where clock_gettime costs 25-30.
+static inline uint64_t gilt_ticks(void) {
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+	uint64_t v;
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
+	return v;
+#else
+	extern uint64_t gilt_clock_ns(void);
+	return gilt_clock_ns();
+#endif
+}
+uint64_t gilt_clock_ns(void);
+
+static inline PyObject *gilt_type(PyObject *o) { // borrowed
+	return *(PyObject **)((char *)o + gilt_ob_type_offset);
+}
+
+char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+// thread.c
+gilt_thread *gilt_thread_here(void);                      // makes it when there is none; NULL without memory
+int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory
+void gilt_detach_now(gilt_thread *th);
+int gilt_task_begin(gilt_thread *th, gilt_interp *it); // a status
+int64_t gilt_task_end(gilt_thread *th);                // nanoseconds held
+int gilt_push_ref(gilt_thread *th, PyObject *o);          // steals o, even when it fails
+void gilt_thread_adopt(gilt_interp *it, PyThreadState *ts); // start.c: the state that Python made for this thread
+void gilt_forget_states(gilt_interp *it);
+
+// Begins an operation of a token: 0 when the thread is attached and the token is its current one.
+static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
+	if (GILT_UNLIKELY(gilt_tls != th || th->serial != serial)) return GILT_MISUSE;
+	gilt_interp *it = th->tasks[th->ntasks - 1].it;
+	th->nbuf = 0;
+	if (GILT_LIKELY(th->attached == it)) return GILT_OK;
+	if (atomic_load_explicit(&gilt_generation, memory_order_relaxed) == 0) return GILT_STOPPED;
+	return gilt_attach(th, it) ? GILT_FAILED : GILT_OK;
+}
+// Ends it. A crossing that took long comes back detached: a goroutine that returns from cgo needs a
+// processor of Go's, and with busy goroutines it would wait for one with the GIL held for milliseconds.
+// One time stamp: what counts is the time since the operation before ended.
+static inline void gilt_op_end(gilt_thread *th, gilt_res *r) {
+	uint64_t now = gilt_ticks();
+	if (GILT_UNLIKELY(now - th->last > gilt_ticks_20us)) {
+		gilt_detach_now(th);
+		r->detached = 1;
+	}
+	th->last = now;
+}
+
+// wire.c
+int gilt_buf_put(gilt_thread *th, const void *p, size_t n); // 0, or -1 without memory
+int gilt_buf_byte(gilt_thread *th, uint8_t b);
+int gilt_buf_u64(gilt_thread *th, uint64_t v);
+int gilt_buf_text(gilt_thread *th, PyObject *s);            // length and UTF-8, lone surrogates escaped; never raises
+PyObject *gilt_wire_read(const uint8_t **p, const uint8_t *end, int depth); // new reference, or NULL with an exception
+int gilt_wire_write(gilt_thread *th, PyObject *o, int depth);               // 0, or -1 with an exception
+
+// error.c
+const char *gilt_type_name(PyObject *o); // of its type, valid until the next call on this thread; clears the indicator
+void gilt_raised(gilt_thread *th, gilt_interp *it, gilt_res *r); // fetches and clears the exception into r
+// call.c
+void gilt_result(gilt_thread *th, gilt_interp *it, PyObject *o, int rkind, gilt_res *r); // steals o; NULL means raised
+// start.c
+int gilt_names_init(gilt_interp *it);
+void gilt_names_clear(gilt_interp *it);
+
+#endif

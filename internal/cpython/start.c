@@ -1,0 +1,231 @@
+// Starting and stopping Python, and interpreters with a GIL of their own.
+#include "shim.h"
+#include <time.h>
+
+int gilt_ob_type_offset;
+gilt_interp *gilt_interps[GILT_MAX_INTERPS];
+int gilt_ninterps;
+_Atomic uint64_t gilt_generation;
+uint64_t gilt_ticks_20us;
+double gilt_ns_per_tick;
+static uint64_t generations;
+static PyThreadState *main_state;
+
+void gilt_fill_refs(void);
+void *gilt_symbol(const char *name);
+
+uint64_t gilt_clock_ns(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static char *initialize_new(const char *program, const char *home) { // 3.14 on
+	PyInitConfig *c = py.PyInitConfig_Create();
+	if (!c) return gilt_sentence("out of memory");
+	int bad = py.PyInitConfig_SetInt(c, "isolated", 0) || py.PyInitConfig_SetInt(c, "use_environment", 1) ||
+	          py.PyInitConfig_SetInt(c, "utf8_mode", 1) || py.PyInitConfig_SetInt(c, "configure_locale", 1) ||
+	          py.PyInitConfig_SetInt(c, "parse_argv", 0) || py.PyInitConfig_SetInt(c, "safe_path", 1) ||
+	          py.PyInitConfig_SetInt(c, "install_signal_handlers", 0) ||
+	          (*program && py.PyInitConfig_SetStr(c, "program_name", program)) ||
+	          (*home && py.PyInitConfig_SetStr(c, "home", home)) || py.Py_InitializeFromInitConfig(c);
+	char *err = NULL;
+	if (bad) {
+		const char *msg = NULL;
+		py.PyInitConfig_GetError(c, &msg);
+		err = gilt_sentence("Python did not start: %s", msg ? msg : "it gave no reason");
+	}
+	py.PyInitConfig_Free(c);
+	return err;
+}
+
+static char *initialize_old(const char *program, const char *home) { // 3.10 to 3.13
+	int *utf8 = (int *)gilt_symbol("Py_UTF8Mode");
+	if (utf8) *utf8 = 1; // else LC_ALL=C makes files and stdout ASCII
+	// Python keeps both pointers for good, so they are never freed.
+	if (*program) py.Py_SetProgramName(py.Py_DecodeLocale(program, NULL));
+	if (*home) py.Py_SetPythonHome(py.Py_DecodeLocale(home, NULL));
+	// PyConfig is some 400 bytes and never declared here. Its first five members are the same from 3.10
+	// to 3.13: _config_init, isolated, use_environment, dev_mode, install_signal_handlers; the values that
+	// the initializer writes prove it before the fifth is changed.
+	static _Alignas(16) char config[8192];
+	memset(config, 0, sizeof config);
+	py._PyConfig_InitCompatConfig(config);
+	int *head = (int *)config;
+	if (head[1] != -1 || head[2] != -1 || head[3] != -1 || head[4] != 1)
+		return gilt_sentence("Python did not start: its PyConfig is laid out in a way that gilt does not know");
+	head[4] = 0; // signal handlers stay Go's
+	gilt_pystatus s = py.Py_InitializeFromConfig(config);
+	if (s.type != 0)
+		return gilt_sentence("Python did not start: %s%s%s", s.func ? s.func : "", s.func ? ": " : "",
+		                     s.err_msg ? s.err_msg : "it gave no reason");
+	return NULL;
+}
+
+// Finds where an object keeps its type, from objects whose type is known. A stable-ABI fact for builds
+// with a GIL (8); free-threaded builds have another, so it is looked up and proved, not declared.
+static int find_ob_type(void) {
+	PyObject *probes[] = {py._Py_NoneStruct, py._Py_TrueStruct, py.PyLong_Type, py.PyExc_TypeError};
+	for (int off = 0; off <= 64; off += (int)sizeof(void *)) {
+		int hits = 0;
+		for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
+			PyObject *t = py.PyObject_Type(probes[i]);
+			hits += *(PyObject **)((char *)probes[i] + off) == t;
+			py.Py_DecRef(t);
+		}
+		if (hits == (int)(sizeof probes / sizeof *probes)) {
+			gilt_ob_type_offset = off;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+static gilt_interp *new_interp_struct(PyInterpreterState *is) {
+	gilt_interp *it = calloc(1, sizeof *it);
+	if (!it) return NULL;
+	it->is = is;
+	pthread_mutex_init(&it->mu, NULL);
+	pthread_mutex_init(&it->pace_mu, NULL);
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+#ifndef __APPLE__
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+#endif
+	pthread_cond_init(&it->pace_cond, &attr);
+	it->id = gilt_ninterps;
+	gilt_interps[gilt_ninterps++] = it;
+	return it;
+}
+
+// What each interpreter needs, with its state current: threading imported on its main thread (else
+// shutdown hangs on 3.10 and 3.12), the switch interval (each GIL has its own), our names.
+static int prepare(gilt_interp *it, double switch_interval) {
+	PyObject *m = py.PyImport_ImportModule("threading");
+	if (!m) return -1;
+	py.Py_DecRef(m);
+	PyObject *sys = py.PyImport_ImportModule("sys");
+	PyObject *name = sys ? py.PyUnicode_InternFromString("setswitchinterval") : NULL;
+	PyObject *value = name ? py.PyFloat_FromDouble(switch_interval) : NULL;
+	PyObject *args[2] = {sys, value};
+	PyObject *r = value ? py.PyObject_VectorcallMethod(name, args, 2, NULL) : NULL;
+	if (r) py.Py_DecRef(r);
+	if (value) py.Py_DecRef(value);
+	if (name) py.Py_DecRef(name);
+	if (sys) py.Py_DecRef(sys);
+	return r && !gilt_names_init(it) ? 0 : -1;
+}
+
+static char *prepare_error(gilt_interp *it, gilt_thread *th) {
+	gilt_res r = {0};
+	gilt_raised(th, it, &r);
+	if (r.obj) py.Py_DecRef((PyObject *)r.obj);
+	return gilt_sentence("Python started, but its standard library is broken: importing threading raised an exception");
+}
+
+char *gilt_start(const char *program, const char *home, double switch_interval) {
+	uint64_t ns = gilt_clock_ns(), ticks = gilt_ticks();
+	gilt_thread *th = gilt_thread_here();
+	if (!th) return gilt_sentence("out of memory");
+	char *err = gilt_minor() >= 14 ? initialize_new(program, home) : initialize_old(program, home);
+	if (err) return err;
+	gilt_fill_refs();
+	if (find_ob_type()) return gilt_sentence("this Python lays out its objects in a way that gilt does not know");
+	main_state = py.PyThreadState_Get();
+	gilt_interp *it = new_interp_struct(py.PyThreadState_GetInterpreter(main_state));
+	if (!it) return gilt_sentence("out of memory");
+	th->generation = ++generations;
+	gilt_thread_adopt(it, main_state);
+	if (prepare(it, switch_interval)) err = prepare_error(it, th);
+	py.PyEval_SaveThread();
+	gilt_ns_per_tick = (double)(gilt_clock_ns() - ns) / (double)(gilt_ticks() - ticks);
+	gilt_ticks_20us = (uint64_t)(20000 / gilt_ns_per_tick);
+	if (!err) atomic_store(&gilt_generation, generations);
+	return err;
+}
+
+gilt_interp *gilt_main_interp(void) { return gilt_interps[0]; }
+int gilt_id(gilt_interp *it) { return it->id; }
+
+char *gilt_new_interp(double switch_interval, gilt_interp **out) {
+	if (!py.Py_NewInterpreterFromConfig) return gilt_sentence("this Python has no interpreters with their own GIL: they came with CPython 3.12");
+	if (gilt_ninterps == GILT_MAX_INTERPS) return gilt_sentence("no more than %d interpreters in one process", GILT_MAX_INTERPS - 1);
+	gilt_thread *th = gilt_thread_here();
+	if (!th) return gilt_sentence("out of memory");
+	py.PyEval_RestoreThread(main_state);
+	gilt_interp_config c = {.allow_threads = 1, .check_multi_interp_extensions = 1, .gil = 2};
+	PyThreadState *ts = NULL;
+	gilt_pystatus s = py.Py_NewInterpreterFromConfig(&ts, &c);
+	if (s.type != 0 || !ts) {
+		py.PyEval_SaveThread(); // a failed creation leaves the main state current
+		return gilt_sentence("cannot create an interpreter with its own GIL: %s", s.err_msg ? s.err_msg : "Python gave no reason");
+	}
+	gilt_interp *it = new_interp_struct(py.PyThreadState_GetInterpreter(ts));
+	char *err = it ? NULL : gilt_sentence("out of memory");
+	if (it) {
+		gilt_thread_adopt(it, ts);
+		if (prepare(it, switch_interval)) err = prepare_error(it, th);
+	}
+	py.PyEval_SaveThread();
+	*out = it;
+	return err;
+}
+
+void gilt_refuse(void) { atomic_store(&gilt_generation, 0); }
+
+int gilt_stop(void) {
+	gilt_refuse();
+	gilt_thread *th = gilt_tls;
+	if (th->attached) gilt_detach_now(th);
+	for (int i = gilt_ninterps - 1; i >= 0; i--) {
+		gilt_interp *it = gilt_interps[i];
+		gilt_forget_states(it);
+		py.PyEval_RestoreThread(th->states[i].ts);
+		gilt_names_clear(it);
+		if (th->states[i].context) {
+			py.PyContext_Exit(th->states[i].context);
+			py.Py_DecRef(th->states[i].context);
+			th->states[i].context = NULL;
+		}
+		py.PyErr_Clear();
+		if (i > 0) py.Py_EndInterpreter(th->states[i].ts); // leaves no state current
+		th->states[i].ts = NULL;
+	}
+	return py.Py_FinalizeEx();
+}
+
+static PyObject *interned(const char *s) { return py.PyUnicode_InternFromString(s); }
+
+int gilt_names_init(gilt_interp *it) {
+	gilt_names *n = &it->names;
+	if (!(n->builtins = py.PyImport_ImportModule("builtins"))) return -1;
+	PyObject *name = interned("compile");
+	n->compile = name ? py.PyObject_GetAttr(n->builtins, name) : NULL;
+	if (name) py.Py_DecRef(name);
+	n->s_module = interned("__module__"), n->s_qualname = interned("__qualname__"), n->s_mro = interned("__mro__");
+	n->s_tb_next = interned("tb_next"), n->s_tb_lineno = interned("tb_lineno"), n->s_tb_frame = interned("tb_frame");
+	n->s_f_code = interned("f_code"), n->s_co_filename = interned("co_filename"), n->s_co_name = interned("co_name");
+	n->s_notes = interned("__notes__"), n->s_code = interned("code"), n->s_errno = interned("errno");
+	n->s_suppress = interned("__suppress_context__"), n->s_dict_name = interned("__name__");
+	n->s_exec = interned("exec"), n->s_eval = interned("eval");
+	return n->compile && n->s_eval ? 0 : -1;
+}
+
+void gilt_names_clear(gilt_interp *it) {
+	PyObject **o = (PyObject **)&it->names;
+	for (size_t i = 0; i < sizeof it->names / sizeof *o; i++)
+		if (o[i]) py.Py_DecRef(o[i]);
+	memset(&it->names, 0, sizeof it->names);
+	for (size_t i = 0; i < sizeof it->exctypes / sizeof *it->exctypes; i++) {
+		if (it->exctypes[i].type) py.Py_DecRef(it->exctypes[i].type);
+		free(it->exctypes[i].head);
+	}
+	memset(it->exctypes, 0, sizeof it->exctypes);
+	pthread_mutex_lock(&it->mu); // whatever Go still released
+	PyObject **dead = it->dead;
+	size_t ndead = it->ndead;
+	it->dead = NULL, it->ndead = it->capdead = 0;
+	pthread_mutex_unlock(&it->mu);
+	for (size_t i = 0; i < ndead; i++) py.Py_DecRef(dead[i]);
+	free(dead);
+}

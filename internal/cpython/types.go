@@ -1,0 +1,110 @@
+// Package cpython is gilt's boundary with CPython: a libpython loaded with dlopen, its symbol table,
+// and compound operations, each of which is one cgo crossing. It is the only package that imports "C";
+// no Python header is read, so one binary runs on CPython 3.10 to 3.14.
+//
+// Names used here. A reference is owned (someone must release it), a scope's (released when the task
+// that made it ends) or borrowed. An operation takes the task's Entry and checks, in C, that the calling
+// OS thread is the task's; it attaches when it must, and comes back detached when it took longer than
+// some 20 µs. After every operation the error indicator is clear: an exception is in the Result.
+package cpython
+
+import "time"
+
+// The versions that gilt runs on: CPython 3.MinMinor to 3.MaxMinor.
+const (
+	MinMinor = 10
+	MaxMinor = 14
+)
+
+// Object is a PyObject *. The zero Object is no object.
+type Object uintptr
+
+// Status is what became of an operation.
+type Status int32
+
+// The statuses, as gilt.h has them.
+const (
+	OK Status = iota
+	Raised
+	Misuse
+	Stopped
+	Failed
+	Done
+)
+
+// Kind says how a result travels back.
+type Kind int32
+
+// The kinds of result, as gilt.h has them.
+const (
+	KindNone Kind = iota
+	KindObject
+	KindInt64
+	KindUint64
+	KindFloat64
+	KindBool
+	KindStr
+	KindBytes
+	KindWire
+)
+
+// ArgKind says how the argument of a prepared call travels.
+type ArgKind int32
+
+// The kinds of argument, as gilt.h has them.
+const (
+	ArgNone ArgKind = iota
+	ArgInt64
+	ArgUint64
+	ArgFloat64
+	ArgBool
+	ArgStr
+	ArgBytes
+	ArgWire
+)
+
+// Result is what an operation gives. Data is C memory that stays valid until the next operation on the
+// same OS thread: copy it at once, before the goroutine may leave the thread.
+type Result struct {
+	Status   Status
+	Detached bool
+	Int      int64 // an int64, a bool, or the bits of a float64
+	Data     []byte
+	Obj      Object
+	Held     time.Duration // how long the GIL was held, where the operation ends a task or detaches
+}
+
+// Op is an operation on one object.
+type Op int32
+
+// The operations of Entry.Object, as gilt.h has them.
+const (
+	OpStr Op = iota
+	OpRepr
+	OpType
+	OpLen
+	OpTruth
+	OpHash
+	OpIter
+	OpNext
+	OpConvert
+	OpGetItem
+	OpSetItem
+	OpDelItem
+	OpContains
+	OpIsInstance
+	OpEqual
+	OpCallable
+	OpAppend
+)
+
+// Pace is what Interp.PacerWait saw.
+type Pace int
+
+// The pacer's answers: it was stopped; the grace is over and nothing of ours moved; look whether
+// someone still waits.
+const (
+	PaceStop Pace = iota
+	PaceTick
+	PaceCheck
+)

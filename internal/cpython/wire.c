@@ -1,0 +1,260 @@
+// The wire form: values as bytes, so that a whole argument list or result crosses between Go and C at
+// once. One tag byte, then, little-endian:
+//   N None   T True   F False   i int64   u uint64 above int64   I u64 length, the int in hexadecimal
+//   d float64   s u64 length, UTF-8   b u64 length, bytes   l t m u64 count, then items (m: key, value)
+//   L D u64 count, then int64s or float64s: a list of numbers   O a PyObject * (only towards Python, borrowed)
+// Go's half is wire.go.
+#include "shim.h"
+
+enum { MAX_DEPTH = 500 }; // nesting; CPython's own limit for JSON-like recursion is 1000
+
+static int reserve(gilt_thread *th, size_t n) {
+	if (GILT_LIKELY(th->nbuf + n <= th->capbuf)) return 0;
+	size_t c = th->capbuf ? th->capbuf * 2 : 512;
+	while (c < th->nbuf + n) c *= 2;
+	uint8_t *b = realloc(th->buf, c);
+	if (!b) return -1;
+	th->buf = b, th->capbuf = c;
+	return 0;
+}
+
+int gilt_buf_put(gilt_thread *th, const void *p, size_t n) {
+	if (reserve(th, n)) return -1;
+	memcpy(th->buf + th->nbuf, p, n);
+	th->nbuf += n;
+	return 0;
+}
+
+int gilt_buf_byte(gilt_thread *th, uint8_t b) { return gilt_buf_put(th, &b, 1); }
+int gilt_buf_u64(gilt_thread *th, uint64_t v) { return gilt_buf_put(th, &v, 8); }
+
+static int put_tagged(gilt_thread *th, uint8_t tag, uint64_t v) {
+	if (reserve(th, 9)) return -1;
+	th->buf[th->nbuf] = tag;
+	memcpy(th->buf + th->nbuf + 1, &v, 8);
+	th->nbuf += 9;
+	return 0;
+}
+
+static int put_bytes(gilt_thread *th, uint8_t tag, const void *p, size_t n) {
+	return put_tagged(th, tag, n) || gilt_buf_put(th, p, n) ? -1 : 0;
+}
+
+// Text for people (messages, file names): whatever the str holds, it is written; the indicator is left clear.
+int gilt_buf_text(gilt_thread *th, PyObject *s) {
+	Py_ssize_t n = 0;
+	const char *p = s ? py.PyUnicode_AsUTF8AndSize(s, &n) : NULL;
+	PyObject *escaped = NULL;
+	if (!p && s) {
+		py.PyErr_Clear();
+		char *q = NULL;
+		escaped = py.PyUnicode_AsEncodedString(s, "utf-8", "backslashreplace");
+		if (escaped && !py.PyBytes_AsStringAndSize(escaped, &q, &n)) p = q;
+	}
+	if (!p) {
+		py.PyErr_Clear();
+		p = "?", n = 1;
+	}
+	int bad = gilt_buf_u64(th, (uint64_t)n) || gilt_buf_put(th, p, (size_t)n);
+	if (escaped) py.Py_DecRef(escaped);
+	return bad ? -1 : 0;
+}
+
+static int take_u64(const uint8_t **p, const uint8_t *end, uint64_t *v) {
+	if (end - *p < 8) return -1;
+	memcpy(v, *p, 8);
+	*p += 8;
+	return 0;
+}
+
+static PyObject *broken(void) {
+	py.PyErr_SetString(py.PyExc_ValueError, "gilt: broken wire form (a bug in gilt)");
+	return NULL;
+}
+
+static PyObject *incref(PyObject *o) {
+	py.Py_IncRef(o);
+	return o;
+}
+
+static PyObject *read_items(const uint8_t **p, const uint8_t *end, int depth, uint8_t tag, uint64_t n) {
+	if (n > (uint64_t)(end - *p)) return broken(); // an item takes a byte at least
+	PyObject *c = tag == 'l' ? py.PyList_New((Py_ssize_t)n) : py.PyTuple_New((Py_ssize_t)n);
+	for (uint64_t i = 0; c && i < n; i++) {
+		PyObject *o = gilt_wire_read(p, end, depth + 1);
+		if (!o || (tag == 'l' ? py.PyList_SetItem(c, (Py_ssize_t)i, o) : py.PyTuple_SetItem(c, (Py_ssize_t)i, o))) {
+			py.Py_DecRef(c);
+			return NULL;
+		}
+	}
+	return c;
+}
+
+static PyObject *read_dict(const uint8_t **p, const uint8_t *end, int depth, uint64_t n) {
+	PyObject *d = py.PyDict_New();
+	for (uint64_t i = 0; d && i < n; i++) {
+		PyObject *k = gilt_wire_read(p, end, depth + 1);
+		PyObject *v = k ? gilt_wire_read(p, end, depth + 1) : NULL;
+		int bad = !v || py.PyDict_SetItem(d, k, v);
+		if (k) py.Py_DecRef(k);
+		if (v) py.Py_DecRef(v);
+		if (bad) {
+			py.Py_DecRef(d);
+			return NULL;
+		}
+	}
+	return d;
+}
+
+static PyObject *read_numbers(const uint8_t **p, const uint8_t *end, uint8_t tag, uint64_t n) {
+	if (n > (uint64_t)(end - *p) / 8) return broken();
+	PyObject *l = py.PyList_New((Py_ssize_t)n);
+	for (uint64_t i = 0; l && i < n; i++, *p += 8) {
+		PyObject *o;
+		if (tag == 'L') {
+			int64_t v;
+			memcpy(&v, *p, 8);
+			o = py.PyLong_FromLongLong(v);
+		} else {
+			double v;
+			memcpy(&v, *p, 8);
+			o = py.PyFloat_FromDouble(v);
+		}
+		if (!o || py.PyList_SetItem(l, (Py_ssize_t)i, o)) {
+			py.Py_DecRef(l);
+			return NULL;
+		}
+	}
+	return l;
+}
+
+static PyObject *read_big(const uint8_t *p, uint64_t n) {
+	char *s = malloc(n + 1);
+	if (!s) return broken();
+	memcpy(s, p, n);
+	s[n] = 0;
+	PyObject *o = py.PyLong_FromString(s, NULL, 16);
+	free(s);
+	return o;
+}
+
+PyObject *gilt_wire_read(const uint8_t **p, const uint8_t *end, int depth) {
+	if (*p >= end) return broken();
+	uint8_t tag = *(*p)++;
+	if (tag == 'N') return incref(py._Py_NoneStruct);
+	if (tag == 'T') return incref(py._Py_TrueStruct);
+	if (tag == 'F') return incref(py._Py_FalseStruct);
+	uint64_t v;
+	if (take_u64(p, end, &v)) return broken();
+	switch (tag) {
+	case 'i': return py.PyLong_FromLongLong((int64_t)v);
+	case 'u': return py.PyLong_FromUnsignedLongLong(v);
+	case 'd': {
+		double d;
+		memcpy(&d, &v, 8);
+		return py.PyFloat_FromDouble(d);
+	}
+	case 'O': return incref((PyObject *)(uintptr_t)v);
+	case 's':
+	case 'b':
+	case 'I': {
+		if (v > (uint64_t)(end - *p)) return broken();
+		const char *s = (const char *)*p;
+		*p += v;
+		if (tag == 's') return py.PyUnicode_DecodeUTF8(s, (Py_ssize_t)v, "strict");
+		return tag == 'b' ? py.PyBytes_FromStringAndSize(s, (Py_ssize_t)v) : read_big((const uint8_t *)s, v);
+	}
+	case 'L':
+	case 'D': return read_numbers(p, end, tag, v);
+	}
+	if (depth >= MAX_DEPTH) {
+		py.PyErr_Format(py.PyExc_RecursionError, "a Go value is nested deeper than %d", MAX_DEPTH);
+		return NULL;
+	}
+	if (tag == 'l' || tag == 't') return read_items(p, end, depth, tag, v);
+	return tag == 'm' ? read_dict(p, end, depth, v) : broken();
+}
+
+static int no_memory(void) {
+	if (!py.PyErr_Occurred()) py.PyErr_SetString(py.PyExc_MemoryError, "gilt: no memory for a result");
+	return -1;
+}
+
+static int write_int(gilt_thread *th, PyObject *o) {
+	int overflow = 0;
+	long long v = py.PyLong_AsLongLongAndOverflow(o, &overflow);
+	if (!overflow) return v == -1 && py.PyErr_Occurred() ? -1 : put_tagged(th, 'i', (uint64_t)v) ? no_memory() : 0;
+	PyObject *s = py.PyNumber_ToBase(o, 16); // "-0x…"
+	if (!s) return -1;
+	Py_ssize_t n;
+	const char *p = py.PyUnicode_AsUTF8AndSize(s, &n);
+	int bad = !p || (put_bytes(th, 'I', p, (size_t)n) && no_memory());
+	py.Py_DecRef(s);
+	return bad ? -1 : 0;
+}
+
+static int write_dict(gilt_thread *th, PyObject *d, int depth) {
+	Py_ssize_t pos = 0;
+	PyObject *k, *v;
+	size_t at = th->nbuf;
+	uint64_t n = 0;
+	if (put_tagged(th, 'm', 0)) return no_memory();
+	while (py.PyDict_Next(d, &pos, &k, &v)) { // writing runs no Python code that could change d
+		if (gilt_wire_write(th, k, depth + 1) || gilt_wire_write(th, v, depth + 1)) return -1;
+		n++;
+	}
+	memcpy(th->buf + at + 1, &n, 8);
+	return 0;
+}
+
+static int write_items(gilt_thread *th, PyObject *o, int depth, int list) {
+	Py_ssize_t n = list ? py.PyList_Size(o) : py.PyTuple_Size(o);
+	if (put_tagged(th, list ? 'l' : 't', (uint64_t)n)) return no_memory();
+	for (Py_ssize_t i = 0; i < n; i++) {
+		PyObject *item = list ? py.PyList_GetItem(o, i) : py.PyTuple_GetItem(o, i); // borrowed
+		if (!item || gilt_wire_write(th, item, depth + 1)) return -1;
+	}
+	return 0;
+}
+
+enum { LONG_SUB = 1 << 24, LIST_SUB = 1 << 25, TUPLE_SUB = 1 << 26, BYTES_SUB = 1 << 27, STR_SUB = 1 << 28, DICT_SUB = 1 << 29 };
+
+int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
+	if (o == py._Py_NoneStruct) return gilt_buf_byte(th, 'N') ? no_memory() : 0;
+	if (o == py._Py_TrueStruct) return gilt_buf_byte(th, 'T') ? no_memory() : 0;
+	if (o == py._Py_FalseStruct) return gilt_buf_byte(th, 'F') ? no_memory() : 0;
+	PyObject *t = gilt_type(o);
+	if (t == py.PyFloat_Type) {
+		double d = py.PyFloat_AsDouble(o);
+		uint64_t v;
+		memcpy(&v, &d, 8);
+		return put_tagged(th, 'd', v) ? no_memory() : 0;
+	}
+	unsigned long flags = py.PyType_GetFlags(t); // subclasses of the built-in types too
+	if (flags & LONG_SUB) return write_int(th, o);
+	if (flags & (STR_SUB | BYTES_SUB)) {
+		Py_ssize_t n;
+		char *q = NULL;
+		const char *p = NULL;
+		if (flags & STR_SUB) p = py.PyUnicode_AsUTF8AndSize(o, &n);
+		else if (!py.PyBytes_AsStringAndSize(o, &q, &n)) p = q;
+		return !p ? -1 : put_bytes(th, flags & STR_SUB ? 's' : 'b', p, (size_t)n) ? no_memory() : 0;
+	}
+	if (flags & (LIST_SUB | TUPLE_SUB | DICT_SUB)) {
+		if (depth >= MAX_DEPTH) {
+			py.PyErr_Format(py.PyExc_RecursionError, "a Python value is nested deeper than %d, or holds itself", MAX_DEPTH);
+			return -1;
+		}
+		return flags & DICT_SUB ? write_dict(th, o, depth) : write_items(th, o, depth, (flags & LIST_SUB) != 0);
+	}
+	if (t == py.PyByteArray_Type)
+		return put_bytes(th, 'b', py.PyByteArray_AsString(o), (size_t)py.PyByteArray_Size(o)) ? no_memory() : 0;
+	if (py.PyObject_IsInstance(o, py.PyFloat_Type) == 1) {
+		double d = py.PyFloat_AsDouble(o);
+		uint64_t v;
+		memcpy(&v, &d, 8);
+		return put_tagged(th, 'd', v) ? no_memory() : 0;
+	}
+	py.PyErr_Format(py.PyExc_TypeError, "cannot convert '%.200s' object to a Go value", gilt_type_name(o));
+	return -1;
+}

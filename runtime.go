@@ -1,0 +1,137 @@
+package gilt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"gilt/gil"
+	"gilt/handles"
+	"gilt/internal/cpython"
+	"gilt/internal/discover"
+	"gilt/scheduler"
+	"gilt/thread"
+)
+
+// Runtime is a running CPython with its scheduler. A process has one; its methods may be called from any
+// goroutine.
+type Runtime struct {
+	host   *gil.Host
+	info   Info
+	closed atomic.Bool
+}
+
+// Info describes a runtime's Python and how it runs.
+type Info struct {
+	Version        string // "3.14.6"
+	Library        string // the libpython that was loaded
+	Executable     string // sys.executable
+	Prefix         string
+	VirtualEnv     string // "" for none
+	Source         string // how it was found: "config", "GILT_PYTHON", "VIRTUAL_ENV", ".venv", "bundled", "python3 on PATH"
+	Mode           Mode
+	OwnGIL         bool // it can make interpreters with a GIL of their own
+	Interpreters   int
+	Workers        int
+	MaxThreads     int
+	SwitchInterval string
+}
+
+// ErrAlreadyOpen is a second Open in one process: CPython starts only once. Share the Runtime.
+var ErrAlreadyOpen = thread.ErrAlreadyStarted
+
+// Open finds, loads and starts Python. ctx bounds the search, not the runtime's life. An error says what
+// is wrong with which file, and what to do; Python never ends the process.
+func Open(ctx context.Context, c Config) (*Runtime, error) {
+	found, err := discover.Find(ctx, discover.Options{Python: c.Python})
+	if err != nil {
+		return nil, err
+	}
+	if c, err = c.normalise(found.FreeThreaded); err != nil {
+		return nil, err
+	}
+	own := 0
+	if c.Mode == OwnGIL {
+		if own = c.Interpreters; found.Minor != 0 && found.Minor < 12 {
+			return nil, fmt.Errorf("gilt: mode own-gil needs CPython 3.12 or later, and %s is %s: use mode gil, or another Python", found.Library, found.Version)
+		}
+	}
+	python, err := thread.Start(thread.Options{
+		Library: found.Library, Program: found.Executable, Home: found.Home,
+		Interpreters: own, SwitchInterval: c.SwitchInterval,
+	})
+	if err != nil {
+		return nil, err
+	}
+	lanes := python.Own()
+	for len(lanes) < c.Interpreters {
+		lanes = append(lanes, python.Main())
+	}
+	host, err := gil.NewHost(gil.Config{Python: python, Lanes: lanes, Workers: c.Workers, MaxInFlight: c.MaxThreads, MaxQueued: c.MaxQueued})
+	if err != nil {
+		python.Abandon()
+		return nil, err
+	}
+	rt := &Runtime{host: host, info: describe(found, c)}
+	if err := rt.prepare(ctx, c.Path); err != nil {
+		return nil, errors.Join(err, rt.Shutdown(ctx))
+	}
+	return rt, nil
+}
+
+func describe(p discover.Python, c Config) Info {
+	version, _, _ := strings.Cut(cpython.Version(), " ")
+	return Info{
+		Version: version, Library: p.Library, Executable: p.Executable, Prefix: p.Prefix, VirtualEnv: p.VirtualEnv,
+		Source: p.Source, Mode: c.Mode, OwnGIL: cpython.HasOwnGIL(), Interpreters: c.Interpreters, Workers: c.Workers,
+		MaxThreads: c.MaxThreads, SwitchInterval: c.SwitchInterval.String(),
+	}
+}
+
+// prepare puts the configured folders before sys.path in every interpreter.
+func (rt *Runtime) prepare(ctx context.Context, path []string) error {
+	if len(path) == 0 {
+		return nil
+	}
+	return rt.host.EachInterpreter(ctx, func(tok *Token) error {
+		ns, err := handles.Dict(tok, map[string]any{"path": path})
+		if err != nil {
+			return err
+		}
+		return handles.Run(tok, "import sys; sys.path[:0] = path", ns)
+	})
+}
+
+// Info describes the Python that runs.
+func (rt *Runtime) Info() Info { return rt.info }
+
+// Stats is a snapshot of the scheduler's figures.
+func (rt *Runtime) Stats() scheduler.Stats { return rt.host.Scheduler().Stats() }
+
+// Shutdown refuses new work (ErrClosed), lets queued and running work end until ctx ends, runs Python's
+// exit functions, and finalizes Python. It returns ErrShutdownIncomplete, with the names of what was
+// still inside, when Python could not be finalized: it then stays initialized and entry is refused.
+// A second call returns nil at once.
+func (rt *Runtime) Shutdown(ctx context.Context) error {
+	if !rt.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	flushed, err := rt.host.Shutdown(ctx)
+	if err == nil && !flushed {
+		err = ErrOutputLost
+	}
+	return err
+}
+
+// ErrOutputLost is a shutdown in which Python could not write its buffered output, as when stdout is a
+// closed pipe. Python itself was finalized.
+var ErrOutputLost = errors.New("gilt: Python's buffered output could not be written at exit")
+
+// Close is the abrupt Shutdown: it waits for nothing.
+func (rt *Runtime) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return rt.Shutdown(ctx)
+}

@@ -1,0 +1,231 @@
+package scheduler
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// MaxClasses is how many classes a scheduler makes, the default class included.
+const MaxClasses = 10000
+
+// DefaultClass is the name of the class of work that names none.
+const DefaultClass = "default"
+
+// Weights outside these bounds would swallow the precision of virtual time.
+const (
+	minWeight = 1e-6
+	maxWeight = 1e6
+)
+
+// ClassConfig says what a class may have. The zero value works.
+type ClassConfig struct {
+	// Weight is the class's share of held time beside other classes that want it. Defaults to 1.
+	Weight float64
+	// MaxInFlight bounds the class's grants out at once, lapsed and suspended ones included. Defaults
+	// to the scheduler's. A class with a bound takes the lock at every grant (some 50 ns more).
+	MaxInFlight int
+	// MaxQueued bounds the class's waiters. Defaults to the scheduler's.
+	MaxQueued int
+}
+
+// Class is who work is for: a tenant, an endpoint, a job. Scheduler.Class makes it. It is shared by all
+// lanes and may be used from any goroutine.
+type Class struct {
+	s           *Scheduler
+	name        string
+	index       uint32
+	weight      float64
+	maxInFlight int // 0: only the scheduler's
+	maxQueued   int // 0: only the scheduler's
+
+	cells []cell // one a lane: what releases charged and fold has not yet seen
+
+	// Under Scheduler.mu.
+
+	vtime float64 // nanoseconds held, divided by weight
+	stamp uint64  // breaks ties of vtime: who changed last goes last
+	lines []*line // every line of this class that was ever used
+	// The three kinds of line. The bound ones are made when first used.
+	general         *line
+	pinned, resumes []*line
+	inUse           int // in flight; kept only for classes with a bound
+	queued          int // waiters, resumers not included
+	resuming        int
+	lapsed          int
+	suspended       int
+	sampleLeft      int // grants until the next hold is recorded
+
+	released  uint64
+	held      int64
+	lapses    uint64
+	rejected  uint64
+	cancelled atomic.Uint64
+
+	waits, holds recorder
+}
+
+// Name is the name the class was made with.
+func (c *Class) Name() string { return c.name }
+
+// Class returns the class of that name and makes it on first use; cfg counts only then. The empty name
+// is the default class. It returns an error that matches ErrConfig for a bad cfg, and ErrTooManyClasses.
+// Any goroutine may call it.
+func (s *Scheduler) Class(name string, cfg ClassConfig) (*Class, error) {
+	if name == "" {
+		name = DefaultClass
+	}
+	if err := cfg.normalise(name, s.cfg.MaxInFlight); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.byName[name]; c != nil {
+		return c, nil
+	}
+	if len(s.classes) >= MaxClasses {
+		return nil, ErrTooManyClasses
+	}
+	c := &Class{
+		s: s, name: name, index: uint32(len(s.classes)), weight: cfg.Weight,
+		maxInFlight: cfg.MaxInFlight, maxQueued: cfg.MaxQueued,
+		cells: make([]cell, len(s.lanes)), sampleLeft: sampleEvery,
+	}
+	for i := range c.cells {
+		c.cells[i].class = c
+	}
+	c.general = c.addLine(&s.general, kindNew)
+	s.classes = append(s.classes, c)
+	s.byName[name] = c
+	return c, nil
+}
+
+// Default is the class of work that names none.
+func (s *Scheduler) Default() *Class { return s.def }
+
+func (cfg *ClassConfig) normalise(name string, maxInFlight int) error {
+	if cfg.Weight == 0 {
+		cfg.Weight = 1
+	}
+	switch {
+	case math.IsNaN(cfg.Weight) || cfg.Weight < minWeight || cfg.Weight > maxWeight:
+		return badConfig("class %q: Weight %v: give a number from %g to %g", name, cfg.Weight, minWeight, maxWeight)
+	case cfg.MaxInFlight < 0:
+		return badConfig("class %q: MaxInFlight %d: give 0 (the scheduler's) or more", name, cfg.MaxInFlight)
+	case cfg.MaxQueued < 0:
+		return badConfig("class %q: MaxQueued %d: give 0 (the scheduler's) or more", name, cfg.MaxQueued)
+	}
+	if cfg.MaxInFlight >= maxInFlight {
+		cfg.MaxInFlight = 0
+	}
+	return nil
+}
+
+// limited reports whether the class counts its grants, which takes the lock.
+func (c *Class) limited() bool { return c.maxInFlight != 0 }
+
+// barred reports whether the class may have no new grant now.
+func (c *Class) barred() bool { return c.limited() && c.inUse >= c.maxInFlight }
+
+// cell gathers what releases on one lane charge to a class, so that a release is one atomic add and no
+// lock: [grants: 24][nanoseconds: 40]. The lock's holder folds it into the class.
+type cell struct {
+	sum   atomic.Uint64
+	dirty atomic.Bool // on the scheduler's dirty stack
+	next  *cell       // in that stack
+	class *Class
+	_     [32]byte // a cache line each: lanes write theirs at once
+}
+
+const (
+	cellGrant = 1 << 40
+	// cellLimit bounds one charge; sums are folded long before they overflow.
+	cellLimit   = 1 << 37
+	cellFull    = 1 << 62 // 2^22 grants
+	cellHeld    = cellGrant - 1
+	sampleEvery = 64
+)
+
+// charge notes a finished grant of held nanoseconds on a lane. It takes no lock. It returns false if the
+// cell wants folding: the caller then goes on under the lock.
+func (c *Class) charge(lane uint32, held int64) (ok bool) {
+	cell := &c.cells[lane]
+	delta := uint64(cellGrant + held)
+	sum := cell.sum.Add(delta)
+	if sum == delta {
+		c.s.markDirty(cell)
+	}
+	if sum/cellGrant%sampleEvery == 0 {
+		c.holds.record(held)
+	}
+	return sum < cellFull && sum&cellHeld < cellLimit
+}
+
+// chargeLocked is charge for those who hold the lock, for any held, and for holds without a finished
+// grant (grants 0: AllowThreads).
+func (c *Class) chargeLocked(held int64, grants uint64) {
+	c.released += grants
+	c.held += held
+	c.advance(float64(held))
+	if c.sampleLeft -= int(grants); c.sampleLeft <= 0 {
+		c.sampleLeft = sampleEvery
+		c.holds.record(held)
+	}
+}
+
+// advance moves the class's virtual time by ns of held time.
+func (c *Class) advance(ns float64) {
+	c.vtime += ns / c.weight
+	c.s.restamp(c)
+}
+
+// fold takes over what the cells gathered and reports whether there was anything.
+func (c *Class) fold() bool {
+	any := false
+	for i := range c.cells {
+		any = c.foldCell(&c.cells[i]) || any
+	}
+	return any
+}
+
+func (c *Class) foldCell(cell *cell) bool {
+	if cell.sum.Load() == 0 {
+		return false
+	}
+	sum := cell.sum.Swap(0)
+	c.released += sum / cellGrant
+	c.held += int64(sum & cellHeld)
+	c.sampleLeft -= int(sum / cellGrant % sampleEvery) // charge itself samples each 64th
+	c.advance(float64(sum & cellHeld))
+	return true
+}
+
+func (s *Scheduler) markDirty(cell *cell) {
+	if !cell.dirty.CompareAndSwap(false, true) {
+		return
+	}
+	for {
+		head := s.dirty.Load()
+		cell.next = head
+		if s.dirty.CompareAndSwap(head, cell) {
+			return
+		}
+	}
+}
+
+// foldDirty folds every cell charged since the last time and returns the highest virtual time among
+// their classes.
+func (s *Scheduler) foldDirty() (highest float64) {
+	for cell := s.dirty.Swap(nil); cell != nil; {
+		next := cell.next
+		cell.dirty.Store(false)
+		if cell.class.foldCell(cell) {
+			highest = max(highest, cell.class.vtime)
+		}
+		cell = next
+	}
+	return highest
+}
+
+// clampHeld brings a measured hold into what can be charged: 0 to 2 years.
+func clampHeld(held time.Duration) int64 { return min(max(int64(held), 0), 1<<56) }

@@ -1,0 +1,337 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+)
+
+// acquireSlow is Acquire under the lock: take a free lane, or queue and wait.
+func (s *Scheduler) acquireSlow(ctx context.Context, c *Class, lane int) (Grant, error) {
+	g, w, err := s.ask(ctx, c, lane)
+	if w == nil {
+		return g, err
+	}
+	return s.wait(ctx, w)
+}
+
+// ask is acquireSlow without the wait: a grant, or a waiter in its line, or an error.
+func (s *Scheduler) ask(ctx context.Context, c *Class, lane int) (Grant, *waiter, error) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.closed {
+		return Grant{}, nil, ErrClosed
+	}
+	if g, ok := s.take(c, lane); ok {
+		return g, nil, nil
+	}
+	if err := s.admit(c); err != nil {
+		return Grant{}, nil, err
+	}
+	w := s.newWaiter(ctx, c)
+	if lane == anyLane {
+		s.enqueue(w, c.general)
+	} else {
+		s.enqueue(w, c.line(kindPinned, &s.lanes[lane]))
+	}
+	return Grant{}, w, nil
+}
+
+// unlock ends a turn under the lock: free lanes that may have become of use are looked at, drainers
+// told, and the pacer armed once the lock is gone.
+func (s *Scheduler) unlock() {
+	for s.revisit {
+		s.revisit = false
+		for i := range s.lanes {
+			if l := &s.lanes[i]; l.waiting && l.candidate == nil {
+				s.dispatch(l)
+			}
+		}
+	}
+	s.retune(0)
+	if s.drainers > 0 && s.quiet() {
+		close(s.idle)
+		s.idle = make(chan struct{})
+	}
+	if len(s.arm) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	var buf [8]int
+	arm := append(buf[:0], s.arm...)
+	s.arm = s.arm[:0]
+	s.mu.Unlock()
+	for _, lane := range arm {
+		s.cfg.Arm(lane)
+	}
+}
+
+// take grants c a free lane that nobody waits for, or that c itself barges on.
+func (s *Scheduler) take(c *Class, lane int) (Grant, bool) {
+	if c.barred() || s.full(0) {
+		return Grant{}, false
+	}
+	first, n := lane, 1
+	if lane == anyLane {
+		first, n = s.likelyLane(), len(s.lanes)
+	}
+	for i := range n {
+		l := &s.lanes[(first+i)%len(s.lanes)]
+		w := l.load()
+		if w.held() || l.waiting && (w.class() != int(c.index) || l.candidate == nil || l.left.Load() <= 0) {
+			continue
+		}
+		to := w.next(c.index)
+		if l.cas(w, to) {
+			s.enter(c)
+			return Grant{c, to.gen(), l.index}, true
+		}
+	}
+	return Grant{}, false
+}
+
+// admit refuses a waiter for whom there is no room.
+func (s *Scheduler) admit(c *Class) error {
+	e := &SaturatedError{Class: c.name}
+	switch {
+	case s.queued >= s.cfg.MaxQueued:
+		e.Queued, e.Limit = s.queued, s.cfg.MaxQueued
+	case c.maxQueued > 0 && c.queued >= c.maxQueued:
+		e.Queued, e.Limit, e.PerClass = c.queued, c.maxQueued, true
+	default:
+		return nil
+	}
+	c.rejected++
+	return e
+}
+
+// wait blocks until w is granted, its context ends, or the scheduler closes.
+func (s *Scheduler) wait(ctx context.Context, w *waiter) (Grant, error) {
+	for {
+		select {
+		case <-w.ready:
+		case <-w.done:
+			return s.abandon(ctx, w)
+		}
+		switch w.state.Load() {
+		case stateWaiting:
+			s.arrive(w)
+			continue
+		case stateGranted:
+			g := w.grant
+			w.class.waits.record(s.cfg.Now() - w.since)
+			if err := ctx.Err(); err != nil {
+				return Grant{}, s.giveUp(ctx, w, err)
+			}
+			w.recycle()
+			return g, nil
+		case stateExpired:
+			return Grant{}, s.giveUp(ctx, w, context.DeadlineExceeded)
+		default:
+			w.recycle()
+			return Grant{}, ErrClosed
+		}
+	}
+}
+
+// abandon ends a wait whose context is done.
+func (s *Scheduler) abandon(ctx context.Context, w *waiter) (Grant, error) {
+	s.mu.Lock()
+	if w.state.Load() == stateWaiting {
+		s.dequeue(w)
+		w.state.Store(stateExpired)
+	}
+	s.unlock()
+	return Grant{}, s.giveUp(ctx, w, ctx.Err())
+}
+
+// giveUp makes the error of a wait that came to nothing, and gives back the grant that came too late.
+func (s *Scheduler) giveUp(ctx context.Context, w *waiter, err error) error {
+	if w.state.Load() == stateGranted {
+		s.Release(w.grant, 0)
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	w.class.cancelled.Add(1)
+	e := &WaitError{Class: w.class.name, Waited: time.Duration(s.cfg.Now() - w.since), Ahead: w.ahead, Err: err, Cause: context.Cause(ctx)}
+	w.recycle()
+	return e
+}
+
+func (c *Class) neverWaited(ctx context.Context, err error) error {
+	c.cancelled.Add(1)
+	return &WaitError{Class: c.name, Err: err, Cause: context.Cause(ctx)}
+}
+
+// arrive is what a waiter does that was woken without a grant: if it is a lane's candidate and the lane
+// is free, the lane goes to whoever is next, mostly itself. If not, it came in vain.
+func (s *Scheduler) arrive(w *waiter) {
+	s.mu.Lock()
+	defer s.unlock()
+	l := w.candidate
+	if l == nil {
+		return
+	}
+	w.candidate, l.candidate = nil, nil
+	if s.dispatch(l) {
+		l.backoff = 0
+		return
+	}
+	if s.cfg.Arm == nil {
+		// No pacer would find the lane free: the very next release must come by.
+		l.set(flagCall)
+		s.revisit = true
+		return
+	}
+	l.settle()
+	l.backoff = min(max(2*l.backoff, minBackoff), maxBackoff)
+	l.lend(min(l.sliceLeft, l.backoff))
+}
+
+// releaseSlow is Release under the lock. charged: the class was; counted: the slice was.
+func (s *Scheduler) releaseSlow(g Grant, ns int64, charged, counted bool) {
+	s.mu.Lock()
+	c, l := g.class, &s.lanes[g.lane]
+	w := l.load()
+	if !w.held() || w.gen() != g.gen {
+		s.releaseLapsed(g, ns, charged)
+		s.unlock()
+		return
+	}
+	if charged {
+		c.fold()
+	} else {
+		c.chargeLocked(ns, 1)
+	}
+	if !counted {
+		l.left.Add(-ns - grantCost)
+	}
+	s.leave(c)
+	s.vacate(l, c, 1)
+	if s.slow {
+		s.revisit = true
+	}
+	s.unlock()
+}
+
+// vacate frees lane l, whose primary of class c goes: to barging within the slice, by direct hand-over
+// after it. leaving is 0 if the grant stays in flight (suspended), which also ends the slice.
+func (s *Scheduler) vacate(l *lane, c *Class, leaving int) {
+	var next *waiter
+	if l.waiting {
+		c.fold()
+		next = s.pick(l, s.full(leaving))
+	}
+	if next == nil {
+		l.clear(flagHeld | flagCall)
+		return
+	}
+	l.settle()
+	if l.sliceLeft <= 0 {
+		s.renew(l, c, next)
+	}
+	if leaving == 0 || l.sliceLeft <= 0 {
+		s.seat(l, l.load(), next)
+		return
+	}
+	if l.candidate == nil {
+		l.candidate, next.candidate = next, l
+		next.wake()
+	}
+	l.lend(l.sliceLeft)
+	l.clear(flagHeld | flagCall)
+}
+
+// renew gives class c another slice if it has had less than its share and only others wait.
+func (s *Scheduler) renew(l *lane, c *Class, next *waiter) {
+	ahead := next.class.vtime - c.vtime
+	if next.class == c || ahead <= 0 || l.renewals >= maxRenewals {
+		return
+	}
+	l.renewals++
+	l.sliceLeft = min(s.slice(), int64(min(ahead*c.weight, 1e15)))
+}
+
+// dispatch grants lane l, if it is free, to whoever is next.
+func (s *Scheduler) dispatch(l *lane) bool {
+	if l.load().held() {
+		return false
+	}
+	next := s.pick(l, s.full(0))
+	if next == nil {
+		return false
+	}
+	from := l.load() // now: pick may have set flags
+	return !from.held() && s.seat(l, from, next)
+}
+
+// pick is who is next for lane l, nil if nobody may be granted. With full only resumed work may: it is
+// in flight already. Waiters whose context has ended are told and passed over.
+func (s *Scheduler) pick(l *lane, full bool) *waiter {
+	for {
+		best := freshest(&l.resumes)
+		if !full {
+			for _, h := range [...]*heap[*line]{&l.pinned, &s.general} {
+				if ln := freshest(h); ln != nil && (best == nil || ln.before(best)) {
+					best = ln
+				}
+			}
+		}
+		if best == nil {
+			return nil
+		}
+		w := best.waiters.top()
+		if !s.expired(w) {
+			return w
+		}
+		s.dequeue(w)
+		w.finish(stateExpired)
+	}
+}
+
+// freshest is the first line of h once what its class was charged without the lock is taken in.
+func freshest(h *heap[*line]) *line {
+	for h.len() > 0 {
+		if ln := h.top(); !ln.class.fold() {
+			return ln
+		}
+	}
+	return nil
+}
+
+func (s *Scheduler) expired(w *waiter) bool {
+	if w.done == nil {
+		return false
+	}
+	select {
+	case <-w.done:
+		return true
+	default:
+		// Timers are late on a busy machine; the deadline is not.
+		return w.deadline != 0 && s.cfg.Now() >= w.deadline
+	}
+}
+
+// seat makes w the primary of lane l, whose state was from. It fails if somebody else has been faster.
+func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
+	c := w.class
+	to := from.next(c.index)
+	if !l.cas(from, to) {
+		return false
+	}
+	if w.candidate == l {
+		w.candidate, l.candidate = nil, nil
+	}
+	isResume := w.line.kind == kindResume
+	s.clock = max(s.clock, c.vtime)
+	s.dequeue(w)
+	if isResume {
+		s.back(w.resumes, c)
+	} else {
+		s.enter(c)
+	}
+	l.startSlice(s.slice())
+	w.grant = Grant{c, to.gen(), l.index}
+	w.finish(stateGranted)
+	return true
+}

@@ -1,0 +1,87 @@
+package scheduler
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+var (
+	// ErrClosed is what waiters and later callers of Acquire get once the scheduler is closed.
+	ErrClosed = errors.New("gilt/scheduler: closed: it grants nothing any more")
+
+	// ErrSaturated is matched (errors.Is) by every *SaturatedError: a queue is full, try later or elsewhere.
+	ErrSaturated = errors.New("gilt/scheduler: saturated")
+
+	// ErrTooManyClasses is returned by Class when MaxClasses names are in use.
+	ErrTooManyClasses = fmt.Errorf("gilt/scheduler: more than %d classes: name classes after tenants or endpoints, not after requests", MaxClasses)
+
+	// ErrConfig is matched by every error about a bad Config or ClassConfig.
+	ErrConfig = errors.New("gilt/scheduler: bad configuration")
+
+	// ErrNoLane is matched by the error for a lane number the scheduler does not have.
+	ErrNoLane = errors.New("gilt/scheduler: no such lane")
+
+	// ErrForeignClass is returned by Acquire for a class that another scheduler made.
+	ErrForeignClass = errors.New("gilt/scheduler: the class belongs to another scheduler: get it from this one's Class method")
+)
+
+// SaturatedError says which queue was full. It matches ErrSaturated.
+type SaturatedError struct {
+	Class  string // the class that asked
+	Queued int    // how many waited: of this class if PerClass, else over all classes
+	Limit  int    // how many may
+	// PerClass tells the class's own limit from the scheduler's.
+	PerClass bool
+}
+
+func (e *SaturatedError) Error() string {
+	who := "all classes together"
+	if e.PerClass {
+		who = "this class"
+	}
+	return fmt.Sprintf("gilt/scheduler: saturated: class %q: %d of %s are waiting, the limit is %d: shed load, or raise MaxQueued",
+		e.Class, e.Queued, who, e.Limit)
+}
+
+// Is makes errors.Is(err, ErrSaturated) true.
+func (e *SaturatedError) Is(target error) bool { return target == ErrSaturated }
+
+// WaitError says that the context ended before the grant came. It wraps the context's error and its
+// cause, so errors.Is works with context.Canceled, context.DeadlineExceeded and whatever the caller of
+// context.WithCancelCause gave.
+type WaitError struct {
+	Class  string        // empty for a Drain
+	Waited time.Duration // 0 when the context was done before the call
+	Ahead  int           // waiters of the same class that were queued when this one came; for a Drain, what is left
+	Err    error         // ctx.Err()
+	Cause  error         // context.Cause(ctx)
+}
+
+func (e *WaitError) Error() string {
+	reason := e.Err.Error()
+	if e.Cause != nil && e.Cause != e.Err {
+		reason += ": " + e.Cause.Error()
+	}
+	if e.Class == "" {
+		return fmt.Sprintf("gilt/scheduler: not drained after %v, %d still in flight or waiting: %s", e.Waited, e.Ahead, reason)
+	}
+	return fmt.Sprintf("gilt/scheduler: class %q: gave up after waiting %v with %d ahead: %s", e.Class, e.Waited, e.Ahead, reason)
+}
+
+// Unwrap returns the context's error and its cause.
+func (e *WaitError) Unwrap() []error {
+	if e.Cause == nil || e.Cause == e.Err {
+		return []error{e.Err}
+	}
+	return []error{e.Err, e.Cause}
+}
+
+func badConfig(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrConfig, fmt.Sprintf(format, args...))
+}
+
+// misuse ends a programming error: a grant given back twice would let two tasks believe they are alone.
+func misuse(op string, lane int, class string) {
+	panic(fmt.Sprintf("gilt/scheduler: %s of something not in flight (lane %d, class %q): it was given back already", op, lane, class))
+}

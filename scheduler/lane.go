@@ -1,0 +1,135 @@
+package scheduler
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// lane is one GIL's place for a primary grant. The word alone decides who has it.
+type lane struct {
+	state atomic.Uint64 // a word
+	// left is what may still be spent on this lane before a release must take the lock, in nanoseconds.
+	left  atomic.Int64
+	away  atomic.Int32 // lapsed and suspended grants of this lane; written under the lock
+	index uint32
+	_     [40]byte // what follows is written under the lock: keep it off this cache line
+
+	// Under Scheduler.mu.
+
+	pinned  heap[*line] // classes with new work for this lane only
+	resumes heap[*line] // classes with work that comes back to this lane
+
+	waiting   bool    // mirrors flagWaiting
+	candidate *waiter // woken, on its way to take the lane if it is free then
+	sliceLeft int64   // what the class may still use, as of the last settle
+	lent      int64   // what was put into left since
+	backoff   int64   // work to let pass after a candidate came in vain
+	renewals  int
+}
+
+const (
+	// grantCost is what a grant takes beside the measured hold, so that a slice ends even if every
+	// hold is reported as 0.
+	grantCost = 150
+	// A candidate that comes in vain holds back the next: 1 µs of work, doubling up to 32 µs.
+	minBackoff = int64(time.Microsecond)
+	maxBackoff = 32 * int64(time.Microsecond)
+	// spread bounds how long a round over all waiters takes, and so the slice when many wait.
+	spread = int64(5 * time.Millisecond)
+	// maxRenewals bounds the slices in a row of a class whose share is not used up.
+	maxRenewals = 16
+)
+
+func (l *lane) load() word             { return word(l.state.Load()) }
+func (l *lane) cas(from, to word) bool { return l.state.CompareAndSwap(uint64(from), uint64(to)) }
+func (l *lane) set(f word) word        { return word(l.state.Or(uint64(f))) }
+func (l *lane) clear(f word)           { l.state.And(^uint64(f)) }
+
+// spend counts a hold against the slice and reports whether the lane may be left without the lock.
+func (l *lane) spend(ns int64) bool { return l.left.Add(-ns-grantCost) > 0 }
+
+// settle brings sliceLeft up to date and takes back what is left.
+func (l *lane) settle() {
+	l.sliceLeft -= l.lent - l.left.Swap(0)
+	l.lent = 0
+}
+
+// lend lets releases go without the lock until ns are spent. After settle only.
+func (l *lane) lend(ns int64) {
+	l.left.Add(ns)
+	l.lent += ns
+}
+
+func (l *lane) startSlice(ns int64) {
+	l.settle()
+	l.sliceLeft, l.renewals = ns, 0
+	l.lend(min(ns, l.backoff))
+}
+
+// slice is how long a class may keep a lane now.
+func (s *Scheduler) slice() int64 {
+	ns := spread / int64(max(s.queued+s.resumes, 1))
+	return max(min(ns, int64(s.cfg.Slice)), minBackoff)
+}
+
+// retune sets or clears flagSlow everywhere: it must be set when extra more absences could let the
+// fast path break the cap, and stays while a drain or the close need to see every operation.
+func (s *Scheduler) retune(extra int) {
+	slow := s.closed || s.drainers > 0 || len(s.away)+extra+len(s.lanes) > s.cfg.MaxInFlight
+	if slow == s.slow {
+		return
+	}
+	s.slow = slow
+	for i := range s.lanes {
+		if slow {
+			s.lanes[i].set(flagSlow)
+		} else {
+			s.lanes[i].clear(flagSlow)
+		}
+	}
+}
+
+// full reports whether a new grant would break the cap, given that leaving primaries are about to go.
+// Without flagSlow the cap is out of reach; with it, words change under the lock only.
+func (s *Scheduler) full(leaving int) bool {
+	return s.slow && len(s.away)+s.primaries()-leaving >= s.cfg.MaxInFlight
+}
+
+func (s *Scheduler) primaries() (n int) {
+	for i := range s.lanes {
+		if s.lanes[i].load().held() {
+			n++
+		}
+	}
+	return n
+}
+
+// reflag makes flagWaiting say of each lane whether anybody waits for it.
+func (s *Scheduler) reflag() {
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		waiting := s.general.len()+l.pinned.len()+l.resumes.len() > 0
+		if waiting == l.waiting {
+			continue
+		}
+		l.waiting = waiting
+		if !waiting {
+			l.clear(flagWaiting)
+			if s.waiting--; s.waiting == 0 {
+				s.foldDirty()
+			}
+			continue
+		}
+		s.waiting++
+		l.startSlice(s.slice())
+		l.set(flagWaiting)
+		if s.cfg.Arm != nil {
+			s.arm = append(s.arm, i)
+		}
+	}
+}
+
+func noLane(lane, lanes int) error {
+	return fmt.Errorf("%w: %d of %d (they count from 0)", ErrNoLane, lane, lanes)
+}

@@ -1,0 +1,249 @@
+package scheduler
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Patience is when work without a deadline counts as due after it came, and work with a later one.
+const Patience = 10 * time.Second
+
+// kind says what a line's waiters want.
+type kind uint8
+
+const (
+	kindResume kind = iota // back to their lane; they are in flight already
+	kindPinned             // a new grant on one lane
+	kindNew                // a new grant on any lane
+)
+
+// line is the queue of one class for one kind of grant. It is in its heap, ranked by the class's virtual
+// time, while it has waiters who may be granted.
+type line struct {
+	class   *Class
+	kind    kind
+	home    *heap[*line]
+	place   int // in home, -1 if not
+	waiters heap[*waiter]
+}
+
+func (l *line) setPlace(i int) { l.place = i }
+
+func (l *line) before(o *line) bool {
+	a, b := l.class, o.class
+	if a == b {
+		return l.kind != o.kind && (l.kind == kindResume ||
+			o.kind != kindResume && l.waiters.top().before(o.waiters.top()))
+	}
+	if a.vtime != b.vtime {
+		return a.vtime < b.vtime
+	}
+	return a.stamp < b.stamp
+}
+
+func (c *Class) addLine(home *heap[*line], k kind) *line {
+	l := &line{class: c, kind: k, home: home, place: -1}
+	c.lines = append(c.lines, l)
+	return l
+}
+
+// line is the class's line of kind k, for the given lane unless k is kindNew.
+func (c *Class) line(k kind, at *lane) *line {
+	if k == kindNew {
+		return c.general
+	}
+	lines, home := &c.pinned, &at.pinned
+	if k == kindResume {
+		lines, home = &c.resumes, &at.resumes
+	}
+	if *lines == nil {
+		*lines = make([]*line, len(c.s.lanes))
+	}
+	if (*lines)[at.index] == nil {
+		(*lines)[at.index] = c.addLine(home, k)
+	}
+	return (*lines)[at.index]
+}
+
+const (
+	stateWaiting int32 = iota
+	stateGranted
+	stateExpired
+	stateClosed
+)
+
+// waiter is one goroutine in a line. Its ready channel only says "look again": what happened is in state
+// and candidate, and a token too many does no harm.
+type waiter struct {
+	ready chan struct{}
+	state atomic.Int32
+	grant Grant // set before state becomes stateGranted
+
+	class    *Class
+	line     *line
+	place    int // in line.waiters, -1 if not
+	due      int64
+	seq      uint64
+	since    int64
+	ahead    int
+	deadline int64 // 0: none
+	done     <-chan struct{}
+	resumes  ticket // kindResume: what it stands for
+	// candidate is the lane this waiter was woken for, nil if none. Under Scheduler.mu.
+	candidate *lane
+}
+
+var waiters = sync.Pool{New: func() any { return &waiter{ready: make(chan struct{}, 1), place: -1} }}
+
+func (w *waiter) setPlace(i int) { w.place = i }
+
+func (w *waiter) before(o *waiter) bool {
+	if w.due != o.due {
+		return w.due < o.due
+	}
+	return w.seq < o.seq
+}
+
+// wake makes the waiter look again. The waiter may be gone already, if its state says why.
+func (w *waiter) wake() {
+	select {
+	case w.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (w *waiter) finish(state int32) {
+	w.state.Store(state)
+	w.wake()
+}
+
+// newWaiter makes a waiter of class c with the time it came and what its context says.
+func (s *Scheduler) newWaiter(ctx context.Context, c *Class) *waiter {
+	w := waiters.Get().(*waiter)
+	w.state.Store(stateWaiting)
+	w.class, w.ahead = c, c.queued
+	w.since = s.cfg.Now()
+	w.due, w.deadline, w.done = w.since+int64(Patience), 0, ctx.Done()
+	if w.done == nil {
+		return w
+	}
+	if d, ok := ctx.Deadline(); ok {
+		w.deadline = max(s.epochNow+int64(min(max(d.Sub(s.epoch), math.MinInt64/2), math.MaxInt64/2)), 1)
+		w.due = min(w.due, w.deadline)
+	}
+	return w
+}
+
+// recycle gives a waiter back that is in no line.
+func (w *waiter) recycle() {
+	w.class, w.line, w.done, w.grant = nil, nil, nil, Grant{}
+	waiters.Put(w)
+}
+
+// enqueue puts w into a line. The caller lets free lanes look at it (revisit).
+func (s *Scheduler) enqueue(w *waiter, ln *line) {
+	if s.waiting == 0 {
+		s.startContention()
+	}
+	c := w.class
+	if c.queued+c.resuming == 0 {
+		c.fold()
+		c.vtime = max(c.vtime, s.clock)
+		s.restamp(c)
+	}
+	s.seq++
+	w.seq, w.line = s.seq, ln
+	if ln.kind == kindResume {
+		w.due = 0
+	}
+	s.count(ln, 1)
+	ln.waiters.push(w)
+	s.place(ln)
+	s.reflag()
+	s.revisit = true
+}
+
+// dequeue takes w out of its line. If it was a lane's candidate, that lane must not count on it.
+func (s *Scheduler) dequeue(w *waiter) {
+	ln := w.line
+	ln.waiters.remove(w.place)
+	s.count(ln, -1)
+	s.place(ln)
+	s.reflag()
+	if l := w.candidate; l != nil {
+		w.candidate, l.candidate = nil, nil
+		l.set(flagCall)
+		s.revisit = true
+	}
+}
+
+func (s *Scheduler) count(ln *line, n int) {
+	if ln.kind == kindResume {
+		ln.class.resuming += n
+		s.resumes += n
+	} else {
+		ln.class.queued += n
+		s.queued += n
+	}
+}
+
+// place puts a line into its heap, in its right place, or takes it out, as its waiters and the class's
+// limit say.
+func (s *Scheduler) place(ln *line) {
+	in := ln.waiters.len() > 0 && (ln.kind == kindResume || !ln.class.barred())
+	switch {
+	case in && ln.place < 0:
+		ln.home.push(ln)
+	case !in && ln.place >= 0:
+		ln.home.remove(ln.place)
+	}
+}
+
+// restamp puts c behind the classes of equal virtual time and its lines where they belong.
+func (s *Scheduler) restamp(c *Class) {
+	s.stamps++
+	c.stamp = s.stamps
+	for _, ln := range c.lines {
+		if ln.place >= 0 {
+			ln.home.fix(ln.place)
+		}
+	}
+}
+
+// startContention is called when somebody begins to wait and nobody did. What was used up to now was
+// nobody else's loss: the virtual clock moves to the class that used most, and everybody starts there.
+func (s *Scheduler) startContention() {
+	s.clock = max(s.clock, s.foldDirty())
+	for i := range s.lanes {
+		if w := s.lanes[i].load(); w.held() {
+			c := s.classes[w.class()]
+			c.vtime = max(c.vtime, s.clock)
+		}
+	}
+}
+
+// enter and leave keep a bounded class's count, and its lines in or out of their heaps.
+func (s *Scheduler) enter(c *Class) {
+	if c.limited() {
+		c.inUse++
+		s.barring(c)
+	}
+}
+
+func (s *Scheduler) leave(c *Class) {
+	if c.limited() {
+		c.inUse--
+		s.barring(c)
+		s.revisit = true
+	}
+}
+
+func (s *Scheduler) barring(c *Class) {
+	for _, ln := range c.lines {
+		s.place(ln)
+	}
+	s.reflag()
+}

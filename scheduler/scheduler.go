@@ -1,0 +1,230 @@
+package scheduler
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config sets a scheduler up. The zero value works.
+type Config struct {
+	// Lanes is the number of GILs served. Defaults to 1.
+	Lanes int
+	// MaxInFlight caps the grants out at once over all lanes, lapsed and suspended ones included: the
+	// threads inside Python. Defaults to 256.
+	MaxInFlight int
+	// MaxQueued caps the waiters over all classes; more get a *SaturatedError. Resumed work does not
+	// count. Defaults to 65536.
+	MaxQueued int
+	// Slice is how long one class may keep a lane that others wait for without handing it over. With
+	// many waiters it is shorter: 5 ms divided by their number. Defaults to 200 µs.
+	Slice time.Duration
+	// Now reads a monotonic clock in nanoseconds. It is called with the lock held and by waiters only.
+	// Defaults to the real clock.
+	Now func() int64
+	// Arm is called when a lane that nobody waited for gets a waiter: start calling Lapse for it, about
+	// every 100 µs, until it returns false. It is called without locks, from the goroutine that waits,
+	// possibly while a Lapse of the same lane is just returning false: Arm wins. It must not block.
+	// Defaults to nil: no pacer.
+	Arm func(lane int)
+}
+
+// maxLanes keeps the scans over lanes, made under the lock, short.
+const maxLanes = 1024
+
+func (cfg Config) normalise() (Config, error) {
+	for _, field := range []struct {
+		name          string
+		value         *int
+		byDefault, hi int
+	}{
+		{"Lanes", &cfg.Lanes, 1, maxLanes},
+		{"MaxInFlight", &cfg.MaxInFlight, 256, 1 << 30},
+		{"MaxQueued", &cfg.MaxQueued, 65536, 1 << 30},
+	} {
+		if *field.value == 0 {
+			*field.value = field.byDefault
+		}
+		if *field.value < 0 || *field.value > field.hi {
+			return cfg, badConfig("%s %d: give 0 (the default, %d) to %d", field.name, *field.value, field.byDefault, field.hi)
+		}
+	}
+	if cfg.Slice == 0 {
+		cfg.Slice = 200 * time.Microsecond
+	}
+	if cfg.Slice < 0 || cfg.Slice > time.Minute {
+		return cfg, badConfig("Slice %v: give 0 (the default, 200µs) to 1m", cfg.Slice)
+	}
+	if cfg.Now == nil {
+		start := time.Now()
+		cfg.Now = func() int64 { return int64(time.Since(start)) }
+	}
+	return cfg, nil
+}
+
+// Scheduler hands out grants. Any goroutine may call any of its methods.
+type Scheduler struct {
+	cfg   Config
+	lanes []lane
+	def   *Class
+	turn  atomic.Uint32        // where the search for a free lane starts
+	dirty atomic.Pointer[cell] // cells charged since they were last folded
+
+	mu      sync.Mutex
+	byName  map[string]*Class
+	classes []*Class // by Class.index
+	general heap[*line]
+
+	clock   float64 // virtual time: that of the class granted last, never going back
+	stamps  uint64
+	seq     uint64
+	queued  int // waiters, resumers not included
+	resumes int // waiting resumers
+	waiting int // lanes that somebody waits for
+
+	away     map[ticket]absence // lapsed and suspended grants
+	slow     bool               // flagSlow is set on every lane
+	closed   bool
+	drainers int
+	idle     chan struct{} // closed when a drainer should look again
+	revisit  bool          // a free lane may have become of use: see unlock
+	arm      []int         // lanes to call Config.Arm for
+
+	epoch    time.Time // the moment cfg.Now gave epochNow, to place deadlines
+	epochNow int64
+}
+
+// New makes a scheduler. A bad Config gives an error that matches ErrConfig.
+func New(cfg Config) (*Scheduler, error) {
+	cfg, err := cfg.normalise()
+	if err != nil {
+		return nil, err
+	}
+	s := &Scheduler{
+		cfg:    cfg,
+		lanes:  make([]lane, cfg.Lanes),
+		byName: make(map[string]*Class),
+		away:   make(map[ticket]absence),
+		epoch:  time.Now(),
+	}
+	s.epochNow = cfg.Now()
+	for i := range s.lanes {
+		s.lanes[i].index = uint32(i)
+	}
+	s.retune(0)
+	s.def, err = s.Class(DefaultClass, ClassConfig{})
+	return s, err
+}
+
+// Grant is the right to ask for a lane's GIL. It is a small value: pass it on, but give it back once,
+// by Release or Suspend.
+type Grant struct {
+	class *Class
+	gen   uint64
+	lane  uint32
+}
+
+// Lane is the GIL the grant is for.
+func (g Grant) Lane() int { return int(g.lane) }
+
+// Class is the class the grant is charged to; nil for the zero Grant.
+func (g Grant) Class() *Class { return g.class }
+
+// Acquire waits for a grant on any lane. c nil means the default class.
+//
+// It returns ErrClosed; a *SaturatedError (errors.Is ErrSaturated) if a queue is full; or a *WaitError
+// that wraps ctx.Err() if ctx ends first, at once if it has ended already: expired work is never started.
+func (s *Scheduler) Acquire(ctx context.Context, c *Class) (Grant, error) {
+	if len(s.lanes) == 1 {
+		return s.acquire(ctx, c, 0, 0)
+	}
+	return s.acquire(ctx, c, s.likelyLane(), anyLane)
+}
+
+// AcquireLane is Acquire on the given lane only: for pinned work. A lane the scheduler does not have
+// gives an error that matches ErrNoLane.
+func (s *Scheduler) AcquireLane(ctx context.Context, c *Class, lane int) (Grant, error) {
+	if lane < 0 || lane >= len(s.lanes) {
+		return Grant{}, noLane(lane, len(s.lanes))
+	}
+	return s.acquire(ctx, c, lane, lane)
+}
+
+const anyLane = -1
+
+// acquire tries the lane likely without the lock, then goes on under it, bound to lane or to none.
+func (s *Scheduler) acquire(ctx context.Context, c *Class, likely, lane int) (Grant, error) {
+	if c == nil {
+		c = s.def
+	}
+	if err := ctx.Err(); err != nil {
+		return Grant{}, c.neverWaited(ctx, err)
+	}
+	if c.s != s {
+		return Grant{}, ErrForeignClass
+	}
+	if g, ok := s.tryFast(c, likely); ok {
+		return g, nil
+	}
+	return s.acquireSlow(ctx, c, lane)
+}
+
+// tryFast takes a lane that is open to c, without the lock.
+func (s *Scheduler) tryFast(c *Class, lane int) (Grant, bool) {
+	l := &s.lanes[lane]
+	w := l.load()
+	if c.limited() || !w.open(c.index) {
+		return Grant{}, false
+	}
+	to := w.next(c.index)
+	return Grant{c, to.gen(), l.index}, l.cas(w, to)
+}
+
+// likelyLane is a free lane with the fewest grants away, or any. Ties go round.
+func (s *Scheduler) likelyLane() int {
+	n := len(s.lanes)
+	start := int(s.turn.Add(1) % uint32(n))
+	best, least := start, int32(-1)
+	for i := range n {
+		at := (start + i) % n
+		l := &s.lanes[at]
+		if l.load()&(flagHeld|flagWaiting) != 0 {
+			continue
+		}
+		away := l.away.Load()
+		if away == 0 {
+			return at
+		}
+		if least < 0 || away < least {
+			best, least = at, away
+		}
+	}
+	return best
+}
+
+// Release gives a grant back. held is how long the GIL was held for it, as the caller measured; it is
+// charged to the class. Releasing twice panics: it is a bug that would let two tasks in.
+func (s *Scheduler) Release(g Grant, held time.Duration) {
+	if g.class == nil {
+		misuse("Release", int(g.lane), "")
+	}
+	ns, charged, counted := clampHeld(held), false, false
+	if ns < cellLimit && !g.class.limited() {
+		l := &s.lanes[g.lane]
+		mine := heldWord(g)
+		w := l.load()
+		if w == mine {
+			charged = true
+			if g.class.charge(g.lane, ns) && l.cas(w, w.free()) {
+				return
+			}
+		} else if w == mine|flagWaiting {
+			charged, counted = true, true
+			if g.class.charge(g.lane, ns) && l.spend(ns) && l.cas(w, w.free()) {
+				return
+			}
+		}
+	}
+	s.releaseSlow(g, ns, charged, counted)
+}

@@ -1,0 +1,106 @@
+package scheduler
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Stats is a snapshot. It is exact while nothing moves; grants that come and go without the lock while
+// it is taken may be in one of its numbers and not yet in another.
+type Stats struct {
+	All     ClassStats   // all classes together; its Name is empty
+	Classes []ClassStats // by name
+	Lanes   []LaneStats
+}
+
+// ClassStats is what a class has had and has.
+type ClassStats struct {
+	Name   string
+	Weight float64
+
+	Granted     uint64        // grants, those in flight included
+	Held        time.Duration // what was charged
+	VirtualTime time.Duration // Held/Weight, and what the class was moved forward for having been idle
+	Lapses      uint64        // grants that lost their lane to an heir
+	Rejected    uint64        // a queue was full
+	Cancelled   uint64        // the context ended before the grant
+
+	InFlight  int // primary, lapsed and suspended
+	Lapsed    int
+	Suspended int // those waiting in Resume included
+	Queued    int // waiting for a first grant
+	Resuming  int // waiting in Resume
+
+	Waits Histogram // of those who had to wait
+	Holds Histogram // of each 64th grant or so
+}
+
+// LaneStats is the state of one lane.
+type LaneStats struct {
+	Holder  string // class of the primary, empty if the lane is free
+	Away    int    // lapsed and suspended grants of this lane
+	Waiting bool   // somebody waits who could be granted this lane
+}
+
+// Class is the snapshot of the class of that name, the zero value if there is none.
+func (st *Stats) Class(name string) ClassStats {
+	i, ok := slices.BinarySearchFunc(st.Classes, name, func(c ClassStats, name string) int { return strings.Compare(c.Name, name) })
+	if !ok {
+		return ClassStats{}
+	}
+	return st.Classes[i]
+}
+
+// Stats takes a snapshot. It takes the lock, and time in proportion to the number of classes.
+func (s *Scheduler) Stats() Stats {
+	s.mu.Lock()
+	st := Stats{Classes: make([]ClassStats, len(s.classes)), Lanes: make([]LaneStats, len(s.lanes))}
+	for i, c := range s.classes {
+		st.Classes[i] = c.stats()
+	}
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		st.Lanes[i] = LaneStats{Away: int(l.away.Load()), Waiting: l.waiting}
+		if w := l.load(); w.held() {
+			st.Lanes[i].Holder = s.classes[w.class()].name
+			st.Classes[w.class()].InFlight++
+		}
+	}
+	s.unlock()
+	for i := range st.Classes {
+		c := &st.Classes[i]
+		c.Granted += uint64(c.InFlight)
+		st.All.add(c)
+	}
+	slices.SortFunc(st.Classes, func(a, b ClassStats) int { return strings.Compare(a.Name, b.Name) })
+	return st
+}
+
+// stats leaves out the primaries, which the lanes know.
+func (c *Class) stats() ClassStats {
+	c.fold()
+	return ClassStats{
+		Name: c.name, Weight: c.weight,
+		Granted: c.released, Held: time.Duration(c.held), VirtualTime: time.Duration(c.vtime),
+		Lapses: c.lapses, Rejected: c.rejected, Cancelled: c.cancelled.Load(),
+		InFlight: c.lapsed + c.suspended, Lapsed: c.lapsed, Suspended: c.suspended,
+		Queued: c.queued, Resuming: c.resuming,
+		Waits: c.waits.snapshot(), Holds: c.holds.snapshot(),
+	}
+}
+
+func (c *ClassStats) add(o *ClassStats) {
+	c.Granted += o.Granted
+	c.Held += o.Held
+	c.Lapses += o.Lapses
+	c.Rejected += o.Rejected
+	c.Cancelled += o.Cancelled
+	c.InFlight += o.InFlight
+	c.Lapsed += o.Lapsed
+	c.Suspended += o.Suspended
+	c.Queued += o.Queued
+	c.Resuming += o.Resuming
+	c.Waits.add(&o.Waits)
+	c.Holds.add(&o.Holds)
+}

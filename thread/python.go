@@ -1,0 +1,152 @@
+// Package thread owns the OS threads that carry Python thread states: the thread that initialized
+// Python and serves as its main thread (the main lane), and goroutines that are kept on an OS thread of
+// their own (workers and pinned sessions). A thread state never moves to another OS thread and lives as
+// long as its thread; internal/cpython keeps it in thread-local storage.
+package thread
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"gilt/internal/cpython"
+)
+
+// ErrAlreadyStarted is a second Start in one process: CPython cannot be started twice, nor again after
+// it was stopped.
+var ErrAlreadyStarted = errors.New("gilt: Python was already started in this process, and CPython starts only once: share the one Runtime")
+
+// ErrStopped is work for a main lane that has ended.
+var ErrStopped = errors.New("gilt: Python's main thread has ended")
+
+// Options say which Python to start and how.
+type Options struct {
+	Library, Program, Home string        // absolute paths; Program and Home may be empty
+	Interpreters           int           // with a GIL of their own, besides the main one; 0 for none
+	SwitchInterval         time.Duration // of every interpreter
+}
+
+// Python is the running CPython.
+type Python struct {
+	main    *cpython.Interp
+	own     []*cpython.Interp
+	lane    chan func()
+	closing chan struct{}
+	done    chan struct{}
+	status  int
+}
+
+var started atomic.Bool
+
+// Start loads and initializes Python on a new OS thread that lives until Stop.
+func Start(o Options) (*Python, error) {
+	if !started.CompareAndSwap(false, true) {
+		return nil, ErrAlreadyStarted
+	}
+	if err := cpython.Load(o.Library); err != nil {
+		started.Store(false) // nothing is loaded: another library may be tried
+		return nil, fmt.Errorf("gilt: %w", err)
+	}
+	p := &Python{lane: make(chan func()), closing: make(chan struct{}), done: make(chan struct{})}
+	result := make(chan error)
+	go p.serve(o, result)
+	if err := <-result; err != nil {
+		return nil, fmt.Errorf("gilt: %w", err)
+	}
+	return p, nil
+}
+
+// serve is the main lane. The goroutine never unlocks its OS thread, so the thread ends with it.
+func (p *Python) serve(o Options, result chan<- error) {
+	defer close(p.done)
+	runtime.LockOSThread()
+	main, err := cpython.Start(o.Program, o.Home, o.SwitchInterval)
+	p.main = main
+	for i := 0; err == nil && i < o.Interpreters; i++ {
+		var it *cpython.Interp
+		if it, err = cpython.NewInterp(o.SwitchInterval); err == nil {
+			p.own = append(p.own, it)
+		}
+	}
+	result <- err
+	if err != nil {
+		return
+	}
+	for {
+		select {
+		case f := <-p.lane:
+			f()
+		case <-p.closing:
+			return
+		}
+	}
+}
+
+// Main is the main interpreter.
+func (p *Python) Main() *cpython.Interp { return p.main }
+
+// Own are the interpreters with their own GIL.
+func (p *Python) Own() []*cpython.Interp { return p.own }
+
+// OnMain runs f on Python's main thread (signal.signal, pending calls) and waits for it. f may be left
+// behind when ctx ends first: it then runs later, or never. A panic of f is the caller's.
+func (p *Python) OnMain(ctx context.Context, f func()) error {
+	var caught any
+	returned := false
+	done := make(chan struct{})
+	job := func() {
+		defer close(done)
+		defer func() {
+			if !returned {
+				caught = recover()
+			}
+		}()
+		f()
+		returned = true
+	}
+	select {
+	case p.lane <- job:
+	case <-p.done:
+		return ErrStopped
+	case <-ctx.Done():
+		return fmt.Errorf("gilt: waiting for Python's main thread: %w", ctx.Err())
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return fmt.Errorf("gilt: running on Python's main thread: %w", ctx.Err())
+	}
+	if !returned {
+		if caught == nil {
+			return ErrGoexit
+		}
+		panic(caught)
+	}
+	return nil
+}
+
+// Stop ends the interpreters and finalizes Python. The caller has made sure that no thread is inside.
+// It gives Py_FinalizeEx's status, not 0 when buffered output was lost.
+func (p *Python) Stop(ctx context.Context) (status int, err error) {
+	err = p.OnMain(ctx, func() { p.status = cpython.Stop() })
+	if err == nil {
+		p.Abandon()
+	}
+	return p.status, err
+}
+
+// Abandon ends the main lane and leaves Python initialized; entry is refused from now on.
+func (p *Python) Abandon() {
+	cpython.Refuse()
+	select {
+	case <-p.closing:
+	default:
+		close(p.closing)
+	}
+}
+
+// Done is closed when the main lane has ended.
+func (p *Python) Done() <-chan struct{} { return p.done }
