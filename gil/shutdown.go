@@ -83,7 +83,8 @@ func (h *Host) incomplete(ctx context.Context) error {
 // exitFunctions does in every interpreter what Py_FinalizeEx would do without a bound: wait for
 // threading's threads and run atexit's functions.
 func (h *Host) exitFunctions(ctx context.Context) error {
-	const source = "import threading, atexit\nthreading._shutdown()\natexit._run_exitfuncs()\n"
+	// Python calls threading._shutdown again when it ends an interpreter, which 3.12 asserts never happens.
+	const source = "import threading, atexit\nthreading._shutdown()\nthreading._shutdown = lambda: None\natexit._run_exitfuncs()\n"
 	for _, it := range append(h.python.Own(), h.python.Main()) {
 		err := h.onMain(ctx, it, func(t *Token) error {
 			r := t.entry.Exec(source, "<gilt shutdown>", false, 0, 0, cpython.KindNone)

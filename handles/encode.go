@@ -10,7 +10,9 @@ import (
 )
 
 // encode appends v's wire form. tok is nil where no handle may be given (prepared calls).
-func encode(tok *Token, b []byte, v any) ([]byte, error) {
+func encode(tok *Token, b []byte, v any) ([]byte, error) { return encodeAny(tok, b, v, 0) }
+
+func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
 		return cpython.AppendNil(b), nil
@@ -50,7 +52,7 @@ func encode(tok *Token, b []byte, v any) ([]byte, error) {
 		}
 		return cpython.AppendBig(b, v), nil
 	}
-	return encodeValue(tok, b, reflect.ValueOf(v), 0)
+	return encodeValue(tok, b, reflect.ValueOf(v), depth)
 }
 
 func encodeBound(tok *Token, b []byte, v Bound) ([]byte, error) {
@@ -105,46 +107,23 @@ func encodePointer(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, er
 	switch {
 	case v.IsNil():
 		return cpython.AppendNil(b), nil
-	case v.Type().Elem() == bigType, v.Kind() == reflect.Interface:
-		if v.Kind() == reflect.Interface && isPlain(v.Elem()) {
-			return encodeValue(tok, b, v.Elem(), depth)
-		}
-		return encode(tok, b, v.Interface())
+	case v.Kind() == reflect.Interface:
+		return encodeAny(tok, b, v.Interface(), depth+1)
+	case v.Type().Elem() == bigType && v.CanInterface():
+		return encodeAny(tok, b, v.Interface(), depth)
 	}
 	return encodeValue(tok, b, v.Elem(), depth+1)
-}
-
-// isPlain says whether encodeValue serves a value as encode would, keeping count of the depth.
-func isPlain(v reflect.Value) bool {
-	switch v.Kind() {
-	case reflect.Slice, reflect.Array, reflect.Map:
-		return true
-	}
-	return false
 }
 
 func encodeList(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
 	b = cpython.AppendList(b, v.Len())
 	var err error
 	for i := range v.Len() {
-		if b, err = encodeItem(tok, b, v.Index(i), depth); err != nil {
+		if b, err = encodeValue(tok, b, v.Index(i), depth+1); err != nil {
 			return nil, argumentError(err, "item %d", i)
 		}
 	}
 	return b, nil
-}
-
-// encodeItem is encodeValue for what may be a handle or a big.Int.
-func encodeItem(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
-	if v.Kind() == reflect.Struct && v.CanInterface() {
-		switch x := v.Interface().(type) {
-		case Bound, Borrowed, Py:
-			return encode(tok, b, x)
-		case big.Int:
-			return cpython.AppendBig(b, &x), nil
-		}
-	}
-	return encodeValue(tok, b, v, depth+1)
 }
 
 func encodeMap(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
@@ -154,10 +133,10 @@ func encodeMap(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error)
 	b = cpython.AppendDict(b, v.Len())
 	var err error
 	for it := v.MapRange(); it.Next(); {
-		if b, err = encodeItem(tok, b, it.Key(), depth); err != nil {
+		if b, err = encodeValue(tok, b, it.Key(), depth+1); err != nil {
 			return nil, argumentError(err, "key %v", it.Key())
 		}
-		if b, err = encodeItem(tok, b, it.Value(), depth); err != nil {
+		if b, err = encodeValue(tok, b, it.Value(), depth+1); err != nil {
 			return nil, argumentError(err, "value of key %v", it.Key())
 		}
 	}
@@ -168,7 +147,7 @@ func encodeStruct(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, err
 	if v.CanInterface() {
 		switch x := v.Interface().(type) {
 		case Bound, Borrowed, Py:
-			return encode(tok, b, x)
+			return encodeAny(tok, b, x, depth)
 		case big.Int:
 			return cpython.AppendBig(b, &x), nil
 		}
@@ -178,7 +157,7 @@ func encodeStruct(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, err
 	var err error
 	for _, f := range fields {
 		b = cpython.AppendString(b, f.name)
-		if b, err = encodeItem(tok, b, v.Field(f.index), depth); err != nil {
+		if b, err = encodeValue(tok, b, v.Field(f.index), depth+1); err != nil {
 			return nil, argumentError(err, "field %s", f.name)
 		}
 	}

@@ -43,9 +43,10 @@ type Class struct {
 
 	// Under Scheduler.mu.
 
-	vtime float64 // nanoseconds held, divided by weight
-	stamp uint64  // breaks ties of vtime: who changed last goes last
-	lines []*line // every line of this class that was ever used
+	vtime  float64 // nanoseconds held, divided by weight
+	stamp  uint64  // breaks ties of vtime: who changed last goes last
+	seenAt uint64  // Scheduler.seats when it last got or lost a lane
+	lines  []*line // every line of this class that was ever used
 	// The three kinds of line. The bound ones are made when first used.
 	general         *line
 	pinned, resumes []*line

@@ -230,7 +230,8 @@ func (s *Scheduler) vacate(l *lane, c *Class, leaving int) {
 	if l.sliceLeft <= 0 {
 		s.renew(l, c, next)
 	}
-	if leaving == 0 || l.sliceLeft <= 0 {
+	otherwise := next.candidate != nil && next.candidate != l // on its way to another lane
+	if leaving == 0 || l.sliceLeft <= 0 || otherwise {
 		s.seat(l, l.load(), next)
 		return
 	}
@@ -322,6 +323,9 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 	if w.candidate == l {
 		w.candidate, l.candidate = nil, nil
 	}
+	s.seats++
+	l.seated = int(c.index)
+	c.seenAt, s.classes[from.class()].seenAt = s.seats, s.seats
 	isResume := w.line.kind == kindResume
 	s.clock = max(s.clock, c.vtime)
 	s.dequeue(w)

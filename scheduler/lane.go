@@ -22,6 +22,7 @@ type lane struct {
 
 	waiting   bool    // mirrors flagWaiting
 	candidate *waiter // woken, on its way to take the lane if it is free then
+	seated    int     // index of the class that was last given the lane by rank
 	sliceLeft int64   // what the class may still use, as of the last settle
 	lent      int64   // what was put into left since
 	backoff   int64   // work to let pass after a candidate came in vain

@@ -150,9 +150,7 @@ func (s *Scheduler) enqueue(w *waiter, ln *line) {
 	}
 	c := w.class
 	if c.queued+c.resuming == 0 {
-		c.fold()
-		c.vtime = max(c.vtime, s.clock)
-		s.restamp(c)
+		s.activate(c)
 	}
 	s.seq++
 	w.seq, w.line = s.seq, ln
@@ -216,13 +214,28 @@ func (s *Scheduler) restamp(c *Class) {
 // startContention is called when somebody begins to wait and nobody did. What was used up to now was
 // nobody else's loss: the virtual clock moves to the class that used most, and everybody starts there.
 func (s *Scheduler) startContention() {
-	s.clock = max(s.clock, s.foldDirty())
+	used := s.foldDirty()
+	idled := used > s.clock
+	s.clock = max(s.clock, used)
 	for i := range s.lanes {
-		if w := s.lanes[i].load(); w.held() {
+		l := &s.lanes[i]
+		w := l.load()
+		// A class that was seated and still holds had its turn by rank: it keeps its place.
+		if w.held() && (idled || l.seated != w.class()) {
 			c := s.classes[w.class()]
 			c.vtime = max(c.vtime, s.clock)
 		}
 	}
+}
+
+// activate is called when a class that has no waiters gets one. It starts at the virtual clock, unless
+// it held a lane until just now: a moment between two grants is not sleep, and forfeits nothing.
+func (s *Scheduler) activate(c *Class) {
+	c.fold()
+	if s.seats > c.seenAt+uint64(len(s.lanes)) {
+		c.vtime = max(c.vtime, s.clock)
+	}
+	s.restamp(c)
 }
 
 // enter and leave keep a bounded class's count, and its lines in or out of their heaps.

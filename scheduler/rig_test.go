@@ -25,6 +25,7 @@ type rig struct {
 	onGrant, onGone func(*task) // tell the simulation
 	// prepaid is what the running step charged after it picked: a lapse. See checkClass.
 	prepaid map[*Class]float64
+	lapsing int // and where
 }
 
 type taskState int
@@ -50,6 +51,7 @@ type task struct {
 	x     Suspended
 	err   error
 
+	heir   bool    // somebody else has taken its lane
 	script *script // for the simulation
 }
 
@@ -138,6 +140,9 @@ func (r *rig) granted(t *task, g Grant) {
 		r.tb.Fatalf("task %d is bound to lane %d and got %d", t.id, t.lane, g.Lane())
 	}
 	t.state, t.g, t.w = primary, g, nil
+	if t.heir {
+		t.state = lapsed // before it ran
+	}
 	if r.onGrant != nil {
 		r.onGrant(t)
 	}
@@ -157,7 +162,7 @@ func (r *rig) suspend(t *task, held int64) {
 
 func (r *rig) resume(t *task) {
 	g, w := r.s.askResume(t.x)
-	t.lane, t.since = t.x.Lane(), r.now
+	t.lane, t.since, t.heir = t.x.Lane(), r.now, false
 	if w == nil {
 		r.granted(t, g)
 	} else {
@@ -169,10 +174,14 @@ func (r *rig) resume(t *task) {
 // lapse is a tick of the pacer.
 func (r *rig) lapse(lane int) bool {
 	clear(r.prepaid)
+	r.lapsing = lane
 	old := r.primary(lane)
 	r.armed[lane] = r.s.Lapse(lane)
 	if old != nil && r.s.lanes[lane].load().gen() != old.g.gen {
-		old.state = lapsed
+		old.heir = true
+		if old.state == primary {
+			old.state = lapsed
+		}
 		r.prepaid[old.class] = float64(r.cfg.Slice/2) / old.class.weight
 	}
 	r.check()
@@ -182,7 +191,7 @@ func (r *rig) lapse(lane int) bool {
 
 func (r *rig) primary(lane int) *task {
 	for _, t := range r.tasks {
-		if t.state == primary && t.g.Lane() == lane {
+		if t.holds() && t.g.Lane() == lane {
 			return t
 		}
 	}
@@ -249,7 +258,7 @@ func (r *rig) remove(t *task) {
 // seated notices who was granted in the last step, though it has not run yet.
 func (r *rig) seated() {
 	for _, t := range r.tasks {
-		if t.w != nil && t.w.state.Load() == stateGranted {
+		if t.seated() {
 			g := t.w.grant
 			if t.state == queued || t.state == resuming {
 				r.checkOrder(t, g)
@@ -262,8 +271,11 @@ func (r *rig) seated() {
 
 // holds reports whether the task has lane's primary grant, known to it or not.
 func (t *task) holds() bool {
-	return t.state == primary || t.w != nil && t.w.state.Load() == stateGranted
+	return t.state == primary || t.seated() && !t.heir
 }
+
+// seated reports whether the task was granted and does not know yet.
+func (t *task) seated() bool { return t.w != nil && t.w.state.Load() == stateGranted }
 
 func (t *task) waits() bool {
 	return t.w != nil && t.w.state.Load() == stateWaiting
@@ -286,7 +298,7 @@ func (r *rig) atLimit(c *Class) bool {
 
 func (r *rig) inFlight(c *Class) (n int) {
 	for _, t := range r.tasks {
-		if (c == nil || t.class == c) && (t.holds() || t.state == lapsed || t.state == suspended || t.state == resuming) {
+		if (c == nil || t.class == c) && (t.holds() || t.seated() || t.state == lapsed || t.state == suspended || t.state == resuming) {
 			n++
 		}
 	}
@@ -362,7 +374,7 @@ func (r *rig) checkOrder(t *task, g Grant) {
 		if o.class == t.class && o.goesBefore(t) {
 			r.tb.Fatalf("task %d was granted lane %d before task %d of its class", t.id, g.Lane(), o.id)
 		}
-		r.checkClass(t, o)
+		r.checkClass(t, o, g.Lane())
 	}
 }
 
@@ -377,12 +389,15 @@ func (t *task) goesBefore(o *task) bool {
 }
 
 // checkClass compares virtual times, where no limit can have kept o's class back when t was picked.
-func (r *rig) checkClass(t, o *task) {
+func (r *rig) checkClass(t, o *task, lane int) {
 	r.tb.Helper()
 	if r.cfg.MaxInFlight < 1000 || o.class.maxInFlight > 0 {
 		return
 	}
-	mine, theirs := t.class.vtime-r.prepaid[t.class], o.class.vtime-r.prepaid[o.class]
+	mine, theirs := t.class.vtime, o.class.vtime
+	if lane == r.lapsing {
+		mine, theirs = mine-r.prepaid[t.class], theirs-r.prepaid[o.class]
+	}
 	if mine > theirs+1 && !math.IsInf(mine, 0) {
 		r.tb.Fatalf("class %q at %.0f was granted before %q at %.0f", t.class.name, mine, o.class.name, theirs)
 	}
