@@ -115,10 +115,14 @@ func (rt *Runtime) Stats() scheduler.Stats { return rt.host.Scheduler().Stats() 
 // still inside, when Python could not be finalized: it then stays initialized and entry is refused.
 // A second call returns nil at once.
 func (rt *Runtime) Shutdown(ctx context.Context) error {
+	return rt.end(func() (bool, error) { return rt.host.Shutdown(ctx) })
+}
+
+func (rt *Runtime) end(how func() (flushed bool, err error)) error {
 	if !rt.closed.CompareAndSwap(false, true) {
 		return nil
 	}
-	flushed, err := rt.host.Shutdown(ctx)
+	flushed, err := how()
 	if err == nil && !flushed {
 		err = ErrOutputLost
 	}
@@ -129,9 +133,6 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 // closed pipe. Python itself was finalized.
 var ErrOutputLost = errors.New("gilt: Python's buffered output could not be written at exit")
 
-// Close is the abrupt Shutdown: it waits for nothing.
-func (rt *Runtime) Close() error {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return rt.Shutdown(ctx)
-}
+// Close is the abrupt Shutdown: work that waits is sent away with ErrClosed, and running work gets a
+// second to end.
+func (rt *Runtime) Close() error { return rt.end(rt.host.Close) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"gilt/internal/cpython"
 	"gilt/scheduler"
@@ -35,6 +36,22 @@ func (h *Host) Shutdown(ctx context.Context) (flushed bool, err error) {
 	if !h.closing.CompareAndSwap(false, true) {
 		return true, ErrClosed
 	}
+	return h.shutdown(ctx)
+}
+
+// Close is Shutdown for the impatient: work that waits is sent away with ErrClosed, and running work gets
+// a second to end.
+func (h *Host) Close() (flushed bool, err error) {
+	if !h.closing.CompareAndSwap(false, true) {
+		return true, ErrClosed
+	}
+	h.sched.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return h.shutdown(ctx)
+}
+
+func (h *Host) shutdown(ctx context.Context) (flushed bool, err error) {
 	h.pool.Close()
 	if err = h.drained(ctx); err == nil {
 		err = h.exitFunctions(ctx)

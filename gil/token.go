@@ -111,6 +111,11 @@ func (t *Token) AllowThreads(f func()) {
 		Misuse(op, ruleThread)
 	}
 	t.state.Store(stateDetached)
+	if t.grant.Class() == nil { // on the main lane, outside the scheduler's order
+		defer t.state.Store(stateLive)
+		f()
+		return
+	}
 	away := t.host.sched.Suspend(t.grant, r.Held)
 	defer func() {
 		t.grant = t.host.sched.Resume(away)

@@ -323,9 +323,9 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 	if w.candidate == l {
 		w.candidate, l.candidate = nil, nil
 	}
-	s.seats++
+	s.turns++
 	l.seated = int(c.index)
-	c.seenAt, s.classes[from.class()].seenAt = s.seats, s.seats
+	c.seenAt, s.classes[from.class()].seenAt = s.turns, s.turns
 	isResume := w.line.kind == kindResume
 	s.clock = max(s.clock, c.vtime)
 	s.dequeue(w)

@@ -123,6 +123,10 @@ func (w *waiter) finish(state int32) {
 // newWaiter makes a waiter of class c with the time it came and what its context says.
 func (s *Scheduler) newWaiter(ctx context.Context, c *Class) *waiter {
 	w := waiters.Get().(*waiter)
+	select {
+	case <-w.ready: // left over from its last life
+	default:
+	}
 	w.state.Store(stateWaiting)
 	w.class, w.ahead = c, c.queued
 	w.since = s.cfg.Now()
@@ -217,6 +221,9 @@ func (s *Scheduler) startContention() {
 	used := s.foldDirty()
 	idled := used > s.clock
 	s.clock = max(s.clock, used)
+	if idled {
+		s.turns += uint64(len(s.lanes)) + 1 // what was held just now is long ago: see activate
+	}
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		w := l.load()
@@ -232,7 +239,7 @@ func (s *Scheduler) startContention() {
 // it held a lane until just now: a moment between two grants is not sleep, and forfeits nothing.
 func (s *Scheduler) activate(c *Class) {
 	c.fold()
-	if s.seats > c.seenAt+uint64(len(s.lanes)) {
+	if c.seenAt == 0 || s.turns > c.seenAt+uint64(len(s.lanes)) {
 		c.vtime = max(c.vtime, s.clock)
 	}
 	s.restamp(c)

@@ -77,7 +77,7 @@ type Scheduler struct {
 	general heap[*line]
 
 	clock   float64 // virtual time: that of the class granted last, never going back
-	seats   uint64  // grants made by rank
+	turns   uint64  // grants made by rank, and a leap for each time of idleness
 	stamps  uint64
 	seq     uint64
 	queued  int // waiters, resumers not included

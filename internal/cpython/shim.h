@@ -115,6 +115,7 @@ extern __thread gilt_thread *gilt_tls;
 extern gilt_interp *gilt_interps[GILT_MAX_INTERPS];
 extern int gilt_ninterps;
 extern _Atomic uint64_t gilt_generation; // 0 while no Python may be entered
+extern _Atomic uint64_t gilt_alive;      // 0 when Python's thread states are gone
 extern uint64_t gilt_ticks_20us;
 extern double gilt_ns_per_tick;
 

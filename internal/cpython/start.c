@@ -6,6 +6,7 @@ int gilt_ob_type_offset;
 gilt_interp *gilt_interps[GILT_MAX_INTERPS];
 int gilt_ninterps;
 _Atomic uint64_t gilt_generation;
+_Atomic uint64_t gilt_alive;
 uint64_t gilt_ticks_20us;
 double gilt_ns_per_tick;
 static uint64_t generations;
@@ -140,6 +141,7 @@ char *gilt_start(const char *program, const char *home, double switch_interval) 
 	py.PyEval_SaveThread();
 	gilt_ns_per_tick = (double)(gilt_clock_ns() - ns) / (double)(gilt_ticks() - ticks);
 	gilt_ticks_20us = (uint64_t)(20000 / gilt_ns_per_tick);
+	atomic_store(&gilt_alive, generations);
 	if (!err) atomic_store(&gilt_generation, generations);
 	return err;
 }
@@ -191,6 +193,7 @@ int gilt_stop(void) {
 		if (i > 0) py.Py_EndInterpreter(th->states[i].ts); // leaves no state current
 		th->states[i].ts = NULL;
 	}
+	atomic_store(&gilt_alive, 0);
 	return py.Py_FinalizeEx();
 }
 

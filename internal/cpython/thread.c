@@ -36,7 +36,7 @@ static void thread_ended(void *arg) {
 			all[i] = all[--nall];
 			break;
 		}
-	if (th->generation != 0 && th->generation == atomic_load(&gilt_generation))
+	if (th->generation != 0 && th->generation == atomic_load(&gilt_alive))
 		for (int i = 0; i < gilt_ninterps; i++)
 			if (th->states[i].ts) {
 				gilt_interp *it = gilt_interps[i];

@@ -1,0 +1,23 @@
+//go:build !cgo
+
+// Package naive is the baseline of gilt's benchmarks; without cgo there is none, as there is no Python.
+package naive
+
+import (
+	"errors"
+	"time"
+)
+
+func Open(string) error               { return errors.New("naive: built with CGO_ENABLED=0") }
+func Go(f func())                     { go f() }
+func OnThread(f func())               { f() }
+func With(f func())                   { f() }
+func Warm(f func())                   { f() }
+func Detached(f func())               { f() }
+func Attach()                         {}
+func Task(x int64) int64              { return x }
+func Work(int64)                      {}
+func Hog()                            {}
+func SetStop(bool)                    {}
+func WorkHeld(int64) time.Duration    { return 0 }
+func Loop(string) (func(), func(int)) { return nil, nil }

@@ -1,0 +1,119 @@
+// Command gilt runs Python inside a Go process: existing programs (gilt run), a Python function over
+// JSON Lines (gilt map), a check of the installation (gilt doctor), the benchmarks (gilt bench).
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gilt"
+	_ "gilt/embedded"
+)
+
+// The exit codes, which exitHelp documents. `gilt run` adds those of the Python program.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitSome        = 3   // gilt map: done, but records were left out or recorded as errors
+	exitOutputLost  = 120 // as python3: buffered output could not be written at the end
+	exitInterrupted = 130
+	exitPipe        = 141 // stdout's reader has gone
+)
+
+const exitHelp = `Exit codes:
+  0    all went well
+  1    the work failed; stderr says why
+  2    the command line is wrong
+  130  interrupted by Ctrl-C or SIGTERM`
+
+func main() {
+	os.Exit(doMain(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// app is one run of the command line.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	python         string // --python
+	code           int
+}
+
+// doMain runs the command line and gives the exit code. Python's own output goes to the process's
+// file descriptors, whatever stdout and stderr are.
+func doMain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	if cmd, err := root.ExecuteC(); err != nil { // commands report their own failures: this is cobra's
+		a.fail("%s; see '%s --help'", strings.TrimSpace(firstLine(err.Error())), cmd.CommandPath())
+		return exitUsage
+	}
+	return a.code
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gilt",
+		Short: "Run Python inside a Go process, scheduled fairly",
+		Long: `gilt runs CPython inside a Go process.
+
+It uses the Python that --python or GILT_PYTHON names (an interpreter, a libpython, the directory of an
+installation or of a virtual environment, or "bundled"), else an active virtual environment, else the
+bundled CPython. 'gilt doctor' says which and why.
+
+` + exitHelp,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		Run:           func(cmd *cobra.Command, _ []string) { _ = cmd.Help() },
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.PersistentFlags().StringVar(&a.python, "python", "", "the Python to use (defaults to GILT_PYTHON)")
+	root.AddCommand(a.runCommand(), a.mapCommand(), a.doctorCommand(), a.benchCommand(), a.versionCommand())
+	return root
+}
+
+// config is what every subcommand opens the runtime with.
+func (a *app) config() gilt.Config { return gilt.Config{Python: a.python} }
+
+// fail prints one sentence on stderr.
+func (a *app) fail(format string, args ...any) {
+	fmt.Fprintf(a.stderr, "gilt: %s\n", fmt.Sprintf(format, args...))
+}
+
+// failed reports an error and remembers that the work failed.
+func (a *app) failed(err error) {
+	a.fail("%s", message(err))
+	a.code = exitFailed
+}
+
+// message is an error's text without the names of packages, and on one line.
+func message(err error) string {
+	s := err.Error()
+	for _, prefix := range []string{"gilt: ", "discover: "} {
+		s = strings.TrimPrefix(s, prefix)
+	}
+	return strings.ReplaceAll(s, "\n", "; ")
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return s
+}
+
+// fileError says which file, without Go's name of the system call.
+func fileError(err error) string {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err.Error()
+	}
+	return err.Error()
+}

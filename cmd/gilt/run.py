@@ -1,0 +1,161 @@
+"""What `gilt run` does around a program, on Python's main thread. Only built-in modules are imported,
+so that the program finds sys.modules as python3 leaves it."""
+
+import _signal
+import os
+import sys
+
+_START = os.getpid()
+_FAULTS = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS", "SIGURG", "SIGKILL", "SIGSTOP"}
+
+
+def signals(wakeup):
+    """Make signals what they are under python3, but for those that Go's runtime needs (_FAULTS).
+
+    The kernel gives Ctrl-C to any thread. CPython's handler notes it there and writes its number to
+    wakeup, where Go reads it and sends this thread the signal that is returned, so that a blocking call
+    ends (EINTR) and the handlers run."""
+    for name in dir(_signal):
+        number = getattr(_signal, name)
+        if not name.startswith("SIG") or name.startswith("SIG_") or name.startswith("SIGRT") or name in _FAULTS:
+            continue
+        if _signal.getsignal(number) is None:  # Go's: neither the default nor ignored
+            _signal.signal(number, _signal.SIG_DFL)
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(_signal, name):
+            _signal.signal(getattr(_signal, name), _signal.SIG_IGN)
+    if _signal.getsignal(_signal.SIGINT) is _signal.SIG_DFL:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+    nudge = _signal.SIGRTMAX - 3 if hasattr(_signal, "SIGRTMAX") else 7  # SIGEMT on darwin
+    _signal.signal(nudge, lambda *_: None)
+    _signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+    return nudge
+
+
+def nudge(thread, number):
+    """End a blocking call of the main thread. It runs on another thread."""
+    _signal.pthread_kill(thread, number)
+
+
+def thread():
+    import _thread
+
+    return _thread.get_ident()
+
+
+def prepare(argv, path0):
+    sys.argv[:] = argv
+    sys.orig_argv[:] = [sys.executable or "python3", *argv]
+    if path0 is not None and not os.environ.get("PYTHONSAFEPATH"):
+        sys.path.insert(0, path0)
+
+
+def importable(path):
+    """Whether path is a directory or an archive that can hold a __main__.py."""
+    for hook in sys.path_hooks:
+        try:
+            hook(path)
+            return True
+        except ImportError:
+            pass
+    return False
+
+
+def main(file, source_file=True):
+    """The namespace of __main__, with what a script's has."""
+    namespace = sys.modules["__main__"].__dict__
+    if file is not None:
+        from importlib import _bootstrap_external as loaders
+
+        loader = loaders.SourceFileLoader if source_file else loaders.SourcelessFileLoader
+        namespace["__file__"] = file
+        if sys.version_info < (3, 15):
+            namespace["__cached__"] = None
+        namespace["__loader__"] = loader("__main__", file)
+    return namespace
+
+
+def known_source(code, source):
+    """Since 3.13 tracebacks show the lines of -c too."""
+    if sys.version_info < (3, 13):
+        return
+    try:
+        import linecache
+
+        linecache._register_code(code, source, "<string>")
+    except Exception:
+        pass
+
+
+def finish(value):
+    """Report how the program ended, as python3 does, and give the exit code."""
+    code = _report(value)
+    interrupted = _join()
+    if os.getpid() != _START or interrupted:
+        _leave(code)  # a child of os.fork has none of Go's threads; a second wait would not end
+    return code
+
+
+def _report(value):
+    if value is None:
+        return 0
+    if isinstance(value, SystemExit):
+        return _exit_code(value)
+    sys.last_type, sys.last_value, sys.last_traceback = type(value), value, value.__traceback__
+    sys.last_exc = value
+    hook = getattr(sys, "excepthook", None)
+    try:
+        if hook is None:
+            print("sys.excepthook is missing", file=sys.stderr)
+            hook = sys.__excepthook__
+        hook(type(value), value, value.__traceback__)
+    except SystemExit as e:
+        return _exit_code(e)
+    except BaseException as e:
+        print("Error in sys.excepthook:", file=sys.stderr)
+        sys.__excepthook__(type(e), e, e.__traceback__.tb_next if e.__traceback__ else None)
+        print("\nOriginal exception was:", file=sys.stderr)
+        sys.__excepthook__(type(value), value, value.__traceback__)
+    return 130 if isinstance(value, KeyboardInterrupt) else 1
+
+
+def _join():
+    """Wait for the program's threads, which Ctrl-C interrupts."""
+    import threading
+
+    try:
+        threading._shutdown()
+    except BaseException as e:
+        print("Exception ignored on threading shutdown:", file=sys.stderr)
+        sys.__excepthook__(type(e), e, e.__traceback__.tb_next)
+        return True
+    return False
+
+
+def _exit_code(value):
+    code = value.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF if -(2**31) <= code < 2**31 else 0xFF
+    if sys.stderr is not None:
+        try:
+            print(code, file=sys.stderr, flush=True)
+        except Exception:
+            pass
+    return 1
+
+
+def _leave(code):
+    import atexit
+
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:
+        pass
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            code = code or 120
+    os._exit(code)
