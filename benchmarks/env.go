@@ -49,10 +49,11 @@ type env struct {
 	round  time.Duration
 
 	// Prepared functions of the module, and owned handles to its objects.
-	f, work, setStop *gilt.Func[int64, int64]
-	hog              *gilt.Func[struct{}, struct{}]
-	nap, interval    *gilt.Func[float64, struct{}]
-	objects          map[string]py.Py
+	f        *gilt.Func[int64, int64]
+	setStop  *gilt.Func[int64, struct{}]
+	hog      *gilt.Func[struct{}, struct{}]
+	interval *gilt.Func[float64, struct{}]
+	objects  map[string]py.Py
 }
 
 // window is a round of several goroutines.
@@ -83,9 +84,8 @@ func (e *env) prepare() error {
 	})
 	for _, lookup := range []func() error{
 		func() error { return prepared(e, "f", &e.f) },
-		func() error { return prepared(e, "work", &e.work) },
+		func() error { return prepared(e, "set_stop", &e.setStop) },
 		func() error { return prepared(e, "hog", &e.hog) },
-		func() error { return prepared(e, "nap", &e.nap) },
 		func() error { return prepared(e, "interval", &e.interval) },
 	} {
 		if err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 
 	"gilt/scheduler"
@@ -43,15 +44,20 @@ type job[T any] struct {
 	f     func(*Token) (T, error)
 	grant scheduler.Grant
 	state atomic.Uint32
-	done  chan struct{}
+	ended sync.WaitGroup // one, until the result is there
 	value T
 	err   error
+
+	mu   sync.Mutex
+	done chan struct{} // made when somebody asks for it
+	over bool          // done, if it was made, is closed
 }
 
 // Submit queues f for a worker thread. The Future fails at once when the runtime is closed or the queue
 // is full. While it waits, f is given up when ctx ends; once it runs, f is told nothing.
 func Submit[T any](ctx context.Context, h *Host, f func(*Token) (T, error)) *Future[T] {
-	fut := &Future[T]{job[T]{ctx: ctx, host: h, f: f, done: make(chan struct{})}}
+	fut := &Future[T]{job[T]{ctx: ctx, host: h, f: f}}
+	fut.ended.Add(1)
 	err := ctx.Err()
 	if err == nil && h.closing.Load() {
 		err = ErrClosed
@@ -68,7 +74,13 @@ func Submit[T any](ctx context.Context, h *Host, f func(*Token) (T, error)) *Fut
 func (j *job[T]) finish(err error) {
 	j.err = err
 	j.state.Store(jobEnded)
-	close(j.done)
+	j.ended.Done()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.over = true
+	if j.done != nil {
+		close(j.done)
+	}
 }
 
 // Ready waits for a grant on a worker's thread.
@@ -107,20 +119,31 @@ func (j *job[T]) Run() {
 }
 
 // Done is closed when the result is there.
-func (f *Future[T]) Done() <-chan struct{} { return f.done }
+func (f *Future[T]) Done() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done == nil {
+		f.done = make(chan struct{})
+		if f.over {
+			close(f.done)
+		}
+	}
+	return f.done
+}
 
 // Wait waits for the result. When ctx or the context that the work was submitted with ends while the
 // work is still queued, the work is given up; work that runs goes on, and Wait(ctx) again gives its
 // result. Do not call it with a token that the work may need: detach with AllowThreads.
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
-	if f.state.Load() == jobEnded {
-		<-f.done
+	submitted := f.ctx.Done()
+	if f.state.Load() == jobEnded || (submitted == nil && ctx.Done() == nil) {
+		f.ended.Wait()
 		return f.value, f.err
 	}
-	submitted := f.ctx.Done()
+	done := f.Done()
 	for {
 		select {
-		case <-f.done:
+		case <-done:
 			return f.value, f.err
 		case <-submitted:
 			f.giveUp(f.ctx)
@@ -128,7 +151,7 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 		case <-ctx.Done():
 			f.giveUp(ctx)
 			select {
-			case <-f.done:
+			case <-done:
 				return f.value, f.err
 			default:
 			}

@@ -165,6 +165,9 @@ func (t *Token) CheckInterp(op string, it *cpython.Interp) {
 	}
 }
 
+// Foreign panics for an object that another token gave. For gilt's own packages.
+func (t *Token) Foreign(op string) { Misuse(op, ruleThread) }
+
 // InScope runs f in a scope of its own: the references made in it go when it returns or panics, so that
 // a loop over a million objects keeps memory level.
 func (t *Token) InScope(f func() error) error {

@@ -51,6 +51,33 @@ func kindOf[T any]() cpython.Kind {
 	return cpython.KindWire
 }
 
+// decoder chooses how a prepared function's result is read; nothing of it allocates or reflects for
+// scalars.
+func decoder[R any]() func(cpython.Result) (R, error) {
+	var f any
+	switch any((*R)(nil)).(type) {
+	case *int64:
+		f = func(r cpython.Result) (int64, error) { return r.Int, nil }
+	case *uint64:
+		f = func(r cpython.Result) (uint64, error) { return uint64(r.Int), nil }
+	case *float64:
+		f = func(r cpython.Result) (float64, error) { return math.Float64frombits(uint64(r.Int)), nil }
+	case *bool:
+		f = func(r cpython.Result) (bool, error) { return r.Int != 0, nil }
+	case *string:
+		f = func(r cpython.Result) (string, error) { return string(r.Data), nil }
+	case *struct{}:
+		f = func(cpython.Result) (struct{}, error) { return struct{}{}, nil }
+	default:
+		kind := kindOf[R]()
+		return func(r cpython.Result) (v R, err error) {
+			err = decodeResult(r, kind, &v)
+			return v, err
+		}
+	}
+	return f.(func(cpython.Result) (R, error))
+}
+
 // decodeResult copies a result into *v; r.Data may be C memory and is not kept.
 func decodeResult[T any](r cpython.Result, k cpython.Kind, v *T) error {
 	switch p := any(v).(type) {
@@ -181,6 +208,8 @@ var kindNames = map[byte]string{
 	'l': "list", 't': "tuple", 'm': "dict",
 }
 
+var pyType, boundType, borrowedType = reflect.TypeFor[Py](), reflect.TypeFor[Bound](), reflect.TypeFor[Borrowed]()
+
 func wrongType(tag byte, t reflect.Type) error {
 	return conversionError(TypeError, "'%s' object cannot be converted to Go's %s", kindNames[tag], t)
 }
@@ -192,8 +221,11 @@ func readInto(r *cpython.Reader, v reflect.Value) error {
 	}
 	tag := r.Data[0]
 	t := v.Type()
-	if t == bigType {
+	switch t {
+	case bigType:
 		return readBig(r, v.Addr().Interface().(*big.Int))
+	case pyType, boundType, borrowedType:
+		return conversionError(TypeError, "a %s cannot be inside a converted value: convert to it alone, or use Bound.Item and Bound.Attr", t)
 	}
 	switch t.Kind() {
 	case reflect.Interface:
@@ -283,15 +315,20 @@ func readUint(r *cpython.Reader, v reflect.Value) error {
 func readFloat(r *cpython.Reader, v reflect.Value) error {
 	if r.Data[0] == 'd' {
 		r.Byte()
-		v.SetFloat(math.Float64frombits(r.Uint64()))
+		f := math.Float64frombits(r.Uint64())
+		if v.OverflowFloat(f) {
+			return conversionError(OverflowError, "float %v does not fit in Go's %s", f, v.Type())
+		}
+		v.SetFloat(f)
 		return nil
 	}
 	var x big.Int
+	tag := r.Data[0]
 	if err := readBig(r, &x); err != nil {
-		return conversionError(TypeError, "must be real number, not what cannot be converted to Go's %s", v.Type())
+		return conversionError(TypeError, "must be real number, not %s", kindNames[tag])
 	}
 	f, _ := new(big.Float).SetInt(&x).Float64()
-	if math.IsInf(f, 0) {
+	if math.IsInf(f, 0) || v.OverflowFloat(f) {
 		return conversionError(OverflowError, "int too large to convert to float")
 	}
 	v.SetFloat(f)
@@ -368,16 +405,19 @@ func readStruct(r *cpython.Reader, v reflect.Value) error {
 		byName[f.name] = f.index
 	}
 	for range r.Uint64() {
-		k, err := readAny(r)
-		if err != nil {
-			return err
+		name, ok := "", len(r.Data) > 0 && r.Data[0] == 's'
+		if ok {
+			r.Byte()
+			name = r.Text()
+		} else {
+			skip(r)
 		}
-		name, ok := k.(string)
+		if r.Err != nil {
+			return r.Err
+		}
 		i, known := byName[name]
 		if !ok || !known {
-			if _, err := readAny(r); err != nil {
-				return err
-			}
+			skip(r)
 			continue
 		}
 		if err := readInto(r, v.Field(i)); err != nil {
@@ -385,4 +425,21 @@ func readStruct(r *cpython.Reader, v reflect.Value) error {
 		}
 	}
 	return nil
+}
+
+// skip passes over the next value.
+func skip(r *cpython.Reader) {
+	items := uint64(1)
+	for ; items > 0 && r.Err == nil; items-- {
+		switch r.Byte() {
+		case 'i', 'd':
+			r.Uint64()
+		case 'I', 's', 'b':
+			r.Bytes()
+		case 'l', 't':
+			items += r.Uint64()
+		case 'm':
+			items += 2 * r.Uint64()
+		}
+	}
 }

@@ -59,8 +59,7 @@ func encodeBound(tok *Token, b []byte, v Bound) ([]byte, error) {
 	if tok == nil {
 		return nil, conversionError(TypeError, "a py.Bound needs a token: call the function inside Do")
 	}
-	v.entry("argument")
-	tok.CheckInterp("argument", v.tok.Interp())
+	v.entryFor(tok, "argument")
 	return cpython.AppendObject(b, v.obj), nil
 }
 
@@ -108,7 +107,7 @@ func encodePointer(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, er
 	case v.IsNil():
 		return cpython.AppendNil(b), nil
 	case v.Kind() == reflect.Interface:
-		return encodeAny(tok, b, v.Interface(), depth+1)
+		return encodeAny(tok, b, v.Interface(), depth) // whatever holds the interface has counted
 	case v.Type().Elem() == bigType && v.CanInterface():
 		return encodeAny(tok, b, v.Interface(), depth)
 	}

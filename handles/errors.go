@@ -112,7 +112,7 @@ func (e *Error) write(b *strings.Builder) {
 		b.WriteString("Traceback (most recent call last):\n")
 	}
 	for _, f := range e.Frames {
-		fmt.Fprintf(b, "  File %q, line %d, in %s\n", f.File, f.Line, f.Func)
+		fmt.Fprintf(b, "  File \"%s\", line %d, in %s\n", f.File, f.Line, f.Func)
 	}
 	b.WriteString(e.Error())
 	b.WriteByte('\n')
@@ -216,8 +216,11 @@ const (
 // raise.
 func conversionError(class ExceptionClass, format string, args ...any) *Error {
 	bases := []string{string(class), string(Exception), string(BaseException)}
-	if class == OverflowError {
+	switch class {
+	case OverflowError:
 		bases = append(bases, string(ArithmeticError))
+	case RecursionError:
+		bases = append(bases, string(RuntimeError))
 	}
 	return &Error{Class: class.Error(), Message: fmt.Sprintf(format, args...), bases: bases}
 }
@@ -225,7 +228,7 @@ func conversionError(class ExceptionClass, format string, args ...any) *Error {
 // argumentError says which argument could not be converted.
 func argumentError(err error, format string, args ...any) error {
 	var e *Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || e.Is(RecursionError) { // which would name hundreds of places
 		return err
 	}
 	c := *e

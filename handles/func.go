@@ -20,6 +20,7 @@ type Func[A, R any] struct {
 	fn     *cpython.Fn
 	spec   string
 	encode func(A) (cpython.ArgKind, int64, []byte, error)
+	decode func(cpython.Result) (R, error)
 	kind   cpython.Kind
 }
 
@@ -36,7 +37,7 @@ func Lookup[A, R any](ctx context.Context, h *gil.Host, spec string) (*Func[A, R
 	if err != nil {
 		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
 	}
-	f := &Func[A, R]{host: h, fn: fn, spec: spec, encode: encoder[A](), kind: kindOf[R]()}
+	f := &Func[A, R]{host: h, fn: fn, spec: spec, encode: encoder[A](), decode: decoder[R](), kind: kindOf[R]()}
 	if err := f.resolve(ctx); err != nil {
 		fn.Free()
 		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
@@ -73,7 +74,7 @@ func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 	r := f.fn.Call(f.host.Lanes()[g.Lane()], ak, ai, data, f.kind)
 	f.host.Scheduler().Release(g, r.Held)
 	if r.Status == cpython.OK {
-		err = decodeResult(r, f.kind, &v)
+		v, err = f.decode(r)
 	} else {
 		err = f.failure(g, r)
 	}

@@ -30,7 +30,7 @@ type Bound struct {
 	tok   *Token
 	obj   cpython.Object
 	scope uint32
-	owner *ref // of a Borrowed
+	owner *pin // of a Borrowed
 }
 
 // Token is the token that the object is tied to.
@@ -45,14 +45,30 @@ func (b Bound) entry(op string) cpython.Entry {
 		gil.MisuseZero(op)
 	}
 	if b.owner != nil {
-		b.owner.check(op)
+		b.owner.ref.check(op)
 	}
 	b.tok.CheckScope(op, b.scope)
 	return b.tok.Entry(op)
 }
 
+// entryFor checks that b may be used now in an operation of tok's.
+func (b Bound) entryFor(tok *Token, op string) {
+	b.entry(op)
+	if b.tok != tok {
+		tok.CheckInterp(op, b.tok.Interp())
+		tok.Foreign(op)
+	}
+}
+
 func bound(tok *Token, o cpython.Object) Bound {
 	return Bound{tok: tok, obj: o, scope: tok.Scope()}
+}
+
+// keep keeps what an operation used reachable until it has run: C has the bare pointers, and the garbage
+// collector would give an unreachable owner's reference back.
+func keep(b Bound, values []any) {
+	runtime.KeepAlive(b.owner)
+	runtime.KeepAlive(values)
 }
 
 // result turns an operation's result into a handle of the innermost scope.
@@ -104,6 +120,7 @@ func ownFor(h *gil.Host, it *cpython.Interp, o cpython.Object) Py {
 func (b Bound) Unbind() Py {
 	const op = "Bound.Unbind"
 	r := b.entry(op).NewRef(b.obj)
+	keep(b, nil)
 	if gil.Status(op, r) != nil {
 		return Py{}
 	}
@@ -140,8 +157,8 @@ func (p Py) Bind(tok *Token) Bound {
 func (p Py) Borrow(tok *Token) Borrowed {
 	r := p.usable(tok, "Py.Borrow")
 	b := bound(tok, r.obj)
-	b.owner = r
-	return Borrowed{Bound: b, keep: p}
+	b.owner = p.pin
+	return Borrowed{Bound: b}
 }
 
 // Clone gives a second owned handle to the same object.
@@ -157,7 +174,6 @@ func (p Py) Release() {
 // Borrowed is a Bound without a reference of its own: see Py.Borrow.
 type Borrowed struct {
 	Bound
-	keep Py // the owner stays reachable
 }
 
 // Scope runs f in a scope of its own: handles made in it end with it, so that a loop over a million

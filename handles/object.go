@@ -3,6 +3,7 @@ package handles
 import (
 	"iter"
 	"math"
+	"runtime"
 
 	"gilt/gil"
 	"gilt/internal/cpython"
@@ -58,7 +59,9 @@ func (b Bound) Call(args ...any) (Bound, error) {
 	if err != nil {
 		return Bound{}, err
 	}
-	return result(b.tok, op, e.Call(b.obj, "", w, cpython.KindObject))
+	r := e.Call(b.obj, "", w, cpython.KindObject)
+	keep(b, args)
+	return result(b.tok, op, r)
 }
 
 // Method calls a method: obj.name(*args). A last argument of type Kw gives keyword arguments.
@@ -69,7 +72,9 @@ func (b Bound) Method(name string, args ...any) (Bound, error) {
 	if err != nil {
 		return Bound{}, err
 	}
-	return result(b.tok, op, e.Call(b.obj, name, w, cpython.KindObject))
+	r := e.Call(b.obj, name, w, cpython.KindObject)
+	keep(b, args)
+	return result(b.tok, op, r)
 }
 
 // CallAs calls an object and converts the result in the same crossing.
@@ -86,20 +91,26 @@ func callAs[T any](b Bound, op, name string, args []any) (v T, err error) {
 	if err != nil {
 		return v, err
 	}
-	return decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.Call(b.obj, name, w, k) })
+	v, err = decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.Call(b.obj, name, w, k) })
+	keep(b, args)
+	return v, err
 }
 
 // Attr reads an attribute.
 func (b Bound) Attr(name string) (Bound, error) {
 	const op = "Bound.Attr"
-	return result(b.tok, op, b.entry(op).GetAttr(b.obj, name, cpython.KindObject))
+	r := b.entry(op).GetAttr(b.obj, name, cpython.KindObject)
+	keep(b, nil)
+	return result(b.tok, op, r)
 }
 
 // AttrAs reads an attribute and converts it in the same crossing.
 func AttrAs[T any](b Bound, name string) (T, error) {
 	const op = "AttrAs"
 	e := b.entry(op)
-	return decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.GetAttr(b.obj, name, k) })
+	v, err := decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.GetAttr(b.obj, name, k) })
+	keep(b, nil)
+	return v, err
 }
 
 // SetAttr sets an attribute.
@@ -110,13 +121,18 @@ func (b Bound) SetAttr(name string, value any) error {
 	if err != nil {
 		return err
 	}
-	return failure(b.tok, op, e.SetAttr(b.obj, name, w))
+	r := e.SetAttr(b.obj, name, w)
+	keep(b, nil)
+	runtime.KeepAlive(value)
+	return failure(b.tok, op, r)
 }
 
 // DelAttr deletes an attribute.
 func (b Bound) DelAttr(name string) error {
 	const op = "Bound.DelAttr"
-	return failure(b.tok, op, b.entry(op).SetAttr(b.obj, name, nil))
+	r := b.entry(op).SetAttr(b.obj, name, nil)
+	keep(b, nil)
+	return failure(b.tok, op, r)
 }
 
 // do runs an operation with values.
@@ -130,7 +146,11 @@ func (b Bound) do(op string, code cpython.Op, k cpython.Kind, values ...any) (cp
 		}
 	}
 	r := e.Object(code, b.obj, w, k)
-	return r, failure(b.tok, op, r)
+	keep(b, values)
+	if err := failure(b.tok, op, r); err != nil {
+		return cpython.Result{}, err
+	}
+	return r, nil
 }
 
 // Item is obj[key].
@@ -292,7 +312,9 @@ func (b Bound) Bytes() ([]byte, error) {
 func As[T any](b Bound) (T, error) {
 	const op = "As"
 	e := b.entry(op)
-	return decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.Object(cpython.OpConvert, b.obj, nil, k) })
+	v, err := decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.Object(cpython.OpConvert, b.obj, nil, k) })
+	keep(b, nil)
+	return v, err
 }
 
 // From converts a Go value to a Python object, in one crossing whatever its size:
@@ -314,7 +336,9 @@ func From(tok *Token, v any) (Bound, error) {
 		return Bound{}, err
 	}
 	*buf = w
-	return result(tok, op, e.Make(w))
+	r := e.Make(w)
+	runtime.KeepAlive(v)
+	return result(tok, op, r)
 }
 
 // Import imports a module by its dotted name and gives the module of that name ("os.path" gives
@@ -328,16 +352,20 @@ func Import(tok *Token, name string) (Bound, error) {
 // globals, a dict, and the second, when given, locals.
 func Eval(tok *Token, expr string, namespace ...Bound) (Bound, error) {
 	const op = "Eval"
-	g, l := namespaces(op, namespace)
-	return result(tok, op, tok.Entry(op).Exec(expr, "<string>", true, g, l, cpython.KindObject))
+	g, l := namespaces(tok, op, namespace)
+	r := tok.Entry(op).Exec(expr, "<string>", true, g, l, cpython.KindObject)
+	runtime.KeepAlive(namespace)
+	return result(tok, op, r)
 }
 
 // EvalAs evaluates an expression and converts the result in the same crossing.
 func EvalAs[T any](tok *Token, expr string, namespace ...Bound) (T, error) {
 	const op = "EvalAs"
-	g, l := namespaces(op, namespace)
+	g, l := namespaces(tok, op, namespace)
 	e := tok.Entry(op)
-	return decoded[T](tok, op, func(k cpython.Kind) cpython.Result { return e.Exec(expr, "<string>", true, g, l, k) })
+	v, err := decoded[T](tok, op, func(k cpython.Kind) cpython.Result { return e.Exec(expr, "<string>", true, g, l, k) })
+	runtime.KeepAlive(namespace)
+	return v, err
 }
 
 // Run runs statements. Without a namespace they run in one of their own, which is dropped: nothing leaks
@@ -349,20 +377,22 @@ func Run(tok *Token, source string, namespace ...Bound) error {
 // RunFile is Run for source text that came from a file: tracebacks name it.
 func RunFile(tok *Token, source, file string, namespace ...Bound) error {
 	const op = "Run"
-	g, l := namespaces(op, namespace)
-	return failure(tok, op, tok.Entry(op).Exec(source, file, false, g, l, cpython.KindNone))
+	g, l := namespaces(tok, op, namespace)
+	r := tok.Entry(op).Exec(source, file, false, g, l, cpython.KindNone)
+	runtime.KeepAlive(namespace)
+	return failure(tok, op, r)
 }
 
-func namespaces(op string, namespace []Bound) (globals, locals cpython.Object) {
+func namespaces(tok *Token, op string, namespace []Bound) (globals, locals cpython.Object) {
 	if len(namespace) > 2 {
 		panic("gilt: " + op + ": at most two namespaces: globals and locals")
 	}
 	if len(namespace) > 0 {
-		namespace[0].entry(op)
+		namespace[0].entryFor(tok, op)
 		globals = namespace[0].obj
 	}
 	if len(namespace) > 1 {
-		namespace[1].entry(op)
+		namespace[1].entryFor(tok, op)
 		locals = namespace[1].obj
 	}
 	return globals, locals

@@ -99,7 +99,7 @@ func runOps(tb testing.TB, data []byte) {
 }
 
 func TestRandomSequences(t *testing.T) {
-	n := 3000
+	n := 1500
 	if testing.Short() {
 		n = 300
 	}

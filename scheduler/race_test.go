@@ -178,8 +178,9 @@ func TestCancellationRaces(t *testing.T) {
 			for range 2500 {
 				ctx, cancel := context.WithCancel(context.Background())
 				var canceller sync.WaitGroup
+				after, inside := rnd.IntN(3), rnd.IntN(3)
 				canceller.Go(func() {
-					for range rnd.IntN(3) {
+					for range after {
 						yield()
 					}
 					cancel()
@@ -187,7 +188,7 @@ func TestCancellationRaces(t *testing.T) {
 				g, err := s.Acquire(ctx, nil)
 				if err == nil {
 					granted.Add(1)
-					for range rnd.IntN(3) {
+					for range inside {
 						yield()
 					}
 					s.Release(g, 60*time.Microsecond)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // ErrPoolFull is a queue of submitted work that has no room.
@@ -30,7 +31,8 @@ type Pool struct {
 	head, n int
 	max     int
 	idle    int
-	waiting int // workers inside Ready
+	queued  atomic.Int32 // = n, for a look without the lock
+	waiting int          // workers inside Ready
 	closed  bool
 	workers sync.WaitGroup
 }
@@ -60,6 +62,7 @@ func (p *Pool) Submit(j Job) error {
 	}
 	p.queue[(p.head+p.n)%len(p.queue)] = j
 	p.n++
+	p.queued.Store(int32(p.n))
 	p.wakeLocked()
 	return nil
 }
@@ -92,12 +95,24 @@ func (p *Pool) work() {
 		}
 	}()
 	for {
+		p.look()
 		j := p.next()
 		if j == nil {
 			ended = true
 			return
 		}
 		p.run(j)
+	}
+}
+
+// look waits some microseconds for a job before the worker goes to sleep: to wake a goroutine that is
+// locked to its OS thread takes two thread switches, and more work often comes at once.
+func (p *Pool) look() {
+	const looks = 2000 // some 2 µs
+	for range looks {
+		if p.queued.Load() > 0 {
+			return
+		}
 	}
 }
 
@@ -123,6 +138,7 @@ func (p *Pool) next() Job {
 	p.queue[p.head] = nil
 	p.head = (p.head + 1) % len(p.queue)
 	p.n--
+	p.queued.Store(int32(p.n))
 	return j
 }
 

@@ -91,6 +91,9 @@ func (a *app) fail(format string, args ...any) {
 
 // failed reports an error and remembers that the work failed.
 func (a *app) failed(err error) {
+	if f, ok := errors.AsType[*functionError](err); ok {
+		fmt.Fprint(a.stderr, f.why.Traceback)
+	}
 	a.fail("%s", message(err))
 	a.code = exitFailed
 }

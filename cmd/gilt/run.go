@@ -170,7 +170,11 @@ func (a *app) runOn(ctx context.Context, rt *gilt.Runtime, p program) (code int,
 		return 0, fmt.Errorf("no pipe for signals: %w", err)
 	}
 	err = rt.OnMain(ctx, func(tok *gilt.Token) error {
-		around, err := py.Dict(tok, map[string]any{"__name__": "_gilt_run"})
+		builtins, err := py.Import(tok, "builtins")
+		if err != nil {
+			return err
+		}
+		around, err := py.Dict(tok, map[string]any{"__name__": "_gilt_run", "__builtins__": builtins})
 		if err != nil {
 			return err
 		}

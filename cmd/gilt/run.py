@@ -113,10 +113,16 @@ def _report(value):
         return _exit_code(e)
     except BaseException as e:
         print("Error in sys.excepthook:", file=sys.stderr)
-        sys.__excepthook__(type(e), e, e.__traceback__.tb_next if e.__traceback__ else None)
+        _show(e)
         print("\nOriginal exception was:", file=sys.stderr)
         sys.__excepthook__(type(value), value, value.__traceback__)
     return 130 if isinstance(value, KeyboardInterrupt) else 1
+
+
+def _show(e):
+    """Print e without this file's frame."""
+    e.__traceback__ = e.__traceback__.tb_next
+    sys.__excepthook__(type(e), e, e.__traceback__)
 
 
 def _join():
@@ -127,7 +133,7 @@ def _join():
         threading._shutdown()
     except BaseException as e:
         print("Exception ignored on threading shutdown:", file=sys.stderr)
-        sys.__excepthook__(type(e), e, e.__traceback__.tb_next)
+        _show(e)
         return True
     return False
 

@@ -7,6 +7,52 @@ package cpython
 #cgo linux LDFLAGS: -ldl -lpthread
 #include <stdlib.h>
 #include "gilt.h"
+
+// Handles of the shim cross as integers: cgo would check each pointer to a C struct at run time.
+static gilt_interp *gilt_it(uintptr_t p) { return (gilt_interp *)p; }
+static gilt_thread *gilt_th(uintptr_t p) { return (gilt_thread *)p; }
+typedef struct { uintptr_t th; uint64_t serial; int32_t status; } go_entry;
+static go_entry go_enter(uintptr_t it) {
+	gilt_entry e = gilt_enter(gilt_it(it));
+	return (go_entry){(uintptr_t)e.th, e.serial, e.status};
+}
+static gilt_res go_leave(uintptr_t th, uint64_t serial) { return gilt_leave(gilt_th(th), serial); }
+static gilt_res go_detach(uintptr_t th, uint64_t serial) { return gilt_detach(gilt_th(th), serial); }
+static gilt_res go_getattr(uintptr_t th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
+	return gilt_getattr(gilt_th(th), serial, o, name, n, rkind);
+}
+static gilt_res go_call(uintptr_t th, uint64_t serial, uintptr_t o, const char *m, uint64_t mn, const uint8_t *w, uint64_t wn, int rkind) {
+	return gilt_call(gilt_th(th), serial, o, m, mn, w, wn, rkind);
+}
+static gilt_res go_object(uintptr_t th, uint64_t serial, int op, uintptr_t o, const uint8_t *w, uint64_t wn, int rkind) {
+	return gilt_object(gilt_th(th), serial, op, o, w, wn, rkind);
+}
+static gilt_res go_make(uintptr_t th, uint64_t serial, const uint8_t *w, uint64_t wn) { return gilt_make(gilt_th(th), serial, w, wn); }
+static gilt_res go_newref(uintptr_t th, uint64_t serial, uintptr_t o) { return gilt_newref(gilt_th(th), serial, o); }
+static gilt_res go_bind(uintptr_t th, uint64_t serial, uintptr_t o) { return gilt_bind(gilt_th(th), serial, o); }
+static gilt_res go_import(uintptr_t th, uint64_t serial, const char *name, uint64_t n) { return gilt_import(gilt_th(th), serial, name, n); }
+static gilt_res go_setattr(uintptr_t th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, const uint8_t *w, uint64_t wn) {
+	return gilt_setattr(gilt_th(th), serial, o, name, n, w, wn);
+}
+static gilt_res go_exec(uintptr_t th, uint64_t serial, const char *src, uint64_t n, const char *file, uint64_t fn, int eval,
+                        uintptr_t globals, uintptr_t locals, int rkind) {
+	return gilt_exec(gilt_th(th), serial, src, n, file, fn, eval, globals, locals, rkind);
+}
+static gilt_res go_scope_end(uintptr_t th, uint64_t serial, uint64_t base) { return gilt_scope_end(gilt_th(th), serial, base); }
+static uint64_t go_scope_base(uintptr_t th) { return gilt_scope_base(gilt_th(th)); }
+static int go_error_indicator(uintptr_t th, uint64_t serial) { return gilt_error_indicator(gilt_th(th), serial); }
+static void go_release(uintptr_t it, uintptr_t o) { gilt_release(gilt_it(it), o); }
+static int64_t go_backlog(uintptr_t it) { return gilt_backlog(gilt_it(it)); }
+static int go_reap(uintptr_t it) { return gilt_reap(gilt_it(it)); }
+static int go_count_states(uintptr_t it) { return gilt_count_states(gilt_it(it)); }
+static int go_pacer_wait(uintptr_t it, int more, int64_t grace_ns) { return gilt_pacer_wait(gilt_it(it), more, grace_ns); }
+static void go_pacer_arm(uintptr_t it) { gilt_pacer_arm(gilt_it(it)); }
+static void go_pacer_stop(uintptr_t it) { gilt_pacer_stop(gilt_it(it)); }
+static void go_fn_free(uintptr_t fn) { gilt_fn_free((gilt_fn *)fn); }
+static gilt_res go_fn_resolve(uintptr_t it, uintptr_t fn) { return gilt_fn_resolve(gilt_it(it), (gilt_fn *)fn); }
+static gilt_res go_fn_call(uintptr_t it, uintptr_t fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
+	return gilt_fn_call(gilt_it(it), (gilt_fn *)fn, akind, ai, w, wn, rkind);
+}
 */
 import "C"
 
@@ -21,13 +67,13 @@ import (
 
 // Interp is an interpreter of the running Python.
 type Interp struct {
-	c  *C.gilt_interp
+	c  C.uintptr_t // gilt_interp *
 	ID int // 0 is the main interpreter
 }
 
 // Entry is a task on an OS thread: the proof that the C side checks.
 type Entry struct {
-	th     *C.gilt_thread
+	th     C.uintptr_t // gilt_thread *
 	serial C.uint64_t
 }
 
@@ -70,7 +116,7 @@ func Start(program, home string, switchInterval time.Duration) (*Interp, error) 
 	if err := sentence(C.gilt_start(p, h, C.double(switchInterval.Seconds()))); err != nil {
 		return nil, err
 	}
-	return &Interp{c: C.gilt_main_interp()}, nil
+	return newInterp(C.gilt_main_interp()), nil
 }
 
 // NewInterp makes an interpreter with a GIL of its own, on Python's main thread.
@@ -79,7 +125,11 @@ func NewInterp(switchInterval time.Duration) (*Interp, error) {
 	if err := sentence(C.gilt_new_interp(C.double(switchInterval.Seconds()), &c)); err != nil {
 		return nil, err
 	}
-	return &Interp{c: c, ID: int(C.gilt_id(c))}, nil
+	return newInterp(c), nil
+}
+
+func newInterp(c *C.gilt_interp) *Interp {
+	return &Interp{c: C.uintptr_t(uintptr(unsafe.Pointer(c))), ID: int(C.gilt_id(c))}
 }
 
 // Refuse makes every later entry answer Stopped.
@@ -95,22 +145,22 @@ func OrphanFD() int { return int(C.gilt_orphan_fd()) }
 // Enter begins a task on the calling goroutine's OS thread, to which it must be locked until Leave.
 // It does not attach: the first operation does.
 func (it *Interp) Enter() (Entry, Status) {
-	e := C.gilt_enter(it.c)
+	e := C.go_enter(it.c)
 	return Entry{e.th, e.serial}, Status(e.status)
 }
 
 // Release gives back an owned reference, from any thread, attached or not: it joins the decref queue
 // that the next attach drains.
-func (it *Interp) Release(o Object) { C.gilt_release(it.c, C.uintptr_t(o)) }
+func (it *Interp) Release(o Object) { C.go_release(it.c, C.uintptr_t(o)) }
 
 // Backlog is the length of the decref queue.
-func (it *Interp) Backlog() int { return int(C.gilt_backlog(it.c)) }
+func (it *Interp) Backlog() int { return int(C.go_backlog(it.c)) }
 
 // Reap gives back the thread states of OS threads that have ended; the caller holds no token.
-func (it *Interp) Reap() int { return int(C.gilt_reap(it.c)) }
+func (it *Interp) Reap() int { return int(C.go_reap(it.c)) }
 
 // States counts the interpreter's thread states. It is for tests, with nobody entering or leaving.
-func (it *Interp) States() int { return int(C.gilt_count_states(it.c)) }
+func (it *Interp) States() int { return int(C.go_count_states(it.c)) }
 
 // PacerWait blocks: see pacer.c. One goroutine for each interpreter calls it.
 func (it *Interp) PacerWait(more bool, grace time.Duration) Pace {
@@ -118,14 +168,14 @@ func (it *Interp) PacerWait(more bool, grace time.Duration) Pace {
 	if more {
 		m = 1
 	}
-	return Pace(C.gilt_pacer_wait(it.c, m, C.int64_t(grace)))
+	return Pace(C.go_pacer_wait(it.c, m, C.int64_t(grace)))
 }
 
 // PacerArm says that someone waits for the interpreter's GIL.
-func (it *Interp) PacerArm() { C.gilt_pacer_arm(it.c) }
+func (it *Interp) PacerArm() { C.go_pacer_arm(it.c) }
 
 // PacerStop ends PacerWait for good.
-func (it *Interp) PacerStop() { C.gilt_pacer_stop(it.c) }
+func (it *Interp) PacerStop() { C.go_pacer_stop(it.c) }
 
 func result(r C.gilt_res) Result {
 	res := Result{Status: Status(r.status), Detached: r.detached != 0, Int: int64(r.i), Obj: Object(r.obj), Held: time.Duration(r.held)}
@@ -149,50 +199,50 @@ func text(s string) (*C.char, C.uint64_t) {
 func StringBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // Leave ends the task: its scope's references go, and the thread is detached.
-func (e Entry) Leave() Result { return result(C.gilt_leave(e.th, e.serial)) }
+func (e Entry) Leave() Result { return result(C.go_leave(e.th, e.serial)) }
 
 // Detach gives the GIL up while the task goes on; its next operation attaches again.
-func (e Entry) Detach() Result { return result(C.gilt_detach(e.th, e.serial)) }
+func (e Entry) Detach() Result { return result(C.go_detach(e.th, e.serial)) }
 
 // Import gives a module by its dotted name: a scope's reference.
 func (e Entry) Import(name string) Result {
 	p, n := text(name)
-	return result(C.gilt_import(e.th, e.serial, p, n))
+	return result(C.go_import(e.th, e.serial, p, n))
 }
 
 // GetAttr reads an attribute.
 func (e Entry) GetAttr(o Object, name string, k Kind) Result {
 	p, n := text(name)
-	return result(C.gilt_getattr(e.th, e.serial, C.uintptr_t(o), p, n, C.int(k)))
+	return result(C.go_getattr(e.th, e.serial, C.uintptr_t(o), p, n, C.int(k)))
 }
 
 // SetAttr sets an attribute to the value in wire form, or deletes it when there is none.
 func (e Entry) SetAttr(o Object, name string, wire []byte) Result {
 	p, n := text(name)
 	w, wn := bytes(wire)
-	return result(C.gilt_setattr(e.th, e.serial, C.uintptr_t(o), p, n, w, wn))
+	return result(C.go_setattr(e.th, e.serial, C.uintptr_t(o), p, n, w, wn))
 }
 
 // Call calls o, or its method when one is named, with arguments in wire form (see AppendCall).
 func (e Entry) Call(o Object, method string, wire []byte, k Kind) Result {
 	w, wn := bytes(wire)
 	if method == "" {
-		return result(C.gilt_call(e.th, e.serial, C.uintptr_t(o), nil, 0, w, wn, C.int(k)))
+		return result(C.go_call(e.th, e.serial, C.uintptr_t(o), nil, 0, w, wn, C.int(k)))
 	}
 	p, n := text(method)
-	return result(C.gilt_call(e.th, e.serial, C.uintptr_t(o), p, n, w, wn, C.int(k)))
+	return result(C.go_call(e.th, e.serial, C.uintptr_t(o), p, n, w, wn, C.int(k)))
 }
 
 // Object does op on o, with values in wire form for those that need them.
 func (e Entry) Object(op Op, o Object, wire []byte, k Kind) Result {
 	w, wn := bytes(wire)
-	return result(C.gilt_object(e.th, e.serial, C.int(op), C.uintptr_t(o), w, wn, C.int(k)))
+	return result(C.go_object(e.th, e.serial, C.int(op), C.uintptr_t(o), w, wn, C.int(k)))
 }
 
 // Make converts a value in wire form: a scope's reference.
 func (e Entry) Make(wire []byte) Result {
 	w, wn := bytes(wire)
-	return result(C.gilt_make(e.th, e.serial, w, wn))
+	return result(C.go_make(e.th, e.serial, w, wn))
 }
 
 // Exec runs source text, or evaluates an expression. Without globals it runs in a namespace of its own.
@@ -203,28 +253,28 @@ func (e Entry) Exec(src, file string, eval bool, globals, locals Object, k Kind)
 	if eval {
 		ev = 1
 	}
-	return result(C.gilt_exec(e.th, e.serial, p, n, f, fn, ev, C.uintptr_t(globals), C.uintptr_t(locals), C.int(k)))
+	return result(C.go_exec(e.th, e.serial, p, n, f, fn, ev, C.uintptr_t(globals), C.uintptr_t(locals), C.int(k)))
 }
 
 // NewRef gives an owned reference to o, which Interp.Release gives back.
-func (e Entry) NewRef(o Object) Result { return result(C.gilt_newref(e.th, e.serial, C.uintptr_t(o))) }
+func (e Entry) NewRef(o Object) Result { return result(C.go_newref(e.th, e.serial, C.uintptr_t(o))) }
 
 // Bind gives a scope's reference to o.
-func (e Entry) Bind(o Object) Result { return result(C.gilt_bind(e.th, e.serial, C.uintptr_t(o))) }
+func (e Entry) Bind(o Object) Result { return result(C.go_bind(e.th, e.serial, C.uintptr_t(o))) }
 
 // ScopeBase marks the place from which ScopeEnd releases.
-func (e Entry) ScopeBase() uint64 { return uint64(C.gilt_scope_base(e.th)) }
+func (e Entry) ScopeBase() uint64 { return uint64(C.go_scope_base(e.th)) }
 
 // ScopeEnd releases the references that were made since base.
 func (e Entry) ScopeEnd(base uint64) Result {
-	return result(C.gilt_scope_end(e.th, e.serial, C.uint64_t(base)))
+	return result(C.go_scope_end(e.th, e.serial, C.uint64_t(base)))
 }
 
 // ErrorIndicator says whether an exception is pending, which it never is between operations. For tests.
-func (e Entry) ErrorIndicator() bool { return C.gilt_error_indicator(e.th, e.serial) != 0 }
+func (e Entry) ErrorIndicator() bool { return C.go_error_indicator(e.th, e.serial) != 0 }
 
 // Fn is a prepared function: looked up once in each interpreter that runs it.
-type Fn struct{ c *C.gilt_fn }
+type Fn struct{ c C.uintptr_t } // gilt_fn *
 
 // NewFn prepares module's function name ("f", "Class.method"); nothing is looked up yet.
 func NewFn(module, name string) (*Fn, error) {
@@ -236,18 +286,18 @@ func NewFn(module, name string) (*Fn, error) {
 	if fn == nil || missing != 0 {
 		return nil, errors.New("no memory for a prepared function")
 	}
-	return &Fn{fn}, nil
+	return &Fn{C.uintptr_t(uintptr(unsafe.Pointer(fn)))}, nil
 }
 
 // Free gives it back; no call may be under way.
-func (f *Fn) Free() { C.gilt_fn_free(f.c) }
+func (f *Fn) Free() { C.go_fn_free(f.c) }
 
 // Resolve looks the function up in it: a whole task.
-func (f *Fn) Resolve(it *Interp) Result { return result(C.gilt_fn_resolve(it.c, f.c)) }
+func (f *Fn) Resolve(it *Interp) Result { return result(C.go_fn_resolve(it.c, f.c)) }
 
 // Call attaches, calls and detaches. When the result's Data matters, or an exception may come, the
 // goroutine is locked to its OS thread until it has copied them.
 func (f *Fn) Call(it *Interp, ak ArgKind, ai int64, data []byte, k Kind) Result {
 	w, wn := bytes(data)
-	return result(C.gilt_fn_call(it.c, f.c, C.int(ak), C.int64_t(ai), w, wn, C.int(k)))
+	return result(C.go_fn_call(it.c, f.c, C.int(ak), C.int64_t(ai), w, wn, C.int(k)))
 }

@@ -213,16 +213,17 @@ int64_t gilt_task_end(gilt_thread *th) {
 	gilt_task *t = &th->tasks[th->ntasks - 1];
 	gilt_interp *it = t->it;
 	gilt_state *st = &th->states[it->id];
-	if (GILT_UNLIKELY(t->context != NULL)) {
+	int nested = t->context != NULL; // the thread's context is then an outer task's
+	size_t base = t->base;
+	if (GILT_UNLIKELY(nested)) {
 		if (th->attached != it) gilt_attach(th, it);
 		py.PyContext_Exit(t->context);
 		py.PyErr_Clear();
 		py.Py_DecRef(t->context);
 	}
-	size_t base = t->base;
 	if (GILT_LIKELY(th->attached == it)) {
 		while (th->nrefs > base) py.Py_DecRef(th->refs[--th->nrefs]);
-		if (st->unclean || py.PyObject_Size(st->context) != 0) clean_context(st);
+		if (!nested && (st->unclean || py.PyObject_Size(st->context) != 0)) clean_context(st);
 		gilt_detach_now(th);
 	} else { // its last operation took long: do not wait for the GIL again only to tidy up
 		if (th->nrefs > base) release_all(it, th->refs + base, th->nrefs - base);

@@ -249,7 +249,13 @@ int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
 	}
 	if (t == py.PyByteArray_Type)
 		return put_bytes(th, 'b', py.PyByteArray_AsString(o), (size_t)py.PyByteArray_Size(o)) ? no_memory() : 0;
-	if (py.PyObject_IsInstance(o, py.PyFloat_Type) == 1) {
+	if (t == py.PyRange_Type) {
+		PyObject *l = py.PySequence_List(o);
+		int bad = !l || gilt_wire_write(th, l, depth);
+		if (l) py.Py_DecRef(l);
+		return bad ? -1 : 0;
+	}
+	if (py.PyType_IsSubtype(t, py.PyFloat_Type)) { // isinstance would run a __class__ property
 		double d = py.PyFloat_AsDouble(o);
 		uint64_t v;
 		memcpy(&v, &d, 8);

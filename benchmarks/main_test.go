@@ -1,0 +1,153 @@
+package benchmarks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"gilt"
+	_ "gilt/embedded"
+)
+
+// A process opens Python once: a Main that measures runs in a child, which is this binary with the
+// arguments in this variable.
+const childArgs = "GILT_BENCH_ARGS"
+
+func TestMain(m *testing.M) {
+	if args, child := os.LookupEnv(childArgs); child {
+		os.Exit(Main(strings.Fields(args), os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// bench runs Main in a child.
+func bench(t *testing.T, args string) (stdout, stderr string, status int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), childArgs+"="+args)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestArguments(t *testing.T) {
+	for _, c := range []struct {
+		args   string
+		status int
+		want   string
+	}{
+		{"--help", 0, "-round-ms"},
+		{"--nonsense", 2, "not defined"},
+		{"extra", 2, `unexpected argument "extra"`},
+		{"--rounds 0", 2, "give 1 to 1000"},
+		{"--round-ms 0", 2, "give 1 to 60000"},
+		{"--run [", 2, "missing closing ]"},
+		{"--run nosuchworkload", 2, "no workload matches"},
+		{"--python /nonexistent/python", 1, "/nonexistent/python"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			status := Main(strings.Fields(c.args), &out, &errs)
+			if status != c.status || !strings.Contains(errs.String(), c.want) {
+				t.Errorf("status %d, stderr %q; want %d and %q", status, errs.String(), c.status, c.want)
+			}
+			if out.Len() > 0 {
+				t.Errorf("stdout %q", out.String())
+			}
+		})
+	}
+}
+
+func TestList(t *testing.T) {
+	var out, errs bytes.Buffer
+	if status := Main([]string{"--list"}, &out, &errs); status != 0 || errs.Len() > 0 {
+		t.Fatal(status, errs.String())
+	}
+	for _, name := range []string{"attach_detach", "call1_int", "e2e_task_n64", "submit_n64", "fairness_mixed8", "sleepers_20k"} {
+		if !strings.Contains(out.String(), "\n"+name+" ") && !strings.HasPrefix(out.String(), name+" ") {
+			t.Errorf("no %s in the list", name)
+		}
+	}
+}
+
+// Every workload, in the shortest rounds there are: it runs, its results are right, its line has the
+// fields that tools read. The large ones are left out in short mode.
+func TestJSON(t *testing.T) {
+	args := "--json --rounds 1 --round-ms 2"
+	if testing.Short() {
+		args += " --run ^[^s].*[^mk]$" // not submit_10k, sleepers_20k, tasks_1m
+	}
+	out, errs, status := bench(t, args)
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d, stderr %s", status, errs)
+	}
+	seen := make(map[string]bool)
+	for line := range strings.Lines(out) {
+		var r struct {
+			Name    string
+			NS      float64 `json:"ns_per_op"`
+			Median  float64 `json:"median_ns"`
+			Python  string
+			Within  *bool
+			Threads int `json:"worker_threads_seen"`
+			Workers int
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if r.Name == "" || seen[r.Name] || r.NS <= 0 || r.Median < r.NS || r.Python == "" {
+			t.Errorf("line %s", line)
+		}
+		if r.Within != nil && !*r.Within {
+			t.Errorf("%s: more OS threads than the limit: %s", r.Name, line)
+		}
+		if r.Threads > r.Workers {
+			t.Errorf("%s: submitted work ran on more threads than there are workers: %s", r.Name, line)
+		}
+		seen[r.Name] = true
+	}
+	for _, w := range workloads() {
+		if large := strings.HasPrefix(w.name, "s") || strings.HasSuffix(w.name, "m") || strings.HasSuffix(w.name, "k"); !seen[w.name] && !(testing.Short() && large) {
+			t.Errorf("no line for %s", w.name)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	out, errs, status := bench(t, "--rounds 1 --round-ms 1 --run ^call1_int$")
+	if status != 0 || !strings.Contains(out, "CPython 3.") || !strings.Contains(out, "\ncall1_int ") {
+		t.Errorf("status %d, stdout %s, stderr %s", status, out, errs)
+	}
+}
+
+// testEnv opens Python for the benchmarks of this process.
+func testEnv(b *testing.B) *env {
+	b.Helper()
+	if opened == nil {
+		ctx := context.Background()
+		rt, err := gilt.Open(ctx, gilt.Config{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if opened, err = newEnv(ctx, rt, options{rounds: 7, round: 50e6}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return opened
+}
+
+var opened *env

@@ -1,0 +1,134 @@
+"""What `gilt map` runs in each interpreter: JSON lines in, JSON lines out, a batch a call.
+
+MODULE, NAME, FILE ("" for a module) and STOP are appended by Go."""
+
+import importlib
+import json
+import os
+import sys
+import traceback
+
+_function = None
+
+
+def _not_json(name):
+    raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_not_json)
+_scan, _decode = _decoder.scan_once, _decoder.decode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class _Refused(Exception):
+    """The function cannot be used; text says why."""
+
+
+def load():
+    """Find the function; b"" or why it cannot be used, as JSON."""
+    global _function
+    sys.stdout = sys.stderr  # stdout carries the records
+    sys.stdin = open(os.devnull)
+    try:
+        _function = _find()
+        return b""
+    except _Refused as e:
+        cause = e.__cause__
+        return _dump({"error": str(e), "traceback": _text(cause, cause.__traceback__.tb_next.tb_next) if cause else ""})
+
+
+def _find():
+    try:
+        module = _import()
+    except ModuleNotFoundError as e:
+        if e.name and (MODULE == e.name or MODULE.startswith(e.name + ".")):
+            raise _Refused(f"there is no module {e.name} in the working directory or on sys.path; install it, or give FILE.py:NAME") from None
+        raise _Refused(f"module {MODULE} cannot be imported: {_line(e)}; install it for {sys.executable or sys.prefix}") from e
+    except BaseException as e:
+        raise _Refused(f"module {MODULE} raised when it was imported: {_line(e)}") from e
+    where = getattr(module, "__file__", None)
+    if FILE and not (where and os.path.samefile(where, FILE)):
+        raise _Refused(f"{FILE} cannot be imported as {MODULE}: the module of that name is {where or 'built in'}; rename the file")
+    value, path = module, []
+    for part in NAME.split("."):
+        path.append(part)
+        try:
+            value = getattr(value, part)
+        except AttributeError:
+            has = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")][:8]
+            raise _Refused(f"{FILE or MODULE} has no {'.'.join(path)}" + (f"; it has {', '.join(has)}" if has else "; it has no public functions")) from None
+    if not callable(value):
+        raise _Refused(f"{NAME} of {FILE or MODULE} is not a function but {type(value).__name__}; name a function of one argument")
+    if getattr(getattr(value, "__code__", None), "co_flags", 0) & 0x280:  # coroutine, async generator
+        raise _Refused(f"{NAME} of {FILE or MODULE} is an async function; wrap it in one that calls asyncio.run")
+    return value
+
+
+def _import():
+    __import__(MODULE)  # which drops the frames of importlib from tracebacks
+    return sys.modules[MODULE]
+
+
+def _line(e):
+    return "".join(traceback.format_exception_only(type(e), e)).strip().splitlines()[-1]
+
+
+def _text(e, tb):
+    return "".join(traceback.format_exception(type(e), e, tb))
+
+
+def _dump(value):
+    return json.dumps(value).encode()
+
+
+def run(batch):
+    """Map the lines of batch. The answer begins with "+" when all went well, "!" when the function
+    cannot be used, else "*", and then each line with "+" or "-"."""
+    if _function is None and (refused := load()):
+        return b"!" + refused
+    call, out, bad = _function, [], {}
+    for line in batch.split(b"\n"):
+        try:
+            text = line.decode()
+            try:
+                value, end = _scan(text, 0)
+                if end != len(text):
+                    value = _decode(text)
+            except StopIteration:
+                value = _decode(text)
+        except Exception as e:
+            bad[len(out)] = {"error": _input_error(e), "traceback": ""}
+            out.append("")
+            if STOP:
+                break
+            continue
+        try:
+            out.append(_encode(call(value)))
+        except BaseException as e:
+            if type(e).__module__.partition(".")[0] == "gilt":  # a cancellation
+                raise
+            bad[len(out)] = _failure(e)
+            out.append("")
+            if STOP:
+                break
+    if not bad:
+        out.append("")
+        # Only a lone surrogate cannot be encoded, and \udc80 is how JSON escapes it.
+        return b"+" + "\n".join(out).encode("utf-8", "backslashreplace")
+    lines = [b"-" + _dump(bad[i]) if i in bad else b"+" + s.encode("utf-8", "backslashreplace") for i, s in enumerate(out)]
+    return b"*" + b"\n".join(lines)
+
+
+def _input_error(e):
+    if isinstance(e, UnicodeDecodeError):
+        return f"the line is not UTF-8: byte 0x{e.object[e.start]:02x} at column {e.start + 1}"
+    if isinstance(e, json.JSONDecodeError):
+        return f"the line is not JSON: {e.msg} at column {e.pos + 1}"
+    return f"the line is not JSON that can be read: {_line(e)}"
+
+
+def _failure(e):
+    try:
+        return {"error": _line(e), "traceback": _text(e, e.__traceback__.tb_next)}
+    except BaseException:  # its __str__ raises, or memory is short
+        return {"error": type(e).__name__, "traceback": ""}

@@ -1,0 +1,373 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"gilt"
+)
+
+var errInterrupted = errors.New("interrupted")
+
+// interruptPatience is how long Ctrl-C waits for the calls that run.
+const interruptPatience = 3 * time.Second
+
+// recordError is one bad record.
+type recordError struct {
+	Line      int    `json:"line"`
+	Message   string `json:"error"`
+	Traceback string `json:"traceback"`
+	File      string `json:"file,omitempty"` // "" for stdin
+
+	where string
+}
+
+func (e *recordError) Error() string { return e.where + ": " + e.Message }
+
+// job is one run of `gilt map`: a reader, workers that each keep an OS thread, and a writer, with a
+// bounded number of batches between them.
+type job struct {
+	o      mapOptions
+	in     []*input
+	out    *output
+	fn     *gilt.Func[[]byte, []byte]
+	stderr io.Writer
+	start  time.Time
+
+	target  atomic.Int64 // lines a batch
+	records atomic.Int64 // that went through
+	bad     atomic.Int64 // of these, skipped or recorded
+	written atomic.Int64 // lines
+	taken   atomic.Int64 // bytes of input
+	last    string       // the last record that was written
+
+	stop    chan struct{} // closed: begin nothing more
+	abandon chan struct{} // closed: wait for nothing
+	stopped sync.Once
+	dropped sync.Once
+}
+
+func newJob(o mapOptions, in []*input, out *output, fn *gilt.Func[[]byte, []byte], stderr io.Writer) *job {
+	j := &job{o: o, in: in, out: out, fn: fn, stderr: stderr, start: time.Now(), stop: make(chan struct{}), abandon: make(chan struct{})}
+	j.target.Store(1)
+	return j
+}
+
+// watch turns the first signal into an orderly stop and the second into an abrupt one, until its result
+// is closed.
+func (j *job) watch(signals <-chan os.Signal) chan<- struct{} {
+	ended := make(chan struct{})
+	go func() {
+		var patience <-chan time.Time
+		for {
+			select {
+			case s := <-signals:
+				if s == syscall.SIGPIPE {
+					continue
+				}
+				if patience != nil {
+					j.drop()
+				}
+				j.halt()
+				patience = time.After(interruptPatience)
+			case <-patience:
+				j.drop()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return ended
+}
+
+func (j *job) halt() { j.stopped.Do(func() { close(j.stop) }) }
+func (j *job) drop() { j.dropped.Do(func() { close(j.abandon) }) }
+
+func (j *job) halted() bool {
+	select {
+	case <-j.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// run maps everything. It returns when nothing more will be written; after an interruption, a call that
+// does not end is left behind.
+func (j *job) run(ctx context.Context, workers int) error {
+	defer j.halt()
+	// A batch holds a slot from the reader to the writer, so that no send below blocks.
+	slots := make(chan struct{}, 8*workers)
+	work := make(chan *batch, cap(slots))
+	results := make(chan *batch, cap(slots)) // in the order of the input, or unordered as they end
+	idle := make(chan struct{})              // closed when no worker runs any more
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() { j.work(ctx, work, results) })
+	}
+	go func() { running.Wait(); close(idle) }()
+	var readErr error
+	go func() {
+		readErr = j.read(func(b *batch) bool {
+			select {
+			case slots <- struct{}{}:
+			case <-j.stop:
+				return false
+			}
+			if !j.o.unordered {
+				results <- b
+			}
+			work <- b
+			return true
+		})
+		close(work)
+		<-idle
+		close(results)
+	}()
+	for {
+		select {
+		case b, more := <-results:
+			if !more {
+				return readErr
+			}
+			if done, err := j.next(b, idle, results); done || err != nil {
+				return err
+			}
+			<-slots
+		case <-j.stop:
+			return j.rest(idle, results)
+		}
+	}
+}
+
+// next waits for b and writes it. done means that an interruption came first and all is over.
+func (j *job) next(b *batch, idle <-chan struct{}, results <-chan *batch) (done bool, err error) {
+	select {
+	case <-b.done:
+		return false, j.write(b)
+	default:
+	}
+	select {
+	case <-b.done:
+		return false, j.write(b)
+	case <-j.stop:
+	}
+	select {
+	case <-b.done:
+	case <-idle:
+	case <-j.abandon:
+	}
+	if !b.ended() {
+		return true, errInterrupted
+	}
+	if err := j.write(b); err != nil {
+		return true, err
+	}
+	return true, j.rest(idle, results)
+}
+
+// rest writes what the calls that run when the work is interrupted still give.
+func (j *job) rest(idle <-chan struct{}, results <-chan *batch) error {
+	select {
+	case <-idle:
+	case <-j.abandon:
+	}
+	for {
+		select {
+		case b, more := <-results:
+			if !more || !b.ended() {
+				return errInterrupted
+			}
+			if err := j.write(b); err != nil {
+				return err
+			}
+		default:
+			return errInterrupted
+		}
+	}
+}
+
+func (b *batch) ended() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (j *job) read(emit func(*batch) bool) error {
+	r := reader{limit: j.o.recordBytes, target: &j.target, emit: emit}
+	for _, in := range j.in {
+		if err := r.read(in); err != nil || j.halted() {
+			return err
+		}
+	}
+	return nil
+}
+
+// work is one worker. It keeps its OS thread, so that a threading.local of the function's is one for
+// each worker.
+func (j *job) work(ctx context.Context, work <-chan *batch, results chan<- *batch) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for !j.halted() {
+		select {
+		case b, more := <-work:
+			if !more {
+				return
+			}
+			if !b.tooLong {
+				j.call(ctx, b)
+			}
+			close(b.done)
+			if j.o.unordered {
+				results <- b
+			}
+		case <-j.stop:
+			return
+		}
+	}
+}
+
+// A call should take about callTime: crossings and hand-overs then cost nothing, and slow functions get
+// a record at a time, so that all workers have some.
+const (
+	callTime = 2 * time.Millisecond
+	maxLines = 4096
+)
+
+func (j *job) call(ctx context.Context, b *batch) {
+	start := time.Now()
+	b.answer, b.err = j.fn.Call(ctx, b.data)
+	each := max(time.Since(start)/time.Duration(len(b.lines)), 1)
+	b.data = nil
+	now := j.target.Load()
+	j.target.Store(min(max(int64(callTime/each), 1), 4*now, maxLines))
+}
+
+// write writes what became of b.
+func (j *job) write(b *batch) error {
+	var lines [][]byte
+	switch {
+	case b.tooLong:
+		e := recordError{Message: fmt.Sprintf("the line is longer than %s; raise --max-record", j.o.maxRecord)}
+		return j.settle(b, nil, []*recordError{&e})
+	case b.err != nil:
+		all := make([]*recordError, len(b.lines))
+		for i := range all {
+			all[i] = &recordError{Message: message(b.err)}
+		}
+		return j.settle(b, nil, all)
+	case b.answer[0] == '!':
+		return refusal(j.o.function, b.answer[1:])
+	case b.answer[0] == '+':
+		if err := j.out.write(b.answer[1:]); err != nil {
+			return err
+		}
+		j.count(b, len(b.lines), len(b.lines), 0)
+		return nil
+	}
+	lines = bytes.Split(b.answer[1:], []byte{'\n'})
+	bad := make([]*recordError, len(lines))
+	for i, l := range lines {
+		if l[0] == '-' {
+			bad[i] = new(recordError)
+			if err := json.Unmarshal(l[1:], bad[i]); err != nil {
+				bad[i].Message = "its error cannot be read: " + err.Error()
+			}
+		}
+	}
+	return j.settle(b, lines, bad)
+}
+
+// settle writes a batch with bad records: bad[i] is what is wrong with the line that lines[i] would be.
+func (j *job) settle(b *batch, lines [][]byte, bad []*recordError) error {
+	var text bytes.Buffer
+	var wrong, wrote int
+	var failure error
+	for i, e := range bad {
+		switch {
+		case e == nil:
+			text.Write(lines[i][1:])
+			text.WriteByte('\n')
+			wrote++
+			continue
+		case j.o.onError == "stop":
+			e.where = fmt.Sprintf("%s line %d", b.in, b.lines[i])
+			failure = e
+			bad = bad[:i]
+		case j.o.onError == "record":
+			e.Line, e.File = b.lines[i], b.in.name
+			enc := json.NewEncoder(&text)
+			enc.SetEscapeHTML(false)
+			if err := enc.Encode(e); err != nil {
+				return err
+			}
+			wrote++
+		default:
+			j.skipped(b, i, e, int(j.bad.Load())+wrong)
+		}
+		if failure != nil {
+			break
+		}
+		wrong++
+	}
+	if text.Len() > 0 {
+		if err := j.out.write(text.Bytes()); err != nil {
+			return err
+		}
+	}
+	j.count(b, len(bad), wrote, wrong)
+	return failure
+}
+
+// skipped names the first bad records.
+func (j *job) skipped(b *batch, i int, e *recordError, before int) {
+	const most = 10
+	switch {
+	case before < most:
+		fmt.Fprintf(j.stderr, "gilt: %s line %d skipped: %s\n", b.in, b.lines[i], e.Message)
+	case before == most:
+		fmt.Fprintf(j.stderr, "gilt: more records are skipped; use --on-error record to see them all\n")
+	}
+}
+
+// count notes that the first records of b have gone through.
+func (j *job) count(b *batch, records, written, bad int) {
+	j.records.Add(int64(records))
+	j.written.Add(int64(written))
+	j.bad.Add(int64(bad))
+	j.taken.Add(b.bytes)
+	if records > 0 {
+		j.last = fmt.Sprintf("%s line %d", b.in, b.lines[records-1])
+	}
+}
+
+// reached says how far an interrupted job came.
+func (j *job) reached() string {
+	n := j.written.Load()
+	switch {
+	case j.last == "":
+		return "nothing was written"
+	case j.o.unordered:
+		return fmt.Sprintf("%d lines are written, not in the order of the input", n)
+	}
+	return fmt.Sprintf("%d lines are written, up to %s", n, j.last)
+}
+
+func (j *job) summary() string {
+	took := time.Since(j.start)
+	n := j.records.Load()
+	return fmt.Sprintf("%d records, %d errors, %.0f records/s, %s", n, j.bad.Load(), float64(n)/took.Seconds(), took.Round(time.Millisecond))
+}

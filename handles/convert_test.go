@@ -1,0 +1,415 @@
+package handles_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"reflect"
+	"strings"
+	"testing"
+
+	"gilt"
+	py "gilt/handles"
+	"gilt/internal/pytest"
+)
+
+func bigInt(s string) *big.Int {
+	v, ok := new(big.Int).SetString(s, 0)
+	if !ok {
+		panic(s)
+	}
+	return v
+}
+
+type person struct {
+	Name   string `py:"name"`
+	Age    int    `json:"age,omitempty"`
+	Both   bool   `json:"j" py:"p"`
+	Hidden string `json:"-"`
+	Plain  []string
+	secret int //nolint:unused // unexported fields do not travel
+}
+
+type celsius float64
+type name string
+
+// What From makes of a Go value, as Python sees it.
+func TestFrom(t *testing.T) {
+	seven := 7
+	var nilMap map[string]int
+	var nilSlice []string
+	var nilPtr *int
+	var nilBig *big.Int
+	for _, c := range []struct {
+		v    any
+		repr string
+	}{
+		{nil, "None"}, {nilMap, "None"}, {nilSlice, "None"}, {nilPtr, "None"}, {nilBig, "None"}, {[]byte(nil), "None"},
+		{true, "True"}, {false, "False"},
+		{0, "0"}, {-1, "-1"}, {int8(-128), "-128"}, {int16(-1), "-1"}, {int32(math.MinInt32), "-2147483648"},
+		{int64(math.MinInt64), "-9223372036854775808"}, {int64(math.MaxInt64), "9223372036854775807"},
+		{uint8(255), "255"}, {uint16(65535), "65535"}, {uint32(math.MaxUint32), "4294967295"},
+		{uint64(math.MaxUint64), "18446744073709551615"}, {uint(1 << 63), "9223372036854775808"}, {uintptr(3), "3"},
+		{bigInt("0x10000000000000000"), "18446744073709551616"}, {bigInt("-0x8000000000000001"), "-9223372036854775809"},
+		{big.NewInt(-5), "-5"}, {*big.NewInt(5), "5"}, {new(big.Int).Lsh(big.NewInt(1), 200), new(big.Int).Lsh(big.NewInt(1), 200).String()},
+		{1.0, "1.0"}, {-1.0, "-1.0"}, {math.Copysign(0, -1), "-0.0"}, {math.NaN(), "nan"}, {math.Inf(-1), "-inf"},
+		{math.MaxFloat64, "1.7976931348623157e+308"}, {math.SmallestNonzeroFloat64, "5e-324"}, {float32(0.5), "0.5"},
+		{"", "''"}, {"a\x00b", `'a\x00b'`}, {"žluť 😀", "'žluť 😀'"}, {name("n"), "'n'"}, {celsius(1.5), "1.5"},
+		{[]byte{}, "b''"}, {[]byte{0, 255}, `b'\x00\xff'`},
+		{[]int{1, 2}, "[1, 2]"}, {[]int64{-1, math.MaxInt64}, "[-1, 9223372036854775807]"}, {[]int64{}, "[]"},
+		{[]float64{1, math.Inf(1)}, "[1.0, inf]"}, {[]float64{}, "[]"}, {[2]bool{true, false}, "[True, False]"}, {[0]int{}, "[]"},
+		{[]any{nil, 1, "a", []any{}}, "[None, 1, 'a', []]"}, {[]string{"a"}, "['a']"}, {[][]int{{1}, nil}, "[[1], None]"},
+		{map[string]int{"a": 1}, "{'a': 1}"}, {map[int]string{-1: "x"}, "{-1: 'x'}"}, {map[bool]any{true: nil}, "{True: None}"},
+		{&seven, "7"}, {any(&seven), "7"},
+		{person{"Eva", 41, true, "h", nil, 0}, "{'name': 'Eva', 'age': 41, 'p': True, 'Plain': None}"},
+		{&person{Plain: []string{"x"}}, "{'name': '', 'age': 0, 'p': False, 'Plain': ['x']}"},
+		{struct{}{}, "{}"},
+	} {
+		pytest.Do(t, func(tok *gilt.Token) {
+			b, err := py.From(tok, c.v)
+			if err != nil {
+				t.Errorf("From(%T %v): %v", c.v, c.v, err)
+				return
+			}
+			if r, err := b.Repr(); err != nil || r != c.repr {
+				t.Errorf("From(%T %v) is %s, %v; want %s", c.v, c.v, r, err, c.repr)
+			}
+		})
+	}
+}
+
+func TestFrom_Refused(t *testing.T) {
+	loop := []any{nil}
+	loop[0] = loop
+	loopMap := map[string]any{}
+	loopMap["m"] = loopMap
+	type node struct{ Next *node }
+	ring := &node{}
+	ring.Next = ring
+	type ptr *ptr
+	var p ptr
+	p = &p
+	for _, c := range []struct {
+		what  string
+		v     any
+		class py.ExceptionClass
+		say   string
+	}{
+		{"chan", make(chan int), py.TypeError, "chan int"},
+		{"func", func() {}, py.TypeError, "func()"},
+		{"complex", 1i, py.TypeError, "complex128"},
+		{"inside a list", []any{1, make(chan int)}, py.TypeError, "item 1"},
+		{"inside a map", map[string]any{"k": make(chan int)}, py.TypeError, "key k"},
+		{"inside a struct", struct{ F func() }{}, py.TypeError, "field F"},
+		{"list that holds itself", loop, py.RecursionError, "holds itself"},
+		{"map that holds itself", loopMap, py.RecursionError, "holds itself"},
+		{"ring of pointers", ring, py.RecursionError, "holds itself"},
+		{"pointer to itself", p, py.RecursionError, "holds itself"},
+		{"not UTF-8", "a\xff", py.UnicodeDecodeError, "0xff"},
+		{"dict key that has no hash", map[[1]int]int{{1}: 1}, py.TypeError, "unhashable"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			pytest.Do(t, func(tok *gilt.Token) {
+				_, err := py.From(tok, c.v)
+				if !errors.Is(err, c.class) || !strings.Contains(err.Error(), c.say) {
+					t.Errorf("%v; want %v with %q", err, c.class, c.say)
+				}
+				if tok.Entry("test").ErrorIndicator() {
+					t.Error("the error indicator is set")
+				}
+			})
+		})
+	}
+}
+
+// asCase converts a Python expression to T.
+type asCase struct {
+	expr string
+	into func(py.Bound) (any, error)
+	want any               // or
+	fail py.ExceptionClass // with
+	say  string
+}
+
+func as[T any](expr string, want T) asCase {
+	return asCase{expr: expr, into: func(b py.Bound) (any, error) { return py.As[T](b) }, want: want}
+}
+
+func refused[T any](expr string, class py.ExceptionClass, say string) asCase {
+	return asCase{expr: expr, into: func(b py.Bound) (any, error) { return py.As[T](b) }, fail: class, say: say}
+}
+
+const convertHelpers = `
+class Index:
+    def __init__(self, v): self.v = v
+    def __index__(self): return self.v
+class Raises:
+    def __index__(self): raise KeyError('no')
+class MyInt(int): pass
+class MyStr(str): pass
+class MyFloat(float): pass
+class MyList(list): pass
+class MyDict(dict): pass
+class MyBytes(bytes): pass
+import enum
+class Color(enum.IntEnum): RED = 3
+loop = []; loop.append(loop)
+loopd = {}; loopd['d'] = loopd
+def nest(n, v=None):
+    for _ in range(n): v = [v]
+    return v
+`
+
+func checkAs(t *testing.T, cases []asCase) {
+	t.Helper()
+	pytest.Do(t, func(tok *gilt.Token) {
+		ns := pytest.Module(t, tok, convertHelpers)
+		for _, c := range cases {
+			b, err := py.Eval(tok, c.expr, ns)
+			if err != nil {
+				t.Fatalf("%s: %v", c.expr, err)
+			}
+			v, err := c.into(b)
+			switch {
+			case c.fail != "":
+				if !errors.Is(err, c.fail) || !strings.Contains(err.Error(), c.say) {
+					t.Errorf("%s: %v, %v; want %v with %q", c.expr, v, err, c.fail, c.say)
+				}
+			case err != nil:
+				t.Errorf("%s: %v", c.expr, err)
+			default:
+				if d, ok := c.want.(*big.Int); ok {
+					if g, ok := v.(*big.Int); !ok || g.Cmp(d) != 0 {
+						t.Errorf("%s: %v (%T), want %v", c.expr, v, v, d)
+					}
+				} else if !reflect.DeepEqual(v, c.want) {
+					t.Errorf("%s: %#v, want %#v", c.expr, v, c.want)
+				}
+			}
+			if tok.Entry("test").ErrorIndicator() {
+				t.Fatalf("%s: the error indicator is set", c.expr)
+			}
+		}
+	})
+}
+
+func TestBehaviour08_IntsThatDoNotFit(t *testing.T) {
+	checkAs(t, []asCase{
+		refused[int64]("2**63", py.OverflowError, ""), refused[int64]("-2**63-1", py.OverflowError, ""), refused[int]("2**63", py.OverflowError, ""),
+		as[int64]("2**63-1", math.MaxInt64), as[int64]("-2**63", math.MinInt64), as[int64]("-1", -1), as[int]("-1", -1),
+		refused[uint64]("-1", py.OverflowError, ""), refused[uint64]("2**64", py.OverflowError, ""), refused[uint]("-1", py.OverflowError, ""),
+		as[uint64]("2**63", 1<<63), as[uint64]("2**64-1", math.MaxUint64), as[uint64]("0", 0), as[uint]("2**64-1", math.MaxUint64),
+		refused[uint8]("256", py.OverflowError, "256"), refused[uint8]("-1", py.OverflowError, "-1"), as[uint8]("255", 255),
+		refused[int8]("128", py.OverflowError, ""), refused[int8]("-129", py.OverflowError, ""), as[int8]("-128", -128),
+		refused[int16]("2**15", py.OverflowError, ""), refused[int32]("2**31", py.OverflowError, ""), as[int32]("-2**31", math.MinInt32),
+		refused[uint16]("2**16", py.OverflowError, ""), refused[uint32]("2**32", py.OverflowError, ""), as[uint32]("2**32-1", math.MaxUint32),
+		refused[[]uint8]("[1, 256]", py.TypeError, "'list'"), refused[[]uint16]("[1, 2**16]", py.OverflowError, "item 1"), refused[[]int64]("[2**63]", py.OverflowError, "item 0"),
+		refused[map[string]int8]("{'a': 200}", py.OverflowError, "a"),
+		as("2**63", bigInt("0x8000000000000000")), as("-2**200", new(big.Int).Neg(new(big.Int).Lsh(big.NewInt(1), 200))), as("-1", big.NewInt(-1)), as("True", big.NewInt(1)),
+		as("MyInt(2**70)", new(big.Int).Lsh(big.NewInt(1), 70)),
+		as[any]("2**63", bigInt("0x8000000000000000")), as[any]("-2**63", int64(math.MinInt64)), as[any]("-1", int64(-1)),
+	})
+}
+
+func TestBehaviour09_FloatIsNoInt(t *testing.T) {
+	checkAs(t, []asCase{
+		refused[int64]("1.0", py.TypeError, "'float' object cannot be interpreted as an integer"),
+		refused[int]("1.0", py.TypeError, "'float' object cannot be interpreted as an integer"),
+		refused[uint64]("1.0", py.TypeError, "'float' object cannot be interpreted as an integer"),
+		refused[int32]("1.0", py.TypeError, "'float'"), refused[int8]("'1'", py.TypeError, "'str'"),
+		refused[int64]("'1'", py.TypeError, "'str' object cannot be interpreted as an integer"), refused[int64]("None", py.TypeError, "NoneType"),
+		as[int64]("True", 1), as[int64]("False", 0), as[int8]("True", 1), as[uint64]("True", 1), as[int]("MyInt(5)", 5), as[int64]("Color.RED", 3),
+		as[int64]("Index(5)", 5), as[uint64]("Index(2**64-1)", math.MaxUint64), refused[int64]("Index(2**63)", py.OverflowError, ""),
+		refused[int64]("Raises()", py.KeyError, "no"), refused[int64]("Index('x')", py.TypeError, ""),
+		refused[big.Int]("1.0", py.TypeError, "'float'"), refused[*big.Int]("'1'", py.TypeError, "'str'"),
+	})
+}
+
+func TestBehaviour10_Floats(t *testing.T) {
+	checkAs(t, []asCase{
+		refused[float64]("2**1024", py.OverflowError, "int too large to convert to float"), refused[[]float64]("[2**1024]", py.OverflowError, "int too large"),
+		as[float64]("-1", -1), as[float64]("-1.0", -1), as[float64]("True", 1), as[float64]("MyFloat(2.5)", 2.5), as[float64]("2**53+1", 1<<53),
+		as[float64]("float('-inf')", math.Inf(-1)), as[float64]("5e-324", math.SmallestNonzeroFloat64), as[[]float64]("[1, 2.5]", []float64{1, 2.5}),
+		as[float64]("2**1023", math.Ldexp(1, 1023)), as[float64]("-2**1023", math.Ldexp(-1, 1023)),
+		refused[float64]("'1.0'", py.TypeError, "must be real number, not str"), refused[[]float64]("['1.0']", py.TypeError, "must be real number, not str"),
+		refused[float64]("None", py.TypeError, "must be real number"), refused[float64]("1j", py.TypeError, ""),
+		as[float32]("0.1", float32(0.1)), as[float32]("float('inf')", float32(math.Inf(1))), refused[float32]("1e300", py.OverflowError, ""),
+		as[celsius]("1", 1), as[any]("MyFloat(2.5)", 2.5),
+	})
+	pytest.Do(t, func(tok *gilt.Token) {
+		if f, err := py.EvalAs[float64](tok, "float('nan')"); err != nil || !math.IsNaN(f) {
+			t.Error("nan is", f, err)
+		}
+		if f, err := py.EvalAs[[]float64](tok, "[float('nan')]"); err != nil || !math.IsNaN(f[0]) {
+			t.Error("[nan] is", f, err)
+		}
+		b, err := py.From(tok, math.Copysign(0, -1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err := b.Float64(); err != nil || !math.Signbit(f) {
+			t.Error("-0.0 lost its sign:", f, err)
+		}
+	})
+}
+
+func TestBehaviour11_Text(t *testing.T) {
+	const lone = `'utf-8' codec can't encode character '\ud800' in position 0: surrogates not allowed`
+	checkAs(t, []asCase{
+		refused[string](`'\ud800'`, py.UnicodeEncodeError, lone), refused[[]string](`['\ud800']`, py.UnicodeEncodeError, lone), refused[any](`{'\ud800': 1}`, py.UnicodeEncodeError, lone),
+		refused[name](`'\ud800'`, py.UnicodeEncodeError, lone),
+		as[string](`'a\0b'`, "a\x00b"), as[string]("''", ""), as[string]("'é😀'", "é😀"), as[name]("MyStr('x')", "x"), as[string]("MyStr('x')", "x"), as[any]("MyStr('x')", "x"),
+		refused[string]("b'x'", py.TypeError, "'bytes'"), refused[string]("1", py.TypeError, "'int'"), refused[string]("None", py.TypeError, "NoneType"), refused[[]string]("[1]", py.TypeError, "item 0"),
+		as[[]byte](`b'\0\xff'`, []byte{0, 255}), as[[]byte]("bytearray(b'ab')", []byte("ab")), as[[]byte]("b''", []byte{}), as[[]byte]("MyBytes(b'z')", []byte("z")),
+		refused[[]byte]("'x'", py.TypeError, "'str'"), as[any]("bytearray(b'ab')", []byte("ab")), as[[][]byte]("[b'a', bytearray(b'b')]", [][]byte{[]byte("a"), []byte("b")}),
+	})
+}
+
+func TestBehaviour12_Lists(t *testing.T) {
+	checkAs(t, []asCase{
+		refused[[]string]("'abc'", py.TypeError, "'str'"), refused[[]int]("{1, 2}", py.TypeError, "'set'"), refused[[]int]("(i for i in range(2))", py.TypeError, "'generator'"),
+		refused[[]int]("{1: 2}", py.TypeError, "'dict'"), refused[[]int]("3", py.TypeError, "'int'"),
+		as[[]int]("(1, 2)", []int{1, 2}), as[[]int]("range(3)", []int{0, 1, 2}), as[[]int]("[]", []int{}), as[[]int]("None", nil), as[[]int]("MyList([1])", []int{1}),
+		as[[]any]("(1, 'a')", []any{int64(1), "a"}), as[any]("(1, [2])", []any{int64(1), []any{int64(2)}}), as[[3]int]("range(3)", [3]int{0, 1, 2}),
+		as[[2]int]("(1, 2)", [2]int{1, 2}), refused[[2]int]("(1, 2, 3)", py.ValueError, "length 2 (got 3)"), refused[[2]int]("[1]", py.ValueError, "length 2 (got 1)"),
+		refused[[]int]("loop", py.RecursionError, "holds itself"), refused[any]("loop", py.RecursionError, "holds itself"), refused[any]("loopd", py.RecursionError, "holds itself"),
+		refused[any]("nest(600)", py.RecursionError, "500"), refused[any]("[nest(600), 1]", py.RecursionError, ""),
+	})
+}
+
+func TestDictsAndStructs(t *testing.T) {
+	type inner struct{ X int }
+	type outer struct {
+		In  inner            `py:"in"`
+		Ptr *inner           `py:"ptr"`
+		M   map[string]inner `py:"m"`
+		Any any              `py:"any"`
+	}
+	checkAs(t, []asCase{
+		as[map[string]int]("{'a': 1}", map[string]int{"a": 1}), as[map[string]int]("{}", map[string]int{}), as[map[string]int]("None", nil),
+		as[map[int64]bool]("{1: True}", map[int64]bool{1: true}), as[map[float64]int]("{1.5: 1}", map[float64]int{1.5: 1}), as[map[[2]int]string]("{(1, 2): 'x'}", map[[2]int]string{{1, 2}: "x"}),
+		as[any]("{'a': None, 'b': {}}", map[string]any{"a": nil, "b": map[string]any{}}), as[any]("{'a': 1, 2: 'b', None: 3}", map[any]any{"a": int64(1), int64(2): "b", nil: int64(3)}),
+		as[map[any]any]("{1: 2, 'a': 'b'}", map[any]any{int64(1): int64(2), "a": "b"}), as[any]("MyDict(a=1)", map[string]any{"a": int64(1)}),
+		refused[any]("{(1, 2): 3}", py.TypeError, "key"), refused[map[string]int]("{1: 1}", py.TypeError, "a key"), refused[map[string]int]("[('a', 1)]", py.TypeError, "'list'"),
+		refused[map[any]int]("{(1,): 1}", py.TypeError, "key"),
+		as("{'name': 'Eva', 'age': 41, 'p': True, 'Plain': ['x'], 'more': [1, {}], 'secret': 9, 'Hidden': 'h', 5: 6}", person{"Eva", 41, true, "", []string{"x"}, 0}),
+		as("{'name': 'x', 'more': {(1, 2): 3}}", person{Name: "x"}), as("{}", person{}),
+		refused[person]("{'age': 'old'}", py.TypeError, "field age"), refused[person]("{'name': None}", py.TypeError, "field name"), refused[person]("[1]", py.TypeError, "'list'"), refused[person]("None", py.TypeError, "NoneType"),
+		as("{'in': {'X': 1}, 'ptr': {'X': 2}, 'm': {'a': {'X': 3}}, 'any': (1,)}", outer{inner{1}, &inner{2}, map[string]inner{"a": {3}}, []any{int64(1)}}),
+		as("{'ptr': None, 'm': None, 'any': None}", outer{}), as[*person]("None", nil), as[*int64]("3", new(int64(3))), as[**bool]("True", new(new(true))),
+		refused[bool]("1", py.TypeError, "not an instance of 'bool'"), refused[[]bool]("[1]", py.TypeError, "'int'"), as[bool]("True", true), as[struct{}]("object()", struct{}{}),
+		refused[any]("object()", py.TypeError, "'object'"), refused[[]any]("[1, object()]", py.TypeError, "'object'"), refused[map[string]any]("{'a': {1}}", py.TypeError, "'set'"),
+		refused[chan int]("1", py.TypeError, "chan int"), refused[error]("1", py.TypeError, "error"), refused[func()]("1", py.TypeError, "func()"),
+		refused[[]py.Py]("[{}]", py.TypeError, ""), refused[map[string]py.Bound]("{'a': {}}", py.TypeError, ""),
+	})
+}
+
+// A value that changes its container while the container is converted: an error or a value, never a crash.
+func TestConvert_ContainerChangesUnderneath(t *testing.T) {
+	pytest.Do(t, func(tok *gilt.Token) {
+		ns := pytest.Module(t, tok, `
+import gc
+def make_dict():
+    d = {}
+    class Sly:
+        @property
+        def __class__(self):
+            d.clear(); gc.collect()
+            return int
+    for i in range(50): d['k%d' % i] = Sly(); d['s%d' % i] = 'v' * i
+    return d
+def make_list():
+    l = []
+    class Sly:
+        @property
+        def __class__(self):
+            l.clear(); gc.collect()
+            return int
+    l.extend(Sly() for _ in range(50))
+    return l
+class Meta(type):
+    def __getattribute__(cls, n):
+        if n == '__name__': box.clear(); gc.collect()
+        return super().__getattribute__(n)
+box = []
+def make_meta():
+    box.append(Meta('Gone', (), {})())
+    return box
+`)
+		for range 20 {
+			for _, f := range []string{"make_dict()", "make_list()", "make_meta()"} {
+				if _, err := py.EvalAs[any](tok, f, ns); !errors.Is(err, py.TypeError) {
+					t.Fatalf("%s: %v, want a TypeError", f, err)
+				}
+			}
+		}
+	})
+}
+
+// As deep as one side may nest, the other may too.
+func TestConvert_NestingIsTheSameBothWays(t *testing.T) {
+	pytest.Do(t, func(tok *gilt.Token) {
+		ns := pytest.Module(t, tok, convertHelpers)
+		for _, n := range []int{100, 400, 499} {
+			v, err := py.EvalAs[any](tok, fmt.Sprintf("nest(%d)", n), ns)
+			if err != nil {
+				t.Fatal(n, err)
+			}
+			if _, err := py.From(tok, v); err != nil {
+				t.Errorf("what came out of Python nested %d deep does not go back: %v", n, err)
+			}
+		}
+	})
+}
+
+// Whatever a Go value says of itself, it comes back the same.
+func FuzzRoundTrip(f *testing.F) {
+	f.Add(int64(math.MinInt64), uint64(math.MaxUint64), 0.1, "a\x00é", []byte{0, 255}, true, []byte("123456789012345678901234567890"))
+	f.Add(int64(-1), uint64(1<<63), math.Inf(-1), "", []byte{}, false, []byte{})
+	f.Add(int64(0), uint64(0), math.NaN(), "\xff\ud7ff", []byte(nil), false, []byte{255, 255, 255, 255, 255, 255, 255, 255, 1})
+	f.Fuzz(func(t *testing.T, i int64, u uint64, d float64, s string, b []byte, o bool, raw []byte) {
+		type record struct {
+			I int64
+			U uint64
+			D float64
+			S string
+			B []byte
+			O bool
+			N *big.Int
+			L []any
+			M map[string][]float64
+		}
+		n := new(big.Int).SetBytes(raw)
+		if o {
+			n.Neg(n)
+		}
+		s = strings.ToValidUTF8(s, "�")
+		in := record{i, u, d, s, b, o, n, []any{i, s, o, nil, []any{}}, map[string][]float64{s: {d, 1}}}
+		pytest.Do(t, func(tok *gilt.Token) {
+			x, err := py.From(tok, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := py.As[record](x)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same := func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) || a != a && b != b }
+			if out.N == nil || in.N.Cmp(out.N) != 0 || !same(in.D, out.D) || len(out.M) != 1 || !same(out.M[s][0], d) {
+				t.Errorf("%+v came back as %+v", in, out)
+			}
+			in.N, out.N, in.D, out.D, in.M, out.M = nil, nil, 0, 0, nil, nil
+			if !reflect.DeepEqual(in, out) {
+				t.Errorf("%+v came back as %+v", in, out)
+			}
+			text, err := py.MethodAs[string](x, "__repr__")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(text, fmt.Sprintf("'I': %d, 'U': %d,", i, u)) || !strings.Contains(text, "'N': "+n.String()) {
+				t.Errorf("Python sees %s", text)
+			}
+		})
+	})
+}

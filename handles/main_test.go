@@ -1,0 +1,9 @@
+package handles_test
+
+import (
+	"testing"
+
+	"gilt/internal/pytest"
+)
+
+func TestMain(m *testing.M) { pytest.Main(m, nil) }

@@ -1,0 +1,204 @@
+// Package pytest helps gilt's own tests: it opens the one Runtime that a test process may have, and runs
+// in child processes what needs a Python of its own. Which Python is GILT_PYTHON's choice, as for any
+// program; without it the bundled one runs.
+package pytest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"gilt"
+	_ "gilt/embedded" // the Python of tests that name no other
+	"gilt/gil"
+	py "gilt/handles"
+)
+
+// Children are what Child runs, by name: functions that run in a process of their own.
+type Children map[string]func() error
+
+const childVar = "GILT_TEST_CHILD"
+
+var shared *gilt.Runtime
+
+// Main is the body of TestMain: it opens the Runtime, runs the tests, shuts down, and fails the process
+// when a goroutine of gilt's is left. In a child process it runs the child's function instead.
+func Main(m *testing.M, children Children) {
+	Only(children)
+	rt, err := gilt.Open(context.Background(), gilt.Config{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cannot open Python for the tests:", err)
+		os.Exit(1)
+	}
+	shared = rt
+	code := m.Run()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := rt.Shutdown(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "Shutdown after the tests:", err)
+		code = max(code, 1)
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, "goroutines are left after Shutdown:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// Only is the first half of Main, for packages whose tests need no shared Runtime: in a child process it
+// runs the child's function and exits.
+func Only(children Children) {
+	name := os.Getenv(childVar)
+	if name == "" {
+		return
+	}
+	f := children[name]
+	if f == nil {
+		fmt.Fprintf(os.Stderr, "no child %q\n", name)
+		os.Exit(1)
+	}
+	if err := f(); err != nil {
+		fmt.Fprintf(os.Stderr, "child %s: %+v\n", name, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Runtime is the test process's Runtime.
+func Runtime() *gilt.Runtime { return shared }
+
+// Child runs the child of that name in a new process, with env added, and gives what it wrote to stdout.
+// The test fails when the child fails or does not end within a minute.
+func Child(t testing.TB, name string, env ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), append(env, childVar+"="+name)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("child %s: %v\nstdout: %s\nstderr: %s", name, err, stdout.String(), tail(stderr.String(), 6000))
+	}
+	return stdout.String()
+}
+
+func tail(s string, n int) string {
+	if len(s) > n {
+		return "…" + s[len(s)-n:]
+	}
+	return s
+}
+
+// Do runs f with a token of the shared Runtime; f may end the test with t.Fatal.
+func Do(t testing.TB, f func(*gilt.Token)) {
+	t.Helper()
+	if err := shared.Do(context.Background(), func(tok *gilt.Token) error { f(tok); return nil }); err != nil {
+		t.Fatal("Do:", err)
+	}
+}
+
+// Minor is the minor version of the Python that runs.
+func Minor(t testing.TB) int {
+	t.Helper()
+	var major, minor int
+	if _, err := fmt.Sscanf(shared.Info().Version, "%d.%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	return minor
+}
+
+// Must gives v, and ends the test when err is not nil.
+func Must[T any](t testing.TB, v T, err error) T {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	return v
+}
+
+// Module gives a namespace in which source was run.
+func Module(t testing.TB, tok *gilt.Token, source string) py.Bound {
+	t.Helper()
+	ns, err := py.Dict(tok, map[string]any{"__name__": t.Name()})
+	if err == nil {
+		err = py.Run(tok, source, ns)
+	}
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	return ns
+}
+
+// Get gives a name of a namespace.
+func Get(t testing.TB, ns py.Bound, name string) py.Bound {
+	t.Helper()
+	b, err := ns.Item(name)
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	return b
+}
+
+// Install makes source the module of that name, for Lookup.
+func Install(t testing.TB, name, source string) {
+	t.Helper()
+	Do(t, func(tok *gilt.Token) {
+		ns, err := py.Dict(tok, map[string]any{"name": name, "source": source})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = py.Run(tok, "import sys, types\nm = types.ModuleType(name)\nsys.modules[name] = m\nexec(compile(source, name + '.py', 'exec'), m.__dict__)", ns)
+		if err != nil {
+			t.Fatalf("%+v", err)
+		}
+	})
+}
+
+// Misused runs f, which must panic with a *gil.MisuseError, and gives that; nil when it did not.
+func Misused(f func()) (e *gil.MisuseError, err error) {
+	defer func() {
+		v := recover()
+		if err, ok := v.(error); ok && errors.As(err, &e) {
+			return
+		}
+		err = fmt.Errorf("recovered %v (%T), not a *gil.MisuseError", v, v)
+	}()
+	f()
+	return nil, nil
+}
+
+// WantMisuse fails the test unless f panics with a *gil.MisuseError whose rule holds want and whose site
+// is in the file that calls WantMisuse.
+func WantMisuse(t testing.TB, want string, f func()) {
+	t.Helper()
+	_, file, _, _ := runtime.Caller(1)
+	e, err := Misused(f)
+	switch {
+	case err != nil:
+		t.Error(err)
+	case !strings.Contains(e.Rule, want):
+		t.Errorf("%v: want a rule with %q", e, want)
+	case !strings.HasPrefix(e.Site, file+":"):
+		t.Errorf("%v: want a site in %s", e, file)
+	}
+}
+
+// Eventually waits until f holds, for ten seconds at most.
+func Eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within ten seconds: %s", what)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package stress
+
+import (
+	"context"
+
+	"gilt"
+	py "gilt/handles"
+)
+
+const moduleName = "gilt_stress"
+
+const moduleSource = `
+import contextvars, gc, hashlib, sys, threading, time
+
+def echo(x): return x
+def both(a, b): return [b, a]
+def upper(s): return s.upper()
+def work(n):
+    s = 0
+    for i in range(n): s += i
+    return s
+def nap(seconds): time.sleep(seconds)
+def sha(data): return hashlib.sha256(data).digest()
+def fail(x): raise ValueError('boom %d' % x)
+def missing(x): raise KeyError(x)
+def leave(x): sys.exit(x)
+def deep(n): return deep(n + 1)
+def some(n):
+    for i in range(n): yield i
+    raise ValueError('end')
+
+class Tracked:
+    def __init__(self, n): self.n = n
+class Loud(Tracked):
+    def __del__(self): work(10)
+def cycle(n):
+    a, b = Tracked(n), Loud(n)
+    a.other, b.other = b, a
+    return a
+
+var = contextvars.ContextVar('var', default=0)
+def swap(n):
+    was = var.get()
+    var.set(n)
+    return was
+
+local = threading.local()
+def mark(n):
+    was = getattr(local, 'n', -1)
+    local.n = n
+    return was
+
+def threads(n):
+    sums = []
+    all = [threading.Thread(target=lambda: sums.append(work(500)), daemon=False) for _ in range(n)]
+    for t in all: t.start()
+    for t in all: t.join()
+    return sum(sums)
+def thread():
+    t = threading.Thread(target=work, args=(2000,), daemon=False)
+    t.start()
+    return t
+
+def census():
+    gc.collect()
+    all = gc.get_objects()
+    return [sum(isinstance(o, Tracked) for o in all if type(o) in (Tracked, Loud)), len(all)]
+`
+
+type pair struct {
+	A int    `py:"a"`
+	B string `py:"b"`
+}
+
+// funcs are prepared functions with each kind of argument and result.
+type funcs struct {
+	int64              *gilt.Func[int64, int64]
+	uint64             *gilt.Func[uint64, uint64]
+	float64            *gilt.Func[float64, float64]
+	bool               *gilt.Func[bool, bool]
+	string, upper      *gilt.Func[string, string]
+	bytes, sha         *gilt.Func[[]byte, []byte]
+	list               *gilt.Func[[]int64, []int64]
+	pair               *gilt.Func[pair, pair]
+	dict               *gilt.Func[map[string]float64, map[string]float64]
+	both               *gilt.Func[py.Args, []any]
+	work, threads      *gilt.Func[int, int]
+	fail, missing, out *gilt.Func[int, any]
+	deep               *gilt.Func[int, any]
+	nap                *gilt.Func[float64, struct{}]
+	swap               *gilt.Func[int, int]
+}
+
+func lookup(ctx context.Context, rt *gilt.Runtime) (f funcs, err error) {
+	l := &lookups{ctx: ctx, rt: rt}
+	into(l, "echo", &f.int64)
+	into(l, "echo", &f.uint64)
+	into(l, "echo", &f.float64)
+	into(l, "echo", &f.bool)
+	into(l, "echo", &f.string)
+	into(l, "upper", &f.upper)
+	into(l, "echo", &f.bytes)
+	into(l, "sha", &f.sha)
+	into(l, "echo", &f.list)
+	into(l, "echo", &f.pair)
+	into(l, "echo", &f.dict)
+	into(l, "both", &f.both)
+	into(l, "work", &f.work)
+	into(l, "threads", &f.threads)
+	into(l, "fail", &f.fail)
+	into(l, "missing", &f.missing)
+	into(l, "leave", &f.out)
+	into(l, "deep", &f.deep)
+	into(l, "nap", &f.nap)
+	into(l, "swap", &f.swap)
+	return f, l.err
+}
+
+type lookups struct {
+	ctx context.Context
+	rt  *gilt.Runtime
+	err error
+}
+
+func into[A, R any](l *lookups, name string, to **gilt.Func[A, R]) {
+	if l.err == nil {
+		*to, l.err = gilt.Lookup[A, R](l.ctx, l.rt, moduleName+":"+name)
+	}
+}
