@@ -122,6 +122,6 @@ func (h *Host) stopHelpers() {
 		it.PacerStop()
 	}
 	close(h.quit)
-	h.orphans.Close()
+	_ = h.orphans.Close() // it ends the reaper's Read; there is nothing to lose
 	h.helpers.Wait()
 }

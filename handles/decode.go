@@ -26,7 +26,7 @@ func decoded[T any](tok *Token, op string, run func(cpython.Kind) cpython.Result
 	if err = failure(tok, op, r); err != nil {
 		return v, err
 	}
-	err = decodeResult(r, k, &v)
+	err = decodeResult(r, &v)
 	return v, err
 }
 
@@ -69,9 +69,8 @@ func decoder[R any]() func(cpython.Result) (R, error) {
 	case *struct{}:
 		f = func(cpython.Result) (struct{}, error) { return struct{}{}, nil }
 	default:
-		kind := kindOf[R]()
 		return func(r cpython.Result) (v R, err error) {
-			err = decodeResult(r, kind, &v)
+			err = decodeResult(r, &v)
 			return v, err
 		}
 	}
@@ -79,7 +78,7 @@ func decoder[R any]() func(cpython.Result) (R, error) {
 }
 
 // decodeResult copies a result into *v; r.Data may be C memory and is not kept.
-func decodeResult[T any](r cpython.Result, k cpython.Kind, v *T) error {
+func decodeResult[T any](r cpython.Result, v *T) error {
 	switch p := any(v).(type) {
 	case *int64:
 		*p = r.Int

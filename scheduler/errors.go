@@ -60,7 +60,7 @@ type WaitError struct {
 
 func (e *WaitError) Error() string {
 	reason := e.Err.Error()
-	if e.Cause != nil && e.Cause != e.Err {
+	if e.ownCause() {
 		reason += ": " + e.Cause.Error()
 	}
 	if e.Class == "" {
@@ -71,11 +71,14 @@ func (e *WaitError) Error() string {
 
 // Unwrap returns the context's error and its cause.
 func (e *WaitError) Unwrap() []error {
-	if e.Cause == nil || e.Cause == e.Err {
+	if !e.ownCause() {
 		return []error{e.Err}
 	}
 	return []error{e.Err, e.Cause}
 }
+
+// ownCause says whether whoever cancelled the context gave a cause of his own.
+func (e *WaitError) ownCause() bool { return e.Cause != nil && !errors.Is(e.Err, e.Cause) }
 
 func badConfig(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrConfig, fmt.Sprintf(format, args...))

@@ -44,7 +44,7 @@ const (
 
 func (l *lane) load() word             { return word(l.state.Load()) }
 func (l *lane) cas(from, to word) bool { return l.state.CompareAndSwap(uint64(from), uint64(to)) }
-func (l *lane) set(f word) word        { return word(l.state.Or(uint64(f))) }
+func (l *lane) set(f word)             { l.state.Or(uint64(f)) }
 func (l *lane) clear(f word)           { l.state.And(^uint64(f)) }
 
 // spend counts a hold against the slice and reports whether the lane may be left without the lock.

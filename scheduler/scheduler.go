@@ -215,12 +215,13 @@ func (s *Scheduler) Release(g Grant, held time.Duration) {
 		l := &s.lanes[g.lane]
 		mine := heldWord(g)
 		w := l.load()
-		if w == mine {
+		switch w {
+		case mine:
 			charged = true
 			if g.class.charge(g.lane, ns) && l.cas(w, w.free()) {
 				return
 			}
-		} else if w == mine|flagWaiting {
+		case mine | flagWaiting:
 			charged, counted = true, true
 			if g.class.charge(g.lane, ns) && l.spend(ns) && l.cas(w, w.free()) {
 				return
