@@ -239,7 +239,15 @@ func fairness(e *env) (result, error) {
 			})
 			return ns, err
 		}})
-	r.extra = append(our.fields(""), usual.fields("baseline_")...)
+	// What of the longest wait was the queue's; the rest went by between the grant and the GIL.
+	var queue time.Duration
+	stats := e.rt.Stats()
+	for i := range 7 {
+		c := stats.Class(fmt.Sprintf("bench-%d", i+1))
+		queue = max(queue, c.Waits.Quantile(1))
+	}
+	r.extra = append(our.fields(""), field{"short_queue_max_us", micros(queue)})
+	r.extra = append(r.extra, usual.fields("baseline_")...)
 	return r, err
 }
 

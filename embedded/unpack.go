@@ -126,7 +126,7 @@ func noSpace(err error) bool {
 }
 
 func errUnpack(what, dir string, err error) error {
-	e := &discover.Error{Path: dir, Err: err, Fix: fixCache}
+	e := &discover.Error{Path: dir, Err: err, Fix: fixCache, Source: discover.SourceBundled}
 	switch {
 	case noSpace(err):
 		e.What = fmt.Sprintf("is %s and has no room for the bundled Python, which takes %d MB unpacked", what, neededMB)

@@ -142,6 +142,10 @@ func (h *Host) ReapThreads() {
 // nobody does for a while, the drainer does.
 func (h *Host) Release(it *cpython.Interp, o cpython.Object) {
 	it.Release(o)
+	h.wakeDrainer()
+}
+
+func (h *Host) wakeDrainer() {
 	if h.kicked.CompareAndSwap(false, true) {
 		select {
 		case h.kick <- struct{}{}:
@@ -168,10 +172,17 @@ func (h *Host) drain() {
 		}
 		h.kicked.Store(false)
 		for lane, it := range h.lanes {
-			for it.Backlog() > 0 && h.doOn(context.Background(), nil, lane, func(t *Token) error { t.entry.ScopeEnd(t.entry.ScopeBase()); return nil }) == nil {
+			for it.Backlog() > 0 && h.doOn(context.Background(), nil, lane, attachOnce) == nil {
 			}
 		}
 	}
+}
+
+// attachOnce attaches, which drains the decref queue.
+func attachOnce(t *Token) error {
+	base, _ := t.entry.ScopeBase()
+	t.entry.ScopeEnd(base)
+	return nil
 }
 
 type classKey struct{}
@@ -193,7 +204,12 @@ func (h *Host) Acquire(ctx context.Context) (scheduler.Grant, error) {
 	if h.closing.Load() {
 		return scheduler.Grant{}, ErrClosed
 	}
-	g, err := h.sched.Acquire(ctx, ClassOf(ctx))
+	c := ClassOf(ctx)
+	if h.sched.NearLimit(c) && cpython.Nested() {
+		g, err := h.sched.AcquireNested(ctx, c)
+		return g, closedError(err)
+	}
+	g, err := h.sched.Acquire(ctx, c)
 	return g, closedError(err)
 }
 

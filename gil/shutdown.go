@@ -81,6 +81,9 @@ func (h *Host) drained(ctx context.Context) error {
 	}
 	err := h.sched.Drain(ctx)
 	h.sched.Close()
+	if err == nil {
+		err = h.sched.Drain(ctx) // who got a grant between the two, having looked at closing before
+	}
 	if err != nil {
 		return h.incomplete(ctx)
 	}
@@ -101,7 +104,7 @@ func (h *Host) incomplete(ctx context.Context) error {
 // threading's threads and run atexit's functions.
 func (h *Host) exitFunctions(ctx context.Context) error {
 	// Python calls threading._shutdown again when it ends an interpreter, which 3.12 asserts never happens.
-	const source = "import threading, atexit\nthreading._shutdown()\nthreading._shutdown = lambda: None\natexit._run_exitfuncs()\n"
+	const source = "import atexit, sys, threading\nthreading._shutdown()\nthreading._shutdown = lambda: None\natexit._run_exitfuncs()\nsys.stdout and sys.stdout.flush()\nsys.stderr and sys.stderr.flush()\n"
 	for _, it := range append(h.python.Own(), h.python.Main()) {
 		err := h.onMain(ctx, it, func(t *Token) error {
 			r := t.entry.Exec(source, "<gilt shutdown>", false, 0, 0, cpython.KindNone)

@@ -22,16 +22,17 @@ import (
 type Token struct {
 	entry  cpython.Entry
 	state  atomic.Uint32
-	scope  uint32 // serial of the innermost scope
-	last   uint32 // the last serial given out
+	whole  Scope  // the task
+	scope  *Scope // the innermost one
 	host   *Host
 	interp *cpython.Interp
 	grant  scheduler.Grant
-	outer  []scopeMark
 	wire   []byte
+	taken  atomic.Bool // wire is in use
 }
 
-type scopeMark struct{ serial uint32 }
+// Scope is what handles belong to. For gilt's own packages.
+type Scope struct{ ended atomic.Bool }
 
 const (
 	stateLive uint32 = iota + 1
@@ -47,7 +48,7 @@ func (t *Token) begin() error {
 	runtime.LockOSThread()
 	e, status := t.interp.Enter()
 	if status == cpython.OK {
-		t.entry, t.scope, t.last = e, 1, 1
+		t.entry, t.scope = e, &t.whole
 		t.state.Store(stateLive)
 		return nil
 	}
@@ -65,6 +66,9 @@ func (t *Token) end() {
 	r := t.entry.Leave()
 	runtime.UnlockOSThread()
 	t.host.sched.Release(t.grant, r.Held)
+	if r.Int > 0 {
+		t.host.wakeDrainer()
+	}
 }
 
 // Check panics unless the token is live. op names the operation for the message.
@@ -93,8 +97,22 @@ func (t *Token) Interp() *cpython.Interp { return t.interp }
 // Host is the host that the token is of. For gilt's own packages.
 func (t *Token) Host() *Host { return t.host }
 
-// Wire is a buffer to encode arguments in, which the token keeps for the next ones. For gilt's own packages.
-func (t *Token) Wire() *[]byte { return &t.wire }
+// TakeWire gives a buffer to encode arguments in, and PutWire takes it back when the operation has run.
+// Only then is the operation known to be on the token's own goroutine: another one, which misuses the
+// token meanwhile, must not write into the same buffer. For gilt's own packages.
+func (t *Token) TakeWire() *[]byte {
+	if t.taken.CompareAndSwap(false, true) {
+		return &t.wire
+	}
+	return new([]byte)
+}
+
+// PutWire takes back what TakeWire gave. For gilt's own packages.
+func (t *Token) PutWire(b *[]byte) {
+	if b == &t.wire {
+		t.taken.Store(false)
+	}
+}
 
 // Interpreter is the number of the interpreter that the task runs in: 0 for the main one.
 func (t *Token) Interpreter() int { return t.interp.ID }
@@ -141,21 +159,18 @@ func Status(op string, r cpython.Result) error {
 	return nil
 }
 
-// Scope is the serial of the innermost scope, which new handles belong to. For gilt's own packages.
-func (t *Token) Scope() uint32 { return t.scope }
+// Scope is the innermost scope, which new handles belong to. For gilt's own packages.
+func (t *Token) Scope() *Scope { return t.scope }
 
-// CheckScope panics unless the scope of that serial is still open. For gilt's own packages.
-func (t *Token) CheckScope(op string, serial uint32) {
+// Whole is the task as a scope. For gilt's own packages.
+func (t *Token) Whole() *Scope { return &t.whole }
+
+// CheckScope panics unless the token is live and its scope s is still open. For gilt's own packages.
+func (t *Token) CheckScope(op string, s *Scope) {
 	t.Check(op)
-	if serial == t.scope {
-		return
+	if s.ended.Load() {
+		Misuse(op, ruleScope)
 	}
-	for _, m := range t.outer {
-		if m.serial == serial {
-			return
-		}
-	}
-	Misuse(op, ruleScope)
 }
 
 // CheckInterp panics unless the object of that interpreter may be used with this token. For gilt's own packages.
@@ -173,13 +188,15 @@ func (t *Token) Foreign(op string) { Misuse(op, ruleThread) }
 func (t *Token) InScope(f func() error) error {
 	const op = "Scope"
 	t.Check(op)
-	base := t.entry.ScopeBase()
-	t.outer = append(t.outer, scopeMark{t.scope})
-	t.last++
-	t.scope = t.last
+	base, ok := t.entry.ScopeBase()
+	if !ok {
+		Misuse(op, ruleThread)
+	}
+	outer, inner := t.scope, new(Scope)
+	t.scope = inner
 	defer func() {
-		t.scope = t.outer[len(t.outer)-1].serial
-		t.outer = t.outer[:len(t.outer)-1]
+		inner.ended.Store(true)
+		t.scope = outer
 		t.entry.ScopeEnd(base)
 	}()
 	return f()

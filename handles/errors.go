@@ -28,7 +28,9 @@ type Error struct {
 	py    Py
 }
 
-// Frame is an entry of a traceback, outermost first in Error.Frames.
+// Frame is an entry of a traceback, outermost first in Error.Frames. Of a traceback longer than 200
+// frames the first and last 100 are kept; between them stands a Frame without File and Func, whose Line is
+// the number of those left out.
 type Frame = cpython.Frame
 
 var errNoException = errors.New("gilt: Python reported an error without an exception")
@@ -112,6 +114,10 @@ func (e *Error) write(b *strings.Builder) {
 		b.WriteString("Traceback (most recent call last):\n")
 	}
 	for _, f := range e.Frames {
+		if f.File == "" && f.Func == "" {
+			fmt.Fprintf(b, "  [%d frames are left out]\n", f.Line)
+			continue
+		}
 		fmt.Fprintf(b, "  File \"%s\", line %d, in %s\n", f.File, f.Line, f.Func)
 	}
 	b.WriteString(e.Error())

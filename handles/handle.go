@@ -29,7 +29,7 @@ type Token = gil.Token
 type Bound struct {
 	tok   *Token
 	obj   cpython.Object
-	scope uint32
+	scope *gil.Scope
 	owner *pin // of a Borrowed
 }
 
@@ -156,9 +156,7 @@ func (p Py) Bind(tok *Token) Bound {
 // released.
 func (p Py) Borrow(tok *Token) Borrowed {
 	r := p.usable(tok, "Py.Borrow")
-	b := bound(tok, r.obj)
-	b.owner = p.pin
-	return Borrowed{Bound: b}
+	return Borrowed{Bound{tok: tok, obj: r.obj, scope: tok.Whole(), owner: p.pin}}
 }
 
 // Clone gives a second owned handle to the same object.

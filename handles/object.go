@@ -13,41 +13,44 @@ import (
 type Kw map[string]any
 
 // call encodes arguments: the last one may be a Kw.
-func encodeCall(tok *Token, args []any) ([]byte, error) {
+func encodeCall(tok *Token, args []any) (*[]byte, error) {
 	var kw Kw
 	if n := len(args); n > 0 {
 		if k, ok := args[n-1].(Kw); ok {
 			kw, args = k, args[:n-1]
 		}
 	}
-	buf := tok.Wire()
+	buf := tok.TakeWire()
 	b := cpython.AppendCall((*buf)[:0], len(args), len(kw))
 	var err error
 	for i, a := range args {
 		if b, err = encode(tok, b, a); err != nil {
+			tok.PutWire(buf)
 			return nil, argumentError(err, "argument %d", i+1)
 		}
 	}
 	for name, v := range kw {
 		if b, err = encode(tok, cpython.AppendString(b, name), v); err != nil {
+			tok.PutWire(buf)
 			return nil, argumentError(err, "keyword argument %q", name)
 		}
 	}
 	*buf = b
-	return b, nil
+	return buf, nil
 }
 
-func (b Bound) encode(values ...any) ([]byte, error) {
-	buf := b.tok.Wire()
+func encodeValues(tok *Token, values ...any) (*[]byte, error) {
+	buf := tok.TakeWire()
 	w := (*buf)[:0]
 	var err error
 	for _, v := range values {
-		if w, err = encode(b.tok, w, v); err != nil {
+		if w, err = encode(tok, w, v); err != nil {
+			tok.PutWire(buf)
 			return nil, err
 		}
 	}
 	*buf = w
-	return w, nil
+	return buf, nil
 }
 
 // Call calls the object: obj(*args). A last argument of type Kw gives keyword arguments; the others are
@@ -59,8 +62,9 @@ func (b Bound) Call(args ...any) (Bound, error) {
 	if err != nil {
 		return Bound{}, err
 	}
-	r := e.Call(b.obj, "", w, cpython.KindObject)
+	r := e.Call(b.obj, "", *w, cpython.KindObject)
 	keep(b, args)
+	b.tok.PutWire(w)
 	return result(b.tok, op, r)
 }
 
@@ -72,8 +76,9 @@ func (b Bound) Method(name string, args ...any) (Bound, error) {
 	if err != nil {
 		return Bound{}, err
 	}
-	r := e.Call(b.obj, name, w, cpython.KindObject)
+	r := e.Call(b.obj, name, *w, cpython.KindObject)
 	keep(b, args)
+	b.tok.PutWire(w)
 	return result(b.tok, op, r)
 }
 
@@ -91,8 +96,9 @@ func callAs[T any](b Bound, op, name string, args []any) (v T, err error) {
 	if err != nil {
 		return v, err
 	}
-	v, err = decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.Call(b.obj, name, w, k) })
+	v, err = decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.Call(b.obj, name, *w, k) })
 	keep(b, args)
+	b.tok.PutWire(w)
 	return v, err
 }
 
@@ -117,12 +123,13 @@ func AttrAs[T any](b Bound, name string) (T, error) {
 func (b Bound) SetAttr(name string, value any) error {
 	const op = "Bound.SetAttr"
 	e := b.entry(op)
-	w, err := b.encode(value)
+	w, err := encodeValues(b.tok, value)
 	if err != nil {
 		return err
 	}
-	r := e.SetAttr(b.obj, name, w)
+	r := e.SetAttr(b.obj, name, *w)
 	keep(b, nil)
+	b.tok.PutWire(w)
 	runtime.KeepAlive(value)
 	return failure(b.tok, op, r)
 }
@@ -138,14 +145,17 @@ func (b Bound) DelAttr(name string) error {
 // do runs an operation with values.
 func (b Bound) do(op string, code cpython.Op, k cpython.Kind, values ...any) (cpython.Result, error) {
 	e := b.entry(op)
-	var w []byte
+	var r cpython.Result
 	if len(values) > 0 {
-		var err error
-		if w, err = b.encode(values...); err != nil {
-			return cpython.Result{}, err
+		w, err := encodeValues(b.tok, values...)
+		if err != nil {
+			return r, err
 		}
+		r = e.Object(code, b.obj, *w, k)
+		b.tok.PutWire(w)
+	} else {
+		r = e.Object(code, b.obj, nil, k)
 	}
-	r := e.Object(code, b.obj, w, k)
 	keep(b, values)
 	if err := failure(b.tok, op, r); err != nil {
 		return cpython.Result{}, err
@@ -330,14 +340,13 @@ func As[T any](b Bound) (T, error) {
 func From(tok *Token, v any) (Bound, error) {
 	const op = "From"
 	e := tok.Entry(op)
-	buf := tok.Wire()
-	w, err := encode(tok, (*buf)[:0], v)
+	w, err := encodeValues(tok, v)
 	if err != nil {
 		return Bound{}, err
 	}
-	*buf = w
-	r := e.Make(w)
+	r := e.Make(*w)
 	runtime.KeepAlive(v)
+	tok.PutWire(w)
 	return result(tok, op, r)
 }
 

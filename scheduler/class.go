@@ -49,6 +49,7 @@ type Class struct {
 	lines  []*line // every line of this class that was ever used
 	// The three kinds of line. The bound ones are made when first used.
 	general         *line
+	nested          *line // nil until used
 	pinned, resumes []*line
 	inUse           int // in flight; kept only for classes with a bound
 	queued          int // waiters, resumers not included

@@ -28,9 +28,12 @@ func (s *Scheduler) ask(ctx context.Context, c *Class, lane int) (Grant, *waiter
 		return Grant{}, nil, err
 	}
 	w := s.newWaiter(ctx, c)
-	if lane == anyLane {
+	switch lane {
+	case anyLane:
 		s.enqueue(w, c.general)
-	} else {
+	case nestedLane:
+		s.enqueue(w, c.line(kindNested, nil))
+	default:
 		s.enqueue(w, c.line(kindPinned, &s.lanes[lane]))
 	}
 	return Grant{}, w, nil
@@ -67,11 +70,11 @@ func (s *Scheduler) unlock() {
 
 // take grants c a free lane that nobody waits for, or that c itself barges on.
 func (s *Scheduler) take(c *Class, lane int) (Grant, bool) {
-	if c.barred() || s.full(0) {
+	if lane != nestedLane && (c.barred() || s.full(0)) {
 		return Grant{}, false
 	}
 	first, n := lane, 1
-	if lane == anyLane {
+	if lane < 0 {
 		first, n = s.likelyLane(), len(s.lanes)
 	}
 	for i := range n {
@@ -266,16 +269,17 @@ func (s *Scheduler) dispatch(l *lane) bool {
 	return !from.held() && s.seat(l, from, next)
 }
 
-// pick is who is next for lane l, nil if nobody may be granted. With full only resumed work may: it is
-// in flight already. Waiters whose context has ended are told and passed over.
+// pick is who is next for lane l, nil if nobody may be granted. With full only resumed and nested work
+// may: its thread counts already. Waiters whose context has ended are told and passed over.
 func (s *Scheduler) pick(l *lane, full bool) *waiter {
 	for {
 		best := freshest(&l.resumes)
-		if !full {
-			for _, h := range [...]*heap[*line]{&l.pinned, &s.general} {
-				if ln := freshest(h); ln != nil && (best == nil || ln.before(best)) {
-					best = ln
-				}
+		for i, h := range [...]*heap[*line]{&s.nested, &l.pinned, &s.general} {
+			if full && i > 0 {
+				break
+			}
+			if ln := freshest(h); ln != nil && (best == nil || ln.before(best)) {
+				best = ln
 			}
 		}
 		if best == nil {

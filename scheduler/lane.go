@@ -77,6 +77,9 @@ func (s *Scheduler) slice() int64 {
 // retune sets or clears flagSlow everywhere: it must be set when extra more absences could let the
 // fast path break the cap, and stays while a drain or the close need to see every operation.
 func (s *Scheduler) retune(extra int) {
+	if near := len(s.away)+1+len(s.lanes) > s.cfg.MaxInFlight; near != s.near.Load() {
+		s.near.Store(near)
+	}
 	slow := s.closed || s.drainers > 0 || len(s.away)+extra+len(s.lanes) > s.cfg.MaxInFlight
 	if slow == s.slow {
 		return
@@ -110,7 +113,7 @@ func (s *Scheduler) primaries() (n int) {
 func (s *Scheduler) reflag() {
 	for i := range s.lanes {
 		l := &s.lanes[i]
-		waiting := s.general.len()+l.pinned.len()+l.resumes.len() > 0
+		waiting := s.general.len()+s.nested.len()+l.pinned.len()+l.resumes.len() > 0
 		if waiting == l.waiting {
 			continue
 		}

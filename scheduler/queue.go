@@ -18,6 +18,7 @@ const (
 	kindResume kind = iota // back to their lane; they are in flight already
 	kindPinned             // a new grant on one lane
 	kindNew                // a new grant on any lane
+	kindNested             // a new grant on any lane for a thread that counts already: no cap holds it up
 )
 
 // line is the queue of one class for one kind of grant. It is in its heap, ranked by the class's virtual
@@ -50,10 +51,16 @@ func (c *Class) addLine(home *heap[*line], k kind) *line {
 	return l
 }
 
-// line is the class's line of kind k, for the given lane unless k is kindNew.
+// line is the class's line of kind k, for the given lane unless k is kindNew or kindNested.
 func (c *Class) line(k kind, at *lane) *line {
 	if k == kindNew {
 		return c.general
+	}
+	if k == kindNested {
+		if c.nested == nil {
+			c.nested = c.addLine(&c.s.nested, k)
+		}
+		return c.nested
 	}
 	lines, home := &c.pinned, &at.pinned
 	if k == kindResume {
@@ -195,7 +202,7 @@ func (s *Scheduler) count(ln *line, n int) {
 // place puts a line into its heap, in its right place, or takes it out, as its waiters and the class's
 // limit say.
 func (s *Scheduler) place(ln *line) {
-	in := ln.waiters.len() > 0 && (ln.kind == kindResume || !ln.class.barred())
+	in := ln.waiters.len() > 0 && (ln.kind == kindResume || ln.kind == kindNested || !ln.class.barred())
 	switch {
 	case in && ln.place < 0:
 		ln.home.push(ln)

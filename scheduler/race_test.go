@@ -297,10 +297,14 @@ func TestNobodyStarves(t *testing.T) {
 	classes := makeClasses(t, s, 4)
 	var wg sync.WaitGroup
 	counts := make([]int, 64)
-	stop := time.Now().Add(300 * time.Millisecond)
+	// Go itself lets a goroutine that never blocks run for 10 ms before one that has not begun, so on a busy
+	// machine the last of 64 begins late.
+	var started atomic.Int32
+	stop, limit := time.Now().Add(300*time.Millisecond), time.Now().Add(10*time.Second)
 	for i := range counts {
 		wg.Go(func() {
-			for time.Now().Before(stop) {
+			started.Add(1)
+			for now := time.Now(); now.Before(stop) || counts[i] == 0 || int(started.Load()) < len(counts) && now.Before(limit); now = time.Now() {
 				g, err := s.Acquire(context.Background(), classes[i%4])
 				if err != nil {
 					panic(err)

@@ -75,6 +75,8 @@ type Scheduler struct {
 	byName  map[string]*Class
 	classes []*Class // by Class.index
 	general heap[*line]
+	nested  heap[*line]
+	near    atomic.Bool // one more lapse could reach the cap: see NearLimit
 
 	clock   float64 // virtual time: that of the class granted last, never going back
 	turns   uint64  // grants made by rank, and a leap for each time of idleness
@@ -153,6 +155,21 @@ func (s *Scheduler) AcquireLane(ctx context.Context, c *Class, lane int) (Grant,
 }
 
 const anyLane = -1
+
+// AcquireNested is Acquire for a goroutine whose OS thread is inside already: it is in a task that is
+// suspended or waits. Its thread is counted, so neither MaxInFlight nor its class's limit holds it up:
+// waiting for them could be waiting for itself.
+func (s *Scheduler) AcquireNested(ctx context.Context, c *Class) (Grant, error) {
+	return s.acquire(ctx, c, s.likelyLane(), nestedLane)
+}
+
+const nestedLane = -2 // any lane, and no cap
+
+// NearLimit says whether a grant of class c (nil: the default class) may have to wait for MaxInFlight or
+// for the class's own limit.
+func (s *Scheduler) NearLimit(c *Class) bool {
+	return c != nil && c.limited() || s.near.Load()
+}
 
 // acquire tries the lane likely without the lock, then goes on under it, bound to lane or to none.
 func (s *Scheduler) acquire(ctx context.Context, c *Class, likely, lane int) (Grant, error) {

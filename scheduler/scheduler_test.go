@@ -566,3 +566,42 @@ func TestHistogram(t *testing.T) {
 		}
 	}
 }
+
+// A task inside AllowThreads that starts another one on its own thread must not wait for a place that
+// it holds itself.
+func TestNestedWorkDoesNotWaitForTheCap(t *testing.T) {
+	ctx := context.Background()
+	s := newScheduler(t, Config{MaxInFlight: 1})
+	bounded, err := s.Class("bounded", ClassConfig{MaxInFlight: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*Class{nil, bounded} {
+		outer, err := s.Acquire(ctx, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !s.NearLimit(c) {
+			t.Error("a cap of 1 is near")
+		}
+		away := s.Suspend(outer, 0)
+		inner, err := s.AcquireNested(ctx, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		queued := make(chan Grant)
+		go func() { // two deep: the inner one holds the lane until it is suspended too
+			g, err := s.AcquireNested(ctx, c)
+			if err != nil {
+				t.Error(err)
+			}
+			queued <- g
+		}()
+		eventually(t, func() bool { return s.Stats().All.Queued == 1 })
+		innerAway := s.Suspend(inner, 0)
+		s.Release(<-queued, 0)
+		s.Release(s.Resume(innerAway), 0)
+		s.Release(s.Resume(away), 0)
+		expectIdle(t, s)
+	}
+}

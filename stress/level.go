@@ -53,17 +53,19 @@ func (r *run) look() (l level, err error) {
 	}
 }
 
+// lockGate waits until no operation runs; none begins meanwhile.
 func (r *run) lockGate() bool {
-	for end := time.Now().Add(stall); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if r.gate.TryLock() {
-			return true
-		}
-		if len(r.failure) > 0 {
-			r.gate.Lock() // the failed actor has ended; the others will end their operations
-			return true
-		}
+	locked := make(chan struct{})
+	go func() {
+		r.gate.Lock()
+		close(locked)
+	}()
+	select {
+	case <-locked:
+		return true
+	case <-time.After(stall):
+		return false // the run has failed, and the actors stay where they are
 	}
-	return false
 }
 
 // leaks names what may not be more than it is, whenever nothing runs.

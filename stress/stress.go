@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -23,12 +24,14 @@ import (
 	"gilt"
 )
 
-// Options say what to run. All fields count.
+// Options say what to run.
 type Options struct {
 	Config   gilt.Config
 	Duration time.Duration
 	Seed     uint64
-	Actors   int // goroutines that each do one operation after the other
+	Actors   int            // goroutines that each do one operation after the other
+	Flat     bool           // no Do inside AllowThreads, which takes more than one of MaxThreads
+	Only     *regexp.Regexp // operations whose name matches; nil for all
 	Log      io.Writer
 }
 
@@ -124,7 +127,7 @@ func (r *run) mix() error {
 		}
 	}
 	for i, op := range operations {
-		if r.counts[i].Load() == 0 && r.opt.Duration >= 3*time.Second {
+		if r.counts[i].Load() == 0 && r.weight(op) > 0 && r.opt.Duration >= 3*time.Second {
 			return fmt.Errorf("operation %s never ended", op.name)
 		}
 	}

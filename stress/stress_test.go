@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"gilt"
 	_ "gilt/embedded"
+	"gilt/internal/discover"
 )
 
 var (
@@ -20,17 +22,19 @@ var (
 	seed     = flag.Uint64("stress.seed", 0, "the seed of the mix; 0 for a new one")
 	actors   = flag.Int("stress.actors", 24, "goroutines in the mix")
 	python   = flag.String("stress.python", "", "the Python, as Config.Python")
+	only     = flag.String("stress.only", "", "only operations whose name matches this regular expression")
 	child    = flag.String("stress.mode", "", "run one mode in this process")
 )
 
 var modes = []struct {
 	name   string
 	config gilt.Config
+	flat   bool
 }{
-	{"gil", gilt.Config{}},
-	{"own-gil", gilt.Config{Mode: gilt.OwnGIL, Interpreters: 2}},
+	{"gil", gilt.Config{}, false},
+	{"own-gil", gilt.Config{Mode: gilt.OwnGIL, Interpreters: 2}, false},
 	// Few threads may be inside Python, so that work waits for a place as well as for its turn.
-	{"few-threads", gilt.Config{MaxThreads: 4, Workers: 2}},
+	{"few-threads", gilt.Config{MaxThreads: 4, Workers: 2}, true},
 }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -49,7 +53,14 @@ func TestStress(t *testing.T) {
 		}
 		c := mode.config
 		c.Python = *python
-		err := Run(context.Background(), Options{Config: c, Duration: *duration, Seed: *seed, Actors: *actors, Log: os.Stdout})
+		if p, err := discover.Find(t.Context(), discover.Options{Python: *python}); err == nil && c.Mode == gilt.OwnGIL && p.Minor != 0 && p.Minor < 12 {
+			t.Skipf("CPython %s has no interpreters with a GIL of their own: that takes 3.12", p.Version)
+		}
+		opt := Options{Config: c, Duration: *duration, Seed: *seed, Actors: *actors, Flat: mode.flat, Log: os.Stdout}
+		if *only != "" {
+			opt.Only = regexp.MustCompile(*only)
+		}
+		err := Run(context.Background(), opt)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +80,7 @@ func inChild(t *testing.T, mode string) {
 	}
 	limit := *duration + 4*time.Minute
 	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestStress$", "-test.timeout="+limit.String(), "-stress.mode="+mode,
-		"-stress.duration="+duration.String(), fmt.Sprintf("-stress.seed=%d", s), fmt.Sprintf("-stress.actors=%d", *actors), "-stress.python="+*python)
+		"-stress.duration="+duration.String(), fmt.Sprintf("-stress.seed=%d", s), fmt.Sprintf("-stress.actors=%d", *actors), "-stress.python="+*python, "-stress.only="+*only)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=all")
 	if err := cmd.Run(); err != nil {

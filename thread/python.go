@@ -75,11 +75,24 @@ func (p *Python) serve(o Options, result chan<- error) {
 	if err != nil {
 		return
 	}
+	p.run()
+}
+
+// run runs the lane's jobs. One that calls runtime.Goexit must not end Python's main thread, so the lane
+// goes on in the deferred call, which Goexit waits for.
+func (p *Python) run() {
+	ended := false
+	defer func() {
+		if !ended {
+			p.run()
+		}
+	}()
 	for {
 		select {
 		case f := <-p.lane:
 			f()
 		case <-p.closing:
+			ended = true
 			return
 		}
 	}

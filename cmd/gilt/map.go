@@ -191,9 +191,15 @@ func (a *app) mapMain(o mapOptions, names []string) {
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE) // SIGPIPE: writes give EPIPE
 	defer signal.Stop(interrupts)
-	rt, fn, tidy, err := a.openFunction(o, t)
+	rt, fn, tidy, err := a.openFunction(o, t, interrupts)
 	defer tidy()
-	if err != nil {
+	switch {
+	case errors.Is(err, errInterrupted):
+		out.abandon()
+		a.fail("interrupted: nothing was written")
+		a.code = exitInterrupted
+		return
+	case err != nil:
 		out.abandon()
 		a.failed(err)
 		return
@@ -205,6 +211,7 @@ func (a *app) mapMain(o mapOptions, names []string) {
 	p.stop()
 	close(watching)
 	a.ended(o, j, out, err)
+	signal.Stop(interrupts) // from here on Ctrl-C ends the process
 	// A call that does not end must not keep the process: its results are counted out already.
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	if err == nil {
@@ -261,36 +268,53 @@ func (a *app) ended(o mapOptions, j *job, out *output, err error) {
 }
 
 // openFunction starts Python and finds the function in one interpreter. tidy is to be called at the end,
-// whatever err is.
-func (a *app) openFunction(o mapOptions, t target) (*gilt.Runtime, *gilt.Func[[]byte, []byte], func(), error) {
+// whatever err is. An import that takes long is left behind when a signal comes.
+func (a *app) openFunction(o mapOptions, t target, interrupts <-chan os.Signal) (rt *gilt.Runtime, fn *gilt.Func[[]byte, []byte], tidy func(), err error) {
 	dir, err := os.MkdirTemp("", "gilt-map-")
 	if err != nil {
 		return nil, nil, func() {}, fmt.Errorf("no temporary directory: %s: %s; set TMPDIR to one that can be written", os.TempDir(), fileError(err))
 	}
-	tidy := func() { _ = os.RemoveAll(dir) }
+	tidy = func() { _ = os.RemoveAll(dir) }
 	literal := func(s string) string { b, _ := json.Marshal(s); return string(b) } // JSON strings are Python's
-	source := fmt.Sprintf("%s\n\nMODULE, NAME, FILE, STOP = %s, %s, %s, %s\n", mapSource, literal(t.module), literal(t.name),
-		literal(t.file), map[bool]string{true: "True", false: "False"}[o.onError == "stop"])
+	source := fmt.Sprintf("%s\n\nMODULE, NAME, FILE, DIR, STOP = %s, %s, %s, %s, %s\n", mapSource, literal(t.module), literal(t.name),
+		literal(t.file), literal(t.dir), map[bool]string{true: "True", false: "False"}[o.onError == "stop"])
 	if err := os.WriteFile(filepath.Join(dir, "_gilt_map.py"), []byte(source), 0o600); err != nil {
 		return nil, nil, tidy, fmt.Errorf("the temporary directory %s cannot be written: %s; set TMPDIR to another one", dir, fileError(err))
 	}
-	ctx := context.Background()
+	opened := make(chan struct{})
+	var open struct {
+		rt  *gilt.Runtime
+		fn  *gilt.Func[[]byte, []byte]
+		err error
+	}
+	go func() {
+		defer close(opened)
+		open.rt, open.fn, open.err = a.open(context.Background(), o, dir)
+	}()
+	select {
+	case <-opened:
+		return open.rt, open.fn, tidy, open.err
+	case <-interrupts:
+		return nil, nil, tidy, errInterrupted
+	}
+}
+
+func (a *app) open(ctx context.Context, o mapOptions, dir string) (*gilt.Runtime, *gilt.Func[[]byte, []byte], error) {
 	c := a.config()
-	c.Path = []string{dir, t.dir}
+	c.Path = []string{dir}
 	c.MaxThreads = max(256, o.workers)
 	if o.interpreters > 1 {
 		c.Interpreters = o.interpreters
-		c.Workers = max(4, o.interpreters)
 	}
 	rt, err := gilt.Open(ctx, c)
 	if err != nil {
-		return nil, nil, tidy, err
+		return nil, nil, err
 	}
 	fn, err := find(ctx, rt, o.function)
 	if err != nil {
-		return nil, nil, tidy, errors.Join(err, rt.Shutdown(ctx))
+		return nil, nil, errors.Join(err, rt.Shutdown(ctx))
 	}
-	return rt, fn, tidy, nil
+	return rt, fn, nil
 }
 
 func find(ctx context.Context, rt *gilt.Runtime, spec string) (*gilt.Func[[]byte, []byte], error) {

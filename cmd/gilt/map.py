@@ -1,6 +1,6 @@
 """What `gilt map` runs in each interpreter: JSON lines in, JSON lines out, a batch a call.
 
-MODULE, NAME, FILE ("" for a module) and STOP are appended by Go."""
+MODULE, NAME, FILE ("" for a module), DIR (for sys.path) and STOP are appended by Go."""
 
 import importlib
 import json
@@ -17,7 +17,26 @@ def _not_json(name):
 
 _decoder = json.JSONDecoder(parse_constant=_not_json)
 _scan, _decode = _decoder.scan_once, _decoder.decode
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def _encoder():
+    """JSONEncoder.encode makes its C encoder anew for each record, which costs more than encoding a small
+    one: make it once, if this Python has it as the others do."""
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        from json.encoder import c_make_encoder, encode_basestring
+
+        once = c_make_encoder(None, encoder.default, encode_basestring, None, ":", ",", False, False, False)
+        join = "".join
+        sample = {"a": [1, 0.1, True, None, "é\n"], "b": {}}
+        if join(once(sample, 0)) == encoder.encode(sample):
+            return lambda value: join(once(value, 0))
+    except Exception:
+        pass
+    return encoder.encode
+
+
+_encode = _encoder()
 
 
 class _Refused(Exception):
@@ -29,6 +48,7 @@ def load():
     global _function
     sys.stdout = sys.stderr  # stdout carries the records
     sys.stdin = open(os.devnull)
+    sys.path.insert(0, DIR)  # not earlier: a json.py there is not for this file
     try:
         _function = _find()
         return b""

@@ -57,6 +57,8 @@ type batch struct {
 	data  []byte
 	bytes int64 // of the input that it stands for
 
+	weight int64 // of data, while it is under way
+
 	tooLong bool // one line, which was longer than allowed and was not kept
 	answer  []byte
 	err     error

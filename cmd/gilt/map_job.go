@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"gilt"
 )
 
@@ -102,12 +104,19 @@ func (j *job) halted() bool {
 	}
 }
 
+// maxUnderway bounds the bytes of input between the reader and the writer, but for a single longer line.
+const maxUnderway = 64 << 20
+
 // run maps everything. It returns when nothing more will be written; after an interruption, a call that
 // does not end is left behind.
 func (j *job) run(ctx context.Context, workers int) error {
 	defer j.halt()
 	// A batch holds a slot from the reader to the writer, so that no send below blocks.
 	slots := make(chan struct{}, 8*workers)
+	room := semaphore.NewWeighted(maxUnderway)
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { <-j.stop; cancel() }()
 	work := make(chan *batch, cap(slots))
 	results := make(chan *batch, cap(slots)) // in the order of the input, or unordered as they end
 	idle := make(chan struct{})              // closed when no worker runs any more
@@ -122,6 +131,9 @@ func (j *job) run(ctx context.Context, workers int) error {
 			select {
 			case slots <- struct{}{}:
 			case <-j.stop:
+				return false
+			}
+			if b.weight = min(int64(len(b.data)), maxUnderway); room.Acquire(reading, b.weight) != nil {
 				return false
 			}
 			if !j.o.unordered {
@@ -144,6 +156,7 @@ func (j *job) run(ctx context.Context, workers int) error {
 				return err
 			}
 			<-slots
+			room.Release(b.weight)
 		case <-j.stop:
 			return j.rest(idle, results)
 		}
@@ -328,8 +341,12 @@ func (j *job) settle(b *batch, lines [][]byte, bad []*recordError) error {
 			return err
 		}
 	}
+	if failure != nil {
+		j.count(b, len(bad)+1, wrote, wrong+1)
+		return failure
+	}
 	j.count(b, len(bad), wrote, wrong)
-	return failure
+	return nil
 }
 
 // skipped names the first bad records.

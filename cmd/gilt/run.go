@@ -149,11 +149,14 @@ func (a *app) run(p program) int {
 		return exitFailed
 	}
 	code, err := a.runOn(ctx, rt, p)
-	if err != nil {
+	switch {
+	case errors.Is(err, py.KeyboardInterrupt): // between the program and its report
+		code = exitInterrupted
+	case err != nil:
 		a.fail("%s", message(err))
 		code = exitFailed
 	}
-	// Non-daemon threads and atexit functions run now, and buffered output is written.
+	// Exit functions run now, and buffered output is written.
 	switch err := rt.Shutdown(ctx); {
 	case errors.Is(err, gilt.ErrOutputLost):
 		code = exitOutputLost // Python has printed why
@@ -312,8 +315,11 @@ func (p *program) script(tok *gilt.Token, call caller, file, path0 string) error
 		return err
 	}
 	compiled := strings.HasSuffix(file, ".pyc")
-	var name any
-	if file != "" {
+	var name any // None for -c
+	switch {
+	case p.kind == '-':
+		file, name = "<stdin>", "<stdin>"
+	case p.kind == 'f':
 		name = file
 	}
 	main, err := call("main", name, !compiled)
@@ -342,9 +348,7 @@ func (p *program) code(builtins, main py.Bound, call caller, file string, compil
 			return loader, err
 		}
 		return loader.Method("get_code", "__main__")
-	case p.kind == '-':
-		return builtins.Method("compile", p.source, "<stdin>", "exec", flags, dontInherit)
-	case p.kind == 'f':
+	case p.kind != 'c':
 		return builtins.Method("compile", p.source, file, "exec", flags, dontInherit)
 	}
 	code, err := builtins.Method("compile", p.text, "<string>", "exec", flags, dontInherit)

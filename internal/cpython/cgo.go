@@ -39,7 +39,7 @@ static gilt_res go_exec(uintptr_t th, uint64_t serial, const char *src, uint64_t
 	return gilt_exec(gilt_th(th), serial, src, n, file, fn, eval, globals, locals, rkind);
 }
 static gilt_res go_scope_end(uintptr_t th, uint64_t serial, uint64_t base) { return gilt_scope_end(gilt_th(th), serial, base); }
-static uint64_t go_scope_base(uintptr_t th) { return gilt_scope_base(gilt_th(th)); }
+static uint64_t go_scope_base(uintptr_t th, uint64_t serial) { return gilt_scope_base(gilt_th(th), serial); }
 static int go_error_indicator(uintptr_t th, uint64_t serial) { return gilt_error_indicator(gilt_th(th), serial); }
 static void go_release(uintptr_t it, uintptr_t o) { gilt_release(gilt_it(it), o); }
 static int64_t go_backlog(uintptr_t it) { return gilt_backlog(gilt_it(it)); }
@@ -58,6 +58,7 @@ import "C"
 
 import (
 	"errors"
+	"math"
 	"time"
 	"unsafe"
 )
@@ -68,7 +69,7 @@ import (
 // Interp is an interpreter of the running Python.
 type Interp struct {
 	c  C.uintptr_t // gilt_interp *
-	ID int // 0 is the main interpreter
+	ID int         // 0 is the main interpreter
 }
 
 // Entry is a task on an OS thread: the proof that the C side checks.
@@ -142,6 +143,10 @@ func Stop() int { return int(C.gilt_stop()) }
 // OrphanFD is the read end of a pipe that becomes readable when an OS thread with thread states ends.
 func OrphanFD() int { return int(C.gilt_orphan_fd()) }
 
+// Nested says whether the calling OS thread is inside a task: then the goroutine is locked to it, and it
+// is this goroutine's task.
+func Nested() bool { return C.gilt_nested() != 0 }
+
 // Enter begins a task on the calling goroutine's OS thread, to which it must be locked until Leave.
 // It does not attach: the first operation does.
 func (it *Interp) Enter() (Entry, Status) {
@@ -198,7 +203,8 @@ func text(s string) (*C.char, C.uint64_t) {
 // StringBytes is s's own bytes, to be read only.
 func StringBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
-// Leave ends the task: its scope's references go, and the thread is detached.
+// Leave ends the task: its scope's references go, and the thread is detached. Int is the length of the
+// decref queue, which they join when the thread was detached already.
 func (e Entry) Leave() Result { return result(C.go_leave(e.th, e.serial)) }
 
 // Detach gives the GIL up while the task goes on; its next operation attaches again.
@@ -262,8 +268,11 @@ func (e Entry) NewRef(o Object) Result { return result(C.go_newref(e.th, e.seria
 // Bind gives a scope's reference to o.
 func (e Entry) Bind(o Object) Result { return result(C.go_bind(e.th, e.serial, C.uintptr_t(o))) }
 
-// ScopeBase marks the place from which ScopeEnd releases.
-func (e Entry) ScopeBase() uint64 { return uint64(C.go_scope_base(e.th)) }
+// ScopeBase marks the place from which ScopeEnd releases; ok is false on a thread that is not the task's.
+func (e Entry) ScopeBase() (base uint64, ok bool) {
+	b := uint64(C.go_scope_base(e.th, e.serial))
+	return b, b != math.MaxUint64
+}
 
 // ScopeEnd releases the references that were made since base.
 func (e Entry) ScopeEnd(base uint64) Result {

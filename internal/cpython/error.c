@@ -6,7 +6,7 @@
 //   byte: 1 when the context is suppressed; byte: bit 0 a cause follows, bit 1 a context follows; then those
 #include "shim.h"
 
-enum { MAX_CHAIN = 16, MAX_FRAMES = 200 };
+enum { MAX_CHAIN = 16, MAX_EXCEPTIONS = 64, END_FRAMES = 100 }; // END_FRAMES from each end of a long traceback
 
 const char *gilt_type_name(PyObject *o) {
 	static _Thread_local char name[201];
@@ -79,12 +79,36 @@ static void put_message(gilt_thread *th, PyObject *exc) {
 	gilt_buf_put(th, placeholder, sizeof placeholder - 1);
 }
 
+static PyObject *next_tb(gilt_names *n, PyObject *tb) { // steals tb; NULL at the end
+	PyObject *next = py.PyObject_GetAttr(tb, n->s_tb_next);
+	py.Py_DecRef(tb);
+	py.PyErr_Clear();
+	if (next != py._Py_NoneStruct) return next;
+	py.Py_DecRef(next);
+	return NULL;
+}
+
+// Passes over the middle of a long traceback: steals tb, gives the first of the last END_FRAMES.
+static PyObject *skip_middle(gilt_thread *th, gilt_names *n, PyObject *tb, uint64_t *count) {
+	uint64_t rest = 0;
+	py.Py_IncRef(tb);
+	for (PyObject *t = tb; t; t = next_tb(n, t)) rest++;
+	if (rest <= END_FRAMES) return tb;
+	gilt_buf_u64(th, 0); // no file, no function: so many frames were left out
+	gilt_buf_u64(th, 0);
+	gilt_buf_u64(th, rest - END_FRAMES);
+	++*count;
+	for (; tb && rest > END_FRAMES; rest--) tb = next_tb(n, tb);
+	return tb;
+}
+
 static void put_frames(gilt_thread *th, gilt_names *n, PyObject *exc) {
 	size_t at = th->nbuf;
 	uint64_t count = 0;
 	gilt_buf_u64(th, 0);
 	PyObject *tb = py.PyException_GetTraceback(exc);
-	while (tb && tb != py._Py_NoneStruct && count < MAX_FRAMES) {
+	while (tb) {
+		if (count == END_FRAMES && !(tb = skip_middle(th, n, tb, &count))) break;
 		PyObject *frame = py.PyObject_GetAttr(tb, n->s_tb_frame);
 		PyObject *code = frame ? py.PyObject_GetAttr(frame, n->s_f_code) : NULL;
 		PyObject *line = py.PyObject_GetAttr(tb, n->s_tb_lineno);
@@ -93,15 +117,12 @@ static void put_frames(gilt_thread *th, gilt_names *n, PyObject *exc) {
 		long long v = line && line != py._Py_NoneStruct ? py.PyLong_AsLongLong(line) : 0;
 		gilt_buf_u64(th, (uint64_t)v);
 		count++;
-		PyObject *next = py.PyObject_GetAttr(tb, n->s_tb_next);
 		if (frame) py.Py_DecRef(frame);
 		if (code) py.Py_DecRef(code);
 		if (line) py.Py_DecRef(line);
-		py.Py_DecRef(tb);
 		py.PyErr_Clear();
-		tb = next;
+		tb = next_tb(n, tb);
 	}
-	if (tb) py.Py_DecRef(tb);
 	memcpy(th->buf + at, &count, 8);
 }
 
@@ -139,7 +160,7 @@ static void put_extra(gilt_thread *th, gilt_names *n, PyObject *exc) {
 	if (v) py.Py_DecRef(v);
 }
 
-static void put_exception(gilt_thread *th, gilt_interp *it, PyObject *exc, PyObject **seen, int depth) {
+static void put_exception(gilt_thread *th, gilt_interp *it, PyObject *exc, PyObject **seen, int depth, int *left) {
 	gilt_names *n = &it->names;
 	seen[depth] = exc;
 	put_class(th, it, gilt_type(exc));
@@ -154,14 +175,14 @@ static void put_exception(gilt_thread *th, gilt_interp *it, PyObject *exc, PyObj
 	PyObject *next[2] = {py.PyException_GetCause(exc), py.PyException_GetContext(exc)};
 	uint8_t bits = 0;
 	for (int i = 0; i < 2; i++) {
-		int again = depth + 1 >= MAX_CHAIN || next[i] == NULL;
+		int again = depth + 1 >= MAX_CHAIN || next[i] == NULL || *left == 0;
 		for (int j = 0; !again && j <= depth; j++) again = seen[j] == next[i];
-		if (!again) bits |= (uint8_t)(1 << i);
+		if (i == 1 && next[0] == next[1]) again = 1;
+		if (!again) bits |= (uint8_t)(1 << i), --*left;
 	}
-	if (bits == 3 && next[0] == next[1]) bits = 1;
 	gilt_buf_byte(th, bits);
 	for (int i = 0; i < 2; i++) {
-		if (bits & 1 << i) put_exception(th, it, next[i], seen, depth + 1);
+		if (bits & 1 << i) put_exception(th, it, next[i], seen, depth + 1, left);
 		if (next[i]) py.Py_DecRef(next[i]);
 	}
 }
@@ -181,7 +202,8 @@ void gilt_raised(gilt_thread *th, gilt_interp *it, gilt_res *r) {
 	py.PyErr_NormalizeException(&type, &value, &tb);
 	if (tb) py.PyException_SetTraceback(value, tb);
 	PyObject *seen[MAX_CHAIN];
-	put_exception(th, it, value, seen, 0);
+	int left = MAX_EXCEPTIONS; // chains may branch: a cause and another context
+	put_exception(th, it, value, seen, 0, &left);
 	py.PyErr_Clear();
 	py.Py_DecRef(type);
 	if (tb) py.Py_DecRef(tb);

@@ -13,7 +13,7 @@ type Exception struct {
 	Context      *Exception
 }
 
-// Frame is an entry of a traceback.
+// Frame is an entry of a traceback. One without File and Func stands for Line frames that were left out.
 type Frame struct {
 	File, Func string
 	Line       int

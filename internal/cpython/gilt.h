@@ -64,8 +64,9 @@ void gilt_refuse(void); // from now on every entry answers GILT_STOPPED
 
 // thread.c
 typedef struct { gilt_thread *th; uint64_t serial; int32_t status; } gilt_entry;
+int gilt_nested(void); // this thread is inside a task
 gilt_entry gilt_enter(gilt_interp *it);
-gilt_res gilt_leave(gilt_thread *th, uint64_t serial);
+gilt_res gilt_leave(gilt_thread *th, uint64_t serial); // i is the length of the decref queue
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial); // AllowThreads; held since the last report
 void gilt_release(gilt_interp *it, uintptr_t obj);          // owned reference, from any thread, attached or not
 int64_t gilt_backlog(gilt_interp *it);
@@ -104,7 +105,7 @@ gilt_res gilt_exec(gilt_thread *th, uint64_t serial, const char *src, uint64_t n
 gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o);      // an owned reference, not the scope's
 gilt_res gilt_bind(gilt_thread *th, uint64_t serial, uintptr_t o);        // a scope's reference to an owned object
 gilt_res gilt_scope_end(gilt_thread *th, uint64_t serial, uint64_t base);
-uint64_t gilt_scope_base(gilt_thread *th);
+uint64_t gilt_scope_base(gilt_thread *th, uint64_t serial); // UINT64_MAX on the wrong thread
 int gilt_error_indicator(gilt_thread *th, uint64_t serial);           // for tests: an exception is pending
 
 #endif

@@ -30,6 +30,7 @@ func Start(string, string, time.Duration) (*Interp, error)           { return ni
 func NewInterp(time.Duration) (*Interp, error)                       { return nil, ErrNoCgo }
 func Refuse()                                                        {}
 func Stop() int                                                      { return 0 }
+func Nested() bool                                                   { return false }
 func OrphanFD() int                                                  { return -1 }
 func (*Interp) Enter() (Entry, Status)                               { return Entry{}, Stopped }
 func (*Interp) Release(Object)                                       {}
@@ -51,7 +52,7 @@ func (Entry) Make([]byte) Result                                     { return st
 func (Entry) Exec(string, string, bool, Object, Object, Kind) Result { return stopped }
 func (Entry) NewRef(Object) Result                                   { return stopped }
 func (Entry) Bind(Object) Result                                     { return stopped }
-func (Entry) ScopeBase() uint64                                      { return 0 }
+func (Entry) ScopeBase() (uint64, bool)                              { return 0, false }
 func (Entry) ScopeEnd(uint64) Result                                 { return stopped }
 func (Entry) ErrorIndicator() bool                                   { return false }
 func NewFn(string, string) (*Fn, error)                              { return nil, ErrNoCgo }

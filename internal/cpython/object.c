@@ -155,12 +155,23 @@ static PyObject *fresh_globals(gilt_interp *it) {
 	return NULL;
 }
 
+// As exec does: what CPython runs for functions defined in g looks __builtins__ up there.
+static int add_builtins(gilt_interp *it, PyObject *g) {
+	PyObject *key = py.PyUnicode_InternFromString("__builtins__");
+	int bad = !key;
+	if (key && !py.PyDict_GetItemWithError(g, key)) bad = py.PyErr_Occurred() || py.PyDict_SetItem(g, key, it->names.builtins);
+	drop(key);
+	return bad;
+}
+
 gilt_res gilt_exec(gilt_thread *th, uint64_t serial, const char *src, uint64_t n, const char *file, uint64_t fn,
                    int eval, uintptr_t globals, uintptr_t locals, int rkind) {
 	BEGIN
 	PyObject *g = (PyObject *)globals;
-	if (g) py.Py_IncRef(g);
-	else g = fresh_globals(it);
+	while (eval && n > 0 && (*src == ' ' || *src == '\t')) src++, n--; // as Python's eval does
+	if (!g) g = fresh_globals(it);
+	else if (add_builtins(it, g)) g = NULL;
+	else py.Py_IncRef(g);
 	PyObject *code = g ? compiled(it, src, n, file, fn, eval) : NULL;
 	gilt_result(th, it, code ? py.PyEval_EvalCode(code, g, locals ? (PyObject *)locals : g) : NULL, rkind, &r);
 	drop(code);

@@ -66,6 +66,9 @@ struct gilt_interp {
 
 	_Atomic uint64_t asked; // attaches begun
 	_Atomic uint64_t got;   // attaches that have the GIL; written with the GIL held
+	int inside;             // threads of ours that are attached; it, clock and clock_at: with the GIL held
+	double clock;           // ticks, see share in thread.c
+	uint64_t clock_at;
 
 	pthread_mutex_t mu; // guards dead and orphans
 	PyObject **dead;
@@ -92,7 +95,7 @@ typedef struct {
 	gilt_interp *it;
 	PyObject *context; // entered for this task when it is nested, owned
 	size_t base;       // its first reference in refs
-	int64_t held;      // what the outer task had held and not reported
+	double held;       // what the outer task had held and not reported
 } gilt_task;
 
 struct gilt_thread {
@@ -100,8 +103,8 @@ struct gilt_thread {
 	gilt_interp *attached; // whose GIL this thread holds, NULL when detached
 	uint64_t serial;       // of the innermost task, 0 when there is none
 	uint64_t last;         // ticks at the end of the last operation, see gilt_op_end
-	uint64_t since;        // ticks at the attach
-	int64_t held;          // ticks held and not yet reported
+	double since;          // the interpreter's clock at the attach
+	double held;           // ticks held and not yet reported
 	gilt_state states[GILT_MAX_INTERPS];
 	gilt_task *tasks;
 	size_t ntasks, captasks;

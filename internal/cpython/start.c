@@ -26,7 +26,7 @@ static char *initialize_new(const char *program, const char *home) { // 3.14 on
 	if (!c) return gilt_sentence("out of memory");
 	int bad = py.PyInitConfig_SetInt(c, "isolated", 0) || py.PyInitConfig_SetInt(c, "use_environment", 1) ||
 	          py.PyInitConfig_SetInt(c, "utf8_mode", 1) || py.PyInitConfig_SetInt(c, "configure_locale", 1) ||
-	          py.PyInitConfig_SetInt(c, "parse_argv", 0) || py.PyInitConfig_SetInt(c, "safe_path", 1) ||
+	          py.PyInitConfig_SetInt(c, "parse_argv", 0) || py.PyInitConfig_SetInt(c, "user_site_directory", 1) || py.PyInitConfig_SetInt(c, "safe_path", 0) ||
 	          py.PyInitConfig_SetInt(c, "install_signal_handlers", 0) ||
 	          (*program && py.PyInitConfig_SetStr(c, "program_name", program)) ||
 	          (*home && py.PyInitConfig_SetStr(c, "home", home)) || py.Py_InitializeFromInitConfig(c);
@@ -179,6 +179,9 @@ int gilt_stop(void) {
 	gilt_refuse();
 	gilt_thread *th = gilt_tls;
 	if (th->attached) gilt_detach_now(th);
+	// On 3.12 ending interpreters with their own GIL aborts in free() after as little as `import hashlib`:
+	// everything is left as it is, and the end of the process frees it.
+	if (gilt_minor() == 12 && gilt_ninterps > 1) return 0;
 	for (int i = gilt_ninterps - 1; i >= 0; i--) {
 		gilt_interp *it = gilt_interps[i];
 		gilt_forget_states(it);

@@ -25,6 +25,8 @@ static int grow(void **p, size_t *cap, size_t need, size_t size) {
 	return 0;
 }
 
+static void release_all(gilt_interp *it, PyObject **o, size_t n);
+
 // Runs when an OS thread ends. It must not attach (a __del__ that enters Go would crash here), so it
 // only queues the states for the janitor and wakes it.
 static void thread_ended(void *arg) {
@@ -46,6 +48,7 @@ static void thread_ended(void *arg) {
 					orphans++;
 				}
 				pthread_mutex_unlock(&it->mu);
+				if (th->states[i].context) release_all(it, &th->states[i].context, 1);
 			}
 	pthread_mutex_unlock(&all_mu);
 	if (orphans) (void)!write(orphan_pipe[1], "x", 1);
@@ -119,6 +122,17 @@ static int clean_context(gilt_state *st) {
 	return 0;
 }
 
+// The interpreter's shared clock: it runs at the speed of real time divided by the threads of ours that
+// are attached, of which one at most holds the GIL while the others wait for it or are blocked outside.
+// What a thread is charged is this clock's difference from attach to detach, so all charges together are
+// the time that passed, and a task that Python switches out is not billed for the others' turns. It is
+// read and written with the GIL held.
+static double share(gilt_interp *it, uint64_t now) {
+	if (it->inside > 0) it->clock += (double)(now - it->clock_at) / it->inside;
+	it->clock_at = now;
+	return it->clock;
+}
+
 int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	gilt_state *st = &th->states[it->id];
 	if (GILT_UNLIKELY(!st->ts) && !(st->ts = py.PyThreadState_New(it->is))) return -1;
@@ -127,7 +141,9 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	py.PyEval_RestoreThread(st->ts);
 	atomic_store_explicit(&it->got, atomic_load_explicit(&it->got, memory_order_relaxed) + 1, memory_order_relaxed);
 	th->attached = it;
-	th->since = th->last = gilt_ticks();
+	th->last = gilt_ticks();
+	th->since = share(it, th->last);
+	it->inside++;
 	if (GILT_UNLIKELY(st->unclean || !st->context) && clean_context(st)) {
 		gilt_detach_now(th);
 		return -1;
@@ -137,7 +153,9 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 }
 
 void gilt_detach_now(gilt_thread *th) {
-	th->held += (int64_t)(gilt_ticks() - th->since);
+	gilt_interp *it = th->attached;
+	th->held += share(it, gilt_ticks()) - th->since;
+	it->inside--;
 	th->attached = NULL;
 	py.PyEval_SaveThread();
 }
@@ -153,11 +171,11 @@ static gilt_task *push_task(gilt_thread *th, gilt_interp *it) {
 }
 
 static int64_t pop_task(gilt_thread *th) {
-	int64_t held = th->held;
+	double held = th->held;
 	gilt_task *t = &th->tasks[--th->ntasks];
 	th->held = t->held;
 	th->serial = th->ntasks ? th->tasks[th->ntasks - 1].serial : 0;
-	return (int64_t)((double)held * gilt_ns_per_tick);
+	return (int64_t)(held * gilt_ns_per_tick);
 }
 
 // A thread that outlived a runtime forgets the states of then.
@@ -233,6 +251,8 @@ int64_t gilt_task_end(gilt_thread *th) {
 	return pop_task(th);
 }
 
+int gilt_nested(void) { return gilt_tls && gilt_tls->ntasks > 0; }
+
 gilt_entry gilt_enter(gilt_interp *it) {
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return (gilt_entry){.status = GILT_FAILED};
@@ -242,15 +262,17 @@ gilt_entry gilt_enter(gilt_interp *it) {
 
 gilt_res gilt_leave(gilt_thread *th, uint64_t serial) {
 	if (gilt_tls != th || th->serial != serial) return (gilt_res){.status = GILT_MISUSE};
-	return (gilt_res){.held = gilt_task_end(th)};
+	gilt_interp *it = th->tasks[th->ntasks - 1].it;
+	int64_t held = gilt_task_end(th);
+	return (gilt_res){.held = held, .i = atomic_load_explicit(&it->backlog, memory_order_relaxed)};
 }
 
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial) {
 	if (gilt_tls != th || th->serial != serial) return (gilt_res){.status = GILT_MISUSE};
 	if (th->attached) gilt_detach_now(th);
-	int64_t held = th->held;
+	double held = th->held;
 	th->held = 0;
-	return (gilt_res){.held = (int64_t)((double)held * gilt_ns_per_tick)};
+	return (gilt_res){.held = (int64_t)(held * gilt_ns_per_tick)};
 }
 
 int gilt_push_ref(gilt_thread *th, PyObject *o) {
@@ -262,7 +284,9 @@ int gilt_push_ref(gilt_thread *th, PyObject *o) {
 	return 0;
 }
 
-uint64_t gilt_scope_base(gilt_thread *th) { return th->nrefs; }
+uint64_t gilt_scope_base(gilt_thread *th, uint64_t serial) {
+	return gilt_tls == th && th->serial == serial ? th->nrefs : UINT64_MAX;
+}
 
 gilt_res gilt_scope_end(gilt_thread *th, uint64_t serial, uint64_t base) {
 	gilt_res r = {.status = gilt_op_begin(th, serial)};

@@ -18,7 +18,7 @@ type Error struct {
 // Error gives one sentence.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("discover: ")
+	b.WriteString("gilt: ")
 	if e.Path != "" {
 		b.WriteString(e.Path)
 		switch e.Source {
@@ -62,6 +62,9 @@ func withSource(err error, source string) error {
 	var e *Error
 	if !errors.As(err, &e) {
 		return &Error{What: "the search for a Python failed", Source: source, Err: err}
+	}
+	if e.Source != "" {
+		return err
 	}
 	named := *e
 	named.Source = source

@@ -26,6 +26,9 @@ import (
 // Children are what Child runs, by name: functions that run in a process of their own.
 type Children map[string]func() error
 
+// Token is gilt.Token.
+type Token = gilt.Token
+
 const childVar = "GILT_TEST_CHILD"
 
 var shared *gilt.Runtime
@@ -74,7 +77,10 @@ func Only(children Children) {
 }
 
 // Runtime is the test process's Runtime.
-func Runtime() *gilt.Runtime { return shared }
+func Runtime() *gilt.Runtime {
+	_ = os.Getenv("GILT_PYTHON") // go test caches results by the variables that tests look up like this
+	return shared
+}
 
 // Child runs the child of that name in a new process, with env added, and gives what it wrote to stdout.
 // The test fails when the child fails or does not end within a minute.
@@ -102,7 +108,7 @@ func tail(s string, n int) string {
 // Do runs f with a token of the shared Runtime; f may end the test with t.Fatal.
 func Do(t testing.TB, f func(*gilt.Token)) {
 	t.Helper()
-	if err := shared.Do(context.Background(), func(tok *gilt.Token) error { f(tok); return nil }); err != nil {
+	if err := Runtime().Do(context.Background(), func(tok *gilt.Token) error { f(tok); return nil }); err != nil {
 		t.Fatal("Do:", err)
 	}
 }

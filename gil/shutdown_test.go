@@ -1,0 +1,5 @@
+package gil_test
+
+import "gilt/internal/pytest"
+
+var children = pytest.Children{}

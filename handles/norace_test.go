@@ -1,0 +1,5 @@
+//go:build !race
+
+package handles_test
+
+const raceDetector = false

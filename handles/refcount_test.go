@@ -1,0 +1,311 @@
+package handles_test
+
+import (
+	"runtime"
+	"testing"
+
+	"gilt"
+	py "gilt/handles"
+	"gilt/internal/pytest"
+)
+
+// Whatever is done thousands of times, the reference counts of what it touches stay level.
+func TestReferenceCountsAreLevel(t *testing.T) {
+	const n = 3000
+	pytest.Install(t, "counts", `
+import sys
+class Obj:
+    alive = 0
+    def __init__(self): Obj.alive += 1; self.attr = marker
+    def __del__(self): Obj.alive -= 1
+    def meth(self, *a, **k): return a
+    def __getitem__(self, k): return marker
+    def __setitem__(self, k, v): pass
+    def __delitem__(self, k): pass
+    def __iter__(self): return iter([marker, marker])
+    def __contains__(self, v): return v is marker
+    def __index__(self): return big
+class Marker: pass
+marker = Marker()
+big = 1 << 70
+text, data, exc = 'text' * 10, b'data' * 10, ValueError('exc')
+f = 1234.5
+hold = {'m': marker, 'big': big, 'f': f, 'text': text, 'data': data, 'list': [marker], 'tuple': (big, f)}
+plain = {'big': big, 'f': f, 'text': text, 'data': data, 'list': [big], 'tuple': (big, f), 'none': None}
+def ident(*a, **k): return a[0] if a else marker
+def fail(*a, **k): raise ValueError('exc')
+def failnew(*a): raise ValueError(marker, Obj())
+def bigint(*a): return big
+def txt(*a): return text
+def dat(*a): return data
+def flt(*a): return f
+def values(*a): return plain
+def counts():
+    return [sys.getrefcount(x) for x in (marker, big, text, data, f, ValueError, Obj, hold, plain, ident, fail, exc)] + [Obj.alive]
+`)
+	rt := pytest.Runtime()
+	counts := func() []int64 {
+		for range 4 {
+			runtime.GC() // errors and handles that are garbage
+		}
+		pytest.Eventually(t, "the decref queue is empty", func() (empty bool) {
+			pytest.Do(t, func(tok *gilt.Token) { _ = py.Run(tok, "import gc; gc.collect()"); empty = tok.Interp().Backlog() == 0 })
+			return empty
+		})
+		c, err := call[struct{}, []int64](t, "counts:counts", struct{}{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	inTask := func(f func(tok *gilt.Token, m py.Bound)) func() {
+		return func() {
+			pytest.Do(t, func(tok *gilt.Token) {
+				m, err := py.Import(tok, "counts")
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range n {
+					if err := py.Scope(tok, func() error { f(tok, m); return nil }); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+	check := func(err error) {
+		if err != nil {
+			t.Fatalf("%+v", err)
+		}
+	}
+	attr := func(m py.Bound, name string) py.Bound {
+		b, err := m.Attr(name)
+		check(err)
+		return b
+	}
+	for name, work := range map[string]func(){
+		"attributes": inTask(func(tok *gilt.Token, m py.Bound) {
+			o := attr(m, "marker")
+			check(o.SetAttr("x", attr(m, "big")))
+			check(o.SetAttr("y", []any{attr(m, "big"), "s", 1.5}))
+			check(o.DelAttr("x"))
+			_, err := o.Attr("none")
+			if err == nil {
+				t.Fatal()
+			}
+		}),
+		"calls": inTask(func(tok *gilt.Token, m py.Bound) {
+			o := attr(m, "marker")
+			for _, args := range [][]any{{o}, {o, o, o, o, o, o, o, o, o}, {o, py.Kw{"k": o, "w": 2}}, {[]any{o, map[string]any{"m": o}}}} {
+				_, err := m.Method("ident", args...)
+				check(err)
+				_, err = attr(m, "ident").Call(args...)
+				check(err)
+				_, err = m.Method("fail", args...)
+				if err == nil {
+					t.Fatal()
+				}
+			}
+			_, _ = m.Method("ident", o, "\xff")
+			_, _ = m.Method("no\xff", o)
+			_, _ = m.Method("nope", o)
+			_, _ = o.Call(o)
+		}),
+		"objects": inTask(func(tok *gilt.Token, m py.Bound) {
+			o, err := m.Method("Obj")
+			check(err)
+			k := attr(m, "marker")
+			_, err = o.Item(k)
+			check(err)
+			check(o.SetItem(k, k))
+			check(o.DelItem(k))
+			_, err = o.Contains(k)
+			check(err)
+			_, err = o.Equal(k)
+			check(err)
+			_, _ = o.Hash()
+			_, err = o.Type()
+			check(err)
+			_, err = o.Repr()
+			check(err)
+			for item, err := range o.Iter() {
+				check(err)
+				_ = item
+				break
+			}
+			for _, err := range o.Iter() {
+				check(err)
+			}
+			_, err = o.IsInstance(attr(m, "Obj"))
+			check(err)
+			_, _ = o.Int64() // too large
+			_, _ = o.Len()
+		}),
+		"conversions": inTask(func(tok *gilt.Token, m py.Bound) {
+			_, err := py.AttrAs[any](m, "plain")
+			check(err)
+			_, err = py.AttrAs[any](m, "hold")
+			if err == nil {
+				t.Fatal()
+			}
+			_, err = py.AttrAs[string](m, "text")
+			check(err)
+			_, err = py.AttrAs[[]byte](m, "data")
+			check(err)
+			_, err = py.AttrAs[float64](m, "f")
+			check(err)
+			_, _ = py.AttrAs[int64](m, "big")
+			_, _ = py.AttrAs[uint64](m, "big")
+			_, _ = py.AttrAs[bool](m, "big")
+			_, _ = py.AttrAs[string](m, "big")
+			_, err = py.From(tok, map[string]any{"a": []any{attr(m, "marker"), nil, true, "s"}})
+			check(err)
+			_, _ = py.From(tok, []any{attr(m, "marker"), "\xff"})
+			_, _ = py.From(tok, map[any]any{[1]int{1}: attr(m, "marker")})
+			_, err = py.EvalAs[any](tok, "range(3)")
+			check(err)
+		}),
+		"handles": inTask(func(tok *gilt.Token, m py.Bound) {
+			p := attr(m, "marker").Unbind()
+			q := p.Clone(tok)
+			p.Bind(tok)
+			check(p.Borrow(tok).SetAttr("z", q))
+			_, err := py.From(tok, []any{p, q})
+			check(err)
+			p.Release()
+			p.Release()
+			if o, err := m.Method("Obj"); err == nil {
+				o.Unbind() // the garbage collector's
+			}
+			q.Clone(tok)
+			r, err := py.AttrAs[py.Py](m, "big")
+			check(err)
+			r.Release()
+		}),
+		"errors": inTask(func(tok *gilt.Token, m py.Bound) {
+			_, err := m.Method("failnew", attr(m, "marker"))
+			if err == nil {
+				t.Fatal()
+			}
+			_ = py.Run(tok, "try: 1/0\nexcept Exception as e: raise KeyError from e")
+			_ = py.Run(tok, "x = (")
+		}),
+		"running code": inTask(func(tok *gilt.Token, m py.Bound) {
+			ns, err := py.Dict(tok, map[string]any{"m": m})
+			check(err)
+			check(py.Run(tok, "o = m.Obj(); l = [m.marker, o]", ns))
+			_, err = py.Eval(tok, "l", ns)
+			check(err)
+			_, err = py.EvalAs[string](tok, "m.text", ns, ns)
+			check(err)
+		}),
+		"prepared calls": func() {
+			repeat := func(f func() error, ok bool) {
+				for range n {
+					if err := f(); (err == nil) != ok {
+						t.Fatal(err)
+					}
+				}
+			}
+			prepared(t, repeat, "counts:txt", "x", "")
+			prepared(t, repeat, "counts:dat", []byte("x"), []byte{})
+			prepared(t, repeat, "counts:flt", 1.5, 1.5)
+			prepared(t, repeat, "counts:ident", int64(1), int64(1))
+			prepared(t, repeat, "counts:ident", true, true)
+			prepared[py.Args, any](t, repeat, "counts:values", py.Args{1, "a", []any{2}}, nil)
+			prepared(t, repeat, "counts:values", uint64(1), struct{}{})
+			refusing[int, int](t, repeat, "counts:bigint", 1)
+			refusing[int, string](t, repeat, "counts:bigint", 1)
+			refusing[int, any](t, repeat, "counts:fail", 1)
+			refusing[string, any](t, repeat, "counts:txt", "\xff")
+			refusing[int, int](t, repeat, "counts:failnew", 1)
+		},
+		"lookups": func() {
+			for range 300 {
+				if _, err := gilt.Lookup[int, int](ctx, rt, "counts:ident"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			work()
+			before := counts()
+			work()
+			after := counts()
+			for i := range before {
+				if d := after[i] - before[i]; d > 20 || d < -20 {
+					t.Errorf("count %d went from %d to %d", i, before[i], after[i])
+				}
+			}
+		})
+	}
+}
+
+func prepared[A, R any](t *testing.T, repeat func(func() error, bool), spec string, a A, _ R) {
+	t.Helper()
+	f, err := gilt.Lookup[A, R](ctx, pytest.Runtime(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repeat(func() error { _, err := f.Call(ctx, a); return err }, true)
+}
+
+func refusing[A, R any](t *testing.T, repeat func(func() error, bool), spec string, a A) {
+	t.Helper()
+	f, err := gilt.Lookup[A, R](ctx, pytest.Runtime(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repeat(func() error { _, err := f.Call(ctx, a); return err }, false)
+}
+
+// A handle whose only use is the call that is under way is not collected before the call has run.
+func TestHandlesStayAliveDuringTheOperation(t *testing.T) {
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	}()
+	defer func() { close(stop); <-done }()
+	pytest.Do(t, func(tok *gilt.Token) {
+		ns := pytest.Module(t, tok, "class C:\n    def __init__(self): self.v = [1, 2, 3]\n    def get(self): return self.v\n")
+		fresh := func() py.Py {
+			var p py.Py
+			_ = py.Scope(tok, func() error {
+				b, err := pytest.Get(t, ns, "C").Call()
+				if err != nil {
+					t.Error(err)
+				}
+				p = b.Unbind()
+				return nil
+			})
+			return p
+		}
+		detached(t, tok)
+		for range 300 {
+			if v, err := py.MethodAs[[]int](fresh().Borrow(tok).Bound, "get"); err != nil || len(v) != 3 {
+				t.Fatal(v, err)
+			}
+			if b, err := py.From(tok, []any{fresh(), fresh()}); err != nil {
+				t.Fatal(err)
+			} else if n, err := b.Len(); n != 2 || err != nil {
+				t.Fatal(n, err)
+			}
+			if b := fresh().Bind(tok); b.IsZero() {
+				t.Fatal("Bind")
+			}
+			if err := fresh().Clone(tok).Borrow(tok).SetAttr("w", fresh()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,205 @@
+package cpython_test
+
+import (
+	"bytes"
+	"math"
+	"math/big"
+	"runtime"
+	"testing"
+
+	"gilt"
+	"gilt/internal/cpython"
+	"gilt/internal/pytest"
+)
+
+func TestMain(m *testing.M) { pytest.Main(m, nil) }
+
+// in runs f with a task's Entry, on a locked thread.
+func in(t testing.TB, f func(it *cpython.Interp, e cpython.Entry)) {
+	t.Helper()
+	var it *cpython.Interp
+	pytest.Do(t, func(tok *gilt.Token) { it = tok.Interp() })
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	e, status := it.Enter()
+	if status != cpython.OK {
+		t.Fatal(status)
+	}
+	defer e.Leave()
+	f(it, e)
+}
+
+func eval(t testing.TB, e cpython.Entry, expr string) cpython.Object {
+	t.Helper()
+	r := e.Exec(expr, "<test>", true, 0, 0, cpython.KindObject)
+	if r.Status != cpython.OK || r.Obj == 0 {
+		t.Fatal(expr, r.Status)
+	}
+	return r.Obj
+}
+
+func TestEntry_StatusOfEachKind(t *testing.T) {
+	in(t, func(it *cpython.Interp, e cpython.Entry) {
+		one := eval(t, e, "1")
+		for kind, want := range map[cpython.Kind]cpython.Status{
+			cpython.KindNone: cpython.OK, cpython.KindObject: cpython.OK, cpython.KindInt64: cpython.OK, cpython.KindUint64: cpython.OK,
+			cpython.KindFloat64: cpython.OK, cpython.KindBool: cpython.Raised, cpython.KindStr: cpython.Raised, cpython.KindBytes: cpython.Raised, cpython.KindWire: cpython.OK,
+		} {
+			r := e.Object(cpython.OpConvert, one, nil, kind)
+			if r.Status != want {
+				t.Errorf("kind %d: status %d, want %d", kind, r.Status, want)
+			}
+			if r.Status == cpython.Raised {
+				if x, err := cpython.ReadException(r.Data); err != nil || x.Name != "TypeError" {
+					t.Error(x, err)
+				}
+				it.Release(r.Obj)
+			}
+			if e.ErrorIndicator() {
+				t.Error("the error indicator is set")
+			}
+		}
+	})
+}
+
+func TestEntry_MisuseOnAnotherThread(t *testing.T) {
+	in(t, func(_ *cpython.Interp, e cpython.Entry) {
+		o := eval(t, e, "[1]")
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			for what, r := range map[string]cpython.Result{
+				"Leave": e.Leave(), "Detach": e.Detach(), "Import": e.Import("sys"), "GetAttr": e.GetAttr(o, "x", cpython.KindObject),
+				"SetAttr": e.SetAttr(o, "x", nil), "Call": e.Call(o, "", nil, cpython.KindNone), "Object": e.Object(cpython.OpLen, o, nil, cpython.KindNone),
+				"Make": e.Make([]byte{'N'}), "Exec": e.Exec("1", "f", true, 0, 0, cpython.KindNone), "NewRef": e.NewRef(o), "Bind": e.Bind(o), "ScopeEnd": e.ScopeEnd(0),
+			} {
+				if r.Status != cpython.Misuse {
+					t.Errorf("%s on another thread: status %d", what, r.Status)
+				}
+			}
+			if _, ok := e.ScopeBase(); ok {
+				t.Error("ScopeBase on another thread")
+			}
+		}()
+		<-done
+		if r := e.Object(cpython.OpLen, o, nil, cpython.KindNone); r.Status != cpython.OK || r.Int != 1 {
+			t.Error(r)
+		}
+	})
+}
+
+func TestEntry_NestedTasks(t *testing.T) {
+	in(t, func(it *cpython.Interp, e cpython.Entry) {
+		o := eval(t, e, "[1]")
+		inner, status := it.Enter()
+		if status != cpython.OK {
+			t.Fatal(status)
+		}
+		if r := e.Object(cpython.OpLen, o, nil, cpython.KindNone); r.Status != cpython.Misuse {
+			t.Error("the outer task's entry inside the inner one:", r.Status)
+		}
+		if r := e.Leave(); r.Status != cpython.Misuse {
+			t.Error("the outer task left before the inner one:", r.Status)
+		}
+		eval(t, inner, "[2]")
+		if r := inner.Leave(); r.Status != cpython.OK {
+			t.Error(r.Status)
+		}
+		if r := inner.Leave(); r.Status != cpython.Misuse {
+			t.Error("left twice:", r.Status)
+		}
+		if r := e.Object(cpython.OpLen, o, nil, cpython.KindNone); r.Status != cpython.OK || r.Int != 1 {
+			t.Error(r)
+		}
+	})
+}
+
+// Bytes that are no wire form: an exception or a value, never a crash. 'O' is Go's word for a pointer,
+// which nobody else can say, so it is left out.
+func FuzzMake(f *testing.F) {
+	f.Add([]byte("N"))
+	f.Add(cpython.AppendList(nil, 1<<62))
+	f.Add(cpython.AppendString(cpython.AppendDict(nil, 2), "x"))
+	f.Add(cpython.AppendTagged(nil, 'I', math.MaxUint64))
+	f.Add(append(cpython.AppendTagged(nil, 'I', 3), "0x-"...))
+	f.Add(cpython.AppendTagged(nil, 'L', 1<<61))
+	f.Add(cpython.AppendTagged(nil, 's', math.MaxUint64-3))
+	f.Add(bytes.Repeat(cpython.AppendList(nil, 1), 600))
+	f.Add([]byte("tl"))
+	f.Add(cpython.AppendCall(nil, math.MaxInt64, 7))
+	f.Add(cpython.AppendCall(nil, 3, 1<<40))
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		if bytes.ContainsRune(wire, 'O') {
+			return
+		}
+		in(t, func(it *cpython.Interp, e cpython.Entry) {
+			ident := eval(t, e, "lambda *a, **k: (a, k)")
+			for _, r := range []cpython.Result{e.Make(wire), e.Call(ident, "", wire, cpython.KindObject), e.Call(ident, "__call__", wire, cpython.KindObject), e.Object(cpython.OpEqual, ident, wire, cpython.KindNone), e.Object(cpython.OpSetItem, ident, wire, cpython.KindNone)} {
+				switch r.Status {
+				case cpython.OK:
+				case cpython.Raised:
+					it.Release(r.Obj)
+				default:
+					t.Errorf("status %d", r.Status)
+				}
+			}
+			if e.ErrorIndicator() {
+				t.Error("the error indicator is set")
+			}
+		})
+	})
+}
+
+// Go's reader of wire forms ends on any bytes.
+func FuzzReader(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(bytes.Repeat([]byte{1, 0, 0, 0, 0, 0, 0, 0, 'x'}, 30))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := cpython.ReadException(b); err == nil && len(b) < 8*7 {
+			t.Error("so few bytes are no exception")
+		}
+		r := &cpython.Reader{Data: b}
+		r.Big()
+		_ = r.Bytes()
+	})
+}
+
+func TestWire_Big(t *testing.T) {
+	in(t, func(it *cpython.Interp, e cpython.Entry) {
+		for shift := range 300 {
+			for _, add := range []int64{-1, 0, 1} {
+				for _, sign := range []int64{-1, 1} {
+					v := new(big.Int).Lsh(big.NewInt(1), uint(shift))
+					v.Add(v, big.NewInt(add)).Mul(v, big.NewInt(sign))
+					m := e.Make(cpython.AppendBig(nil, v))
+					if m.Status != cpython.OK {
+						t.Fatal(v, m.Status)
+					}
+					if r := e.Object(cpython.OpStr, m.Obj, nil, cpython.KindStr); string(r.Data) != v.String() {
+						t.Errorf("%v is %s in Python", v, r.Data)
+					}
+					r := e.Object(cpython.OpConvert, m.Obj, nil, cpython.KindWire)
+					rd := &cpython.Reader{Data: r.Data}
+					got := new(big.Int)
+					switch rd.Byte() {
+					case 'i':
+						got.SetInt64(int64(rd.Uint64()))
+						if !v.IsInt64() {
+							t.Error(v, "came as an int64")
+						}
+					case 'I':
+						got = rd.Big()
+					}
+					if got.Cmp(v) != 0 || rd.Err != nil || len(rd.Data) != 0 {
+						t.Errorf("%v came back as %v, %v", v, got, rd.Err)
+					}
+				}
+			}
+		}
+		if e.ErrorIndicator() {
+			t.Error("the error indicator is set")
+		}
+	})
+}

@@ -1,0 +1,416 @@
+package gilt_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gilt"
+	py "gilt/handles"
+	"gilt/internal/pytest"
+)
+
+// What needs a process of its own.
+var children = pytest.Children{
+	"own GIL": ownGIL, "path": path, "C locale": cLocale, "broken home": brokenHome, "rejected library": rejectedLibrary,
+	"stuck shutdown": stuckShutdown, "closed": closed, "shutdown under load": shutdownUnderLoad, "close": closeAtOnce,
+	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput,
+}
+
+func TestRule20_CLocale(t *testing.T) {
+	for _, env := range [][]string{{"LC_ALL=C"}, {"LC_ALL=POSIX", "LANG="}, {"LC_ALL=C.UTF-8"}, {"LC_ALL=", "LANG="}} {
+		out := pytest.Child(t, "C locale", env...)
+		if !strings.Contains(out, "žluť 😀") {
+			t.Errorf("%v: stdout is %q", env, out)
+		}
+	}
+}
+
+func cLocale() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	err = rt.Do(ctx, func(tok *gilt.Token) error {
+		if exe, err := py.EvalAs[string](tok, "__import__('sys').executable"); err != nil || exe != rt.Info().Executable {
+			return fmt.Errorf("sys.executable is %q, %v; want %q", exe, err, rt.Info().Executable)
+		}
+		return py.Run(tok, `
+import sys, tempfile, os, locale
+assert sys.flags.utf8_mode == 1, sys.flags
+assert sys.stdout.encoding.lower() == 'utf-8', sys.stdout.encoding
+assert sys.getfilesystemencoding() == 'utf-8', sys.getfilesystemencoding()
+name = os.path.join(tempfile.mkdtemp(), 'ž')
+with open(name, 'w') as f:
+    assert f.encoding.lower() == 'utf-8', f.encoding
+    f.write('žluť')
+assert open(name, 'rb').read() == 'žluť'.encode()
+os.remove(name)
+print('žluť 😀')
+`)
+	})
+	return errors.Join(err, rt.Shutdown(ctx))
+}
+
+func TestRule19_BrokenHome(t *testing.T) {
+	dir := t.TempDir()
+	if out := pytest.Child(t, "broken home", "PYTHONHOME="+dir); !strings.Contains(out, "refused: ") {
+		t.Error(out)
+	}
+}
+
+func brokenHome() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err == nil {
+		fmt.Println("refused: not at all,", rt.Info()) // Python may find its library in spite of PYTHONHOME
+		return nil
+	}
+	fmt.Println("refused:", err)
+	return nil
+}
+
+func TestRule18_RejectedLibraryThenAnother(t *testing.T) { pytest.Child(t, "rejected library") }
+
+// libs are shared objects that are no Python, or none that gilt runs.
+func rejectedLibrary() error {
+	dir, err := os.MkdirTemp("", "gilt")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	for name, source := range map[string]string{
+		"libpython3.9.so":  `const char *Py_GetVersion(void) { return "3.9.1 (fake)"; }`,
+		"libpython3.14.so": `const char *Py_GetVersion(void) { return "3.14.0 (fake)"; }`,
+		"libpython3.15.so": `int nothing;`,
+	} {
+		lib := filepath.Join(dir, name)
+		cc := exec.Command("cc", "-shared", "-fPIC", "-x", "c", "-", "-o", lib)
+		cc.Stdin = strings.NewReader(source)
+		if out, err := cc.CombinedOutput(); err != nil {
+			return fmt.Errorf("cc: %w: %s", err, out)
+		}
+		if rt, err := gilt.Open(ctx, gilt.Config{Python: lib}); err == nil || rt != nil || errors.Is(err, gilt.ErrAlreadyOpen) || !strings.Contains(err.Error(), lib) {
+			return fmt.Errorf("%s: %w", lib, err)
+		}
+	}
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return fmt.Errorf("after rejected ones: %w", err)
+	}
+	if err := rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "import json, ssl, sqlite3" /* extension modules */) }); err != nil && !errors.Is(err, py.ModuleNotFoundError) {
+		return err
+	}
+	return rt.Shutdown(ctx)
+}
+
+func TestRule21_StuckShutdown(t *testing.T) { pytest.Child(t, "stuck shutdown") }
+
+func stuckShutdown() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	f, err := gilt.Lookup[int, int](ctx, rt, "builtins:abs")
+	if err != nil {
+		return err
+	}
+	slow, err := rt.Class("sleepers")
+	if err != nil {
+		return err
+	}
+	entered := make(chan struct{})
+	go func() {
+		_ = rt.Do(gilt.WithClass(ctx, slow), func(tok *gilt.Token) error { close(entered); return py.Run(tok, "import time; time.sleep(30)") })
+	}()
+	<-entered
+	c, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	err = rt.Shutdown(c)
+	if !errors.Is(err, gilt.ErrShutdownIncomplete) || !strings.Contains(err.Error(), "sleepers") || !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("Shutdown: %v", err)
+	}
+	if d := time.Since(start); d > 3*time.Second {
+		return fmt.Errorf("Shutdown took %v", d)
+	}
+	return refused(rt, f)
+}
+
+// refused checks that nothing enters a closed runtime.
+func refused(rt *gilt.Runtime, f *gilt.Func[int, int]) error {
+	ran := false
+	touch := func(*gilt.Token) error { ran = true; return nil }
+	_, submitted := gilt.Submit(ctx, rt, func(tok *gilt.Token) (int, error) { return 0, touch(tok) }).Wait(ctx)
+	_, called := f.Call(ctx, 1)
+	_, lookup := gilt.Lookup[int, int](ctx, rt, "builtins:abs")
+	_, pin := rt.Pin(ctx)
+	for what, err := range map[string]error{"Do": rt.Do(ctx, touch), "Submit": submitted, "Call": called, "Lookup": lookup, "Pin": pin, "OnMain": rt.OnMain(ctx, touch)} {
+		if !errors.Is(err, gilt.ErrClosed) {
+			return fmt.Errorf("%s of a closed runtime: %w", what, err)
+		}
+	}
+	if ran {
+		return errors.New("something ran")
+	}
+	if err := rt.Shutdown(ctx); err != nil {
+		return fmt.Errorf("a second Shutdown: %w", err)
+	}
+	if _, err := gilt.Open(ctx, gilt.Config{}); !errors.Is(err, gilt.ErrAlreadyOpen) {
+		return fmt.Errorf("Open after Shutdown: %w", err)
+	}
+	return nil
+}
+
+func TestBehaviour06_AfterShutdown(t *testing.T) { pytest.Child(t, "closed") }
+
+func closed() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	f, err := gilt.Lookup[int, int](ctx, rt, "builtins:abs")
+	if err != nil {
+		return err
+	}
+	var handles []py.Py
+	var failure error
+	var tok *gilt.Token
+	var b py.Bound
+	if err := rt.Do(ctx, func(in *gilt.Token) error {
+		tok = in
+		for range 100 {
+			var err error
+			if b, err = py.From(in, []int{1}); err != nil {
+				return err
+			}
+			handles = append(handles, b.Unbind())
+		}
+		failure = py.Run(in, "1/0")
+		return nil
+	}); err != nil {
+		return err
+	}
+	pinned, err := rt.Pin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := pinned.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "pass") }); err != nil {
+		return err
+	}
+	if err := rt.Shutdown(ctx); err != nil {
+		return err
+	}
+	if err := pinned.Do(ctx, func(*gilt.Token) error { return nil }); !errors.Is(err, gilt.ErrClosed) {
+		return fmt.Errorf("Pinned.Do: %w", err)
+	}
+	pinned.Close()
+	for _, p := range handles[:50] {
+		p.Release()
+	}
+	for _, misuse := range []func(){func() { handles[99].Bind(tok) }, func() { _, _ = b.Len() }, func() { tok.AllowThreads(func() {}) }, func() { handles[0].Bind(tok) }} {
+		if _, err := pytest.Misused(misuse); err != nil {
+			return err
+		}
+	}
+	handles = nil
+	for range 5 {
+		runtime.GC()
+	}
+	if !strings.Contains(fmt.Sprintf("%+v", failure), "ZeroDivisionError") || !errors.Is(failure, py.ArithmeticError) {
+		return errors.New("an exception cannot be printed after Shutdown")
+	}
+	return refused(rt, f)
+}
+
+func TestShutdown_UnderLoad(t *testing.T) {
+	for range 3 {
+		pytest.Child(t, "shutdown under load")
+	}
+}
+
+func shutdownUnderLoad() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	f, err := gilt.Lookup[int, int](ctx, rt, "builtins:abs")
+	if err != nil {
+		return err
+	}
+	var g sync.WaitGroup
+	bad := make(chan error, 100)
+	for i := range 24 {
+		g.Go(func() {
+			for {
+				var err error
+				switch i % 4 {
+				case 0:
+					_, err = f.Call(ctx, -1)
+				case 1:
+					err = rt.Do(ctx, func(tok *gilt.Token) error {
+						b, err := py.From(tok, []int{1})
+						if err == nil {
+							b.Unbind()
+							tok.AllowThreads(func() {})
+						}
+						return err
+					})
+				case 2:
+					_, err = gilt.Submit(ctx, rt, func(tok *gilt.Token) (int, error) { return py.EvalAs[int](tok, "sum(range(2000))") }).Wait(ctx)
+				case 3:
+					err = rt.OnMain(ctx, func(tok *gilt.Token) error { return py.Run(tok, "pass") })
+				}
+				if err != nil {
+					if !errors.Is(err, gilt.ErrClosed) {
+						bad <- err
+					}
+					return
+				}
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond) // load, not an event to wait for
+	c, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := rt.Shutdown(c); err != nil {
+		return err
+	}
+	g.Wait()
+	select {
+	case err := <-bad:
+		return err
+	default:
+		return nil
+	}
+}
+
+func TestClose(t *testing.T) { pytest.Child(t, "close") }
+
+func closeAtOnce() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	f, err := gilt.Lookup[int, int](ctx, rt, "builtins:abs")
+	if err != nil {
+		return err
+	}
+	if err := rt.Close(); err != nil && !errors.Is(err, gilt.ErrShutdownIncomplete) {
+		return err
+	}
+	return refused(rt, f)
+}
+
+// Rule 21: atexit and threading's own end run first, buffered output is written.
+func TestShutdown_ExitFunctions(t *testing.T) {
+	out := pytest.Child(t, "exit functions")
+	for _, want := range []string{"buffered", "thread ended", "atexit ran"} {
+		if strings.Count(out, want) != 1 {
+			t.Errorf("%q is not once in %q", want, out)
+		}
+	}
+}
+
+func exitFunctions() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	if err := rt.Do(ctx, func(tok *gilt.Token) error {
+		return py.Run(tok, `
+import atexit, threading, time, sys
+def late():
+    time.sleep(0.1)
+    sys.stdout.write('thread ended\n')
+t = threading.Thread(target=late); t.daemon = False
+t.start()
+atexit.register(lambda: sys.stdout.write('atexit ran\n'))
+atexit.register(lambda: 1/0)
+sys.stdout.write('buffered\n')
+`)
+	}); err != nil {
+		return err
+	}
+	return rt.Shutdown(ctx)
+}
+
+func TestShutdown_PythonThreadThatDoesNotEnd(t *testing.T) { pytest.Child(t, "daemon") }
+
+func pythonThreadLeft() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	if err := rt.Do(ctx, func(tok *gilt.Token) error {
+		return py.Run(tok, "import threading, time\nt = threading.Thread(target=time.sleep, args=(60,)); t.daemon = False; t.start()")
+	}); err != nil {
+		return err
+	}
+	c, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	if err := rt.Shutdown(c); !errors.Is(err, gilt.ErrShutdownIncomplete) {
+		return fmt.Errorf("Shutdown: %w", err)
+	}
+	return nil
+}
+
+// CGO_ENABLED=0 compiles, and Open says why it cannot work.
+func TestWithoutCgo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds everything again")
+	}
+	dir, err := os.MkdirTemp(".", "nocgo") // inside the module, to import it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	const source = "package main\n\nimport (\n\t\"context\"\n\t\"fmt\"\n\n\t\"gilt\"\n\t_ \"gilt/embedded\"\n)\n\nfunc main() { _, err := gilt.Open(context.Background(), gilt.Config{}); fmt.Println(err) }\n"
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"build", "./..."}, {"run", "./" + dir}} {
+		cmd := exec.Command("go", args...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("go %v: %v\n%s", args, err, out.String())
+		}
+		if args[0] == "run" && !strings.Contains(out.String(), "built without cgo") {
+			t.Error(out.String())
+		}
+	}
+}
+
+// What Python has buffered in an interpreter with its own GIL is written too.
+func TestShutdown_OwnGILFlushes(t *testing.T) {
+	if pytest.Minor(t) < 12 {
+		t.Skip("interpreters with their own GIL came with CPython 3.12")
+	}
+	if out := pytest.Child(t, "own GIL output"); strings.Count(out, "buffered in") != 2 {
+		t.Errorf("%q", out)
+	}
+}
+
+func ownGILOutput() error {
+	rt, err := gilt.Open(ctx, gilt.Config{Mode: gilt.OwnGIL, Interpreters: 1})
+	if err != nil {
+		return err
+	}
+	write := func(tok *gilt.Token) error {
+		return py.Run(tok, fmt.Sprintf("import sys; sys.stdout.write('buffered in %d\\n')", tok.Interpreter()))
+	}
+	if err := errors.Join(rt.Do(ctx, write), rt.OnMain(ctx, write)); err != nil {
+		return err
+	}
+	return rt.Shutdown(ctx)
+}
