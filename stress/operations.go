@@ -29,39 +29,38 @@ type operation struct {
 	name   string
 	weight int
 	do     func(*actor) error
-	nests  bool // it calls Do inside AllowThreads
 }
 
 var operations = []operation{
-	{"call each kind", 40, (*actor).callKinds, false},
-	{"call for long", 4, (*actor).callLong, false},
-	{"call that raises", 10, (*actor).callRaises, false},
-	{"call without end", 1, (*actor).callDeep, false},
-	{"sleep", 4, (*actor).sleep, false},
-	{"hash", 4, (*actor).hash, false},
-	{"context of its own", 10, (*actor).contextVar, false},
-	{"Do and convert", 10, (*actor).convert, false},
-	{"Do nested", 10, (*actor).nested, true},
-	{"AllowThreads", 10, (*actor).allowThreads, false},
-	{"iterate", 5, (*actor).iterate, false},
-	{"Submit", 20, (*actor).submit, false},
-	{"Submit many", 2, (*actor).submitMany, false},
-	{"Submit and panic", 3, (*actor).submitPanics, false},
-	{"Submit and Goexit", 1, (*actor).submitGoexit, false},
-	{"panic in Do", 5, (*actor).panicInDo, false},
-	{"panic in AllowThreads", 5, (*actor).panicInAllow, false},
-	{"Goexit in Do", 3, (*actor).goexitInDo, false},
-	{"Goexit in AllowThreads", 3, (*actor).goexitInAllow, false},
-	{"context ends", 10, (*actor).contextEnds, false},
-	{"context ends for Submit", 5, (*actor).contextEndsSubmit, false},
-	{"make a handle", 20, (*actor).makeHandle, false},
-	{"use a handle", 20, (*actor).useHandle, false},
-	{"cycle", 5, (*actor).cycle, false},
-	{"misuse", 5, (*actor).misuse, false},
-	{"Pin", 2, (*actor).pin, false},
-	{"locked goroutine exits", 2, (*actor).lockedExit, false},
-	{"Python threads", 1, (*actor).pythonThreads, false},
-	{"Python thread joined in AllowThreads", 1, (*actor).pythonThread, true},
+	{"call each kind", 40, (*actor).callKinds},
+	{"call for long", 4, (*actor).callLong},
+	{"call that raises", 10, (*actor).callRaises},
+	{"call without end", 1, (*actor).callDeep},
+	{"sleep", 4, (*actor).sleep},
+	{"hash", 4, (*actor).hash},
+	{"context of its own", 10, (*actor).contextVar},
+	{"Do and convert", 10, (*actor).convert},
+	{"Do nested", 10, (*actor).nested},
+	{"AllowThreads", 10, (*actor).allowThreads},
+	{"iterate", 5, (*actor).iterate},
+	{"Submit", 20, (*actor).submit},
+	{"Submit many", 2, (*actor).submitMany},
+	{"Submit and panic", 3, (*actor).submitPanics},
+	{"Submit and Goexit", 1, (*actor).submitGoexit},
+	{"panic in Do", 5, (*actor).panicInDo},
+	{"panic in AllowThreads", 5, (*actor).panicInAllow},
+	{"Goexit in Do", 3, (*actor).goexitInDo},
+	{"Goexit in AllowThreads", 3, (*actor).goexitInAllow},
+	{"context ends", 10, (*actor).contextEnds},
+	{"context ends for Submit", 5, (*actor).contextEndsSubmit},
+	{"make a handle", 20, (*actor).makeHandle},
+	{"use a handle", 20, (*actor).useHandle},
+	{"cycle", 5, (*actor).cycle},
+	{"misuse", 5, (*actor).misuse},
+	{"Pin", 2, (*actor).pin},
+	{"locked goroutine exits", 2, (*actor).lockedExit},
+	{"Python threads", 1, (*actor).pythonThreads},
+	{"Python thread joined in AllowThreads", 1, (*actor).pythonThread},
 }
 
 // choose picks an operation, and for whom it is.
@@ -85,7 +84,7 @@ func (a *actor) choose() int {
 
 // weight is how often an operation is chosen in this run.
 func (r *run) weight(op operation) int {
-	if op.nests && r.opt.Flat || r.opt.Only != nil && !r.opt.Only.MatchString(op.name) {
+	if r.opt.Only != nil && !r.opt.Only.MatchString(op.name) {
 		return 0
 	}
 	return op.weight

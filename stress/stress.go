@@ -30,7 +30,6 @@ type Options struct {
 	Duration time.Duration
 	Seed     uint64
 	Actors   int            // goroutines that each do one operation after the other
-	Flat     bool           // no Do inside AllowThreads, which takes more than one of MaxThreads
 	Only     *regexp.Regexp // operations whose name matches; nil for all
 	Log      io.Writer
 }

@@ -29,12 +29,11 @@ var (
 var modes = []struct {
 	name   string
 	config gilt.Config
-	flat   bool
 }{
-	{"gil", gilt.Config{}, false},
-	{"own-gil", gilt.Config{Mode: gilt.OwnGIL, Interpreters: 2}, false},
+	{"gil", gilt.Config{}},
+	{"own-gil", gilt.Config{Mode: gilt.OwnGIL, Interpreters: 2}},
 	// Few threads may be inside Python, so that work waits for a place as well as for its turn.
-	{"few-threads", gilt.Config{MaxThreads: 4, Workers: 2}, true},
+	{"few-threads", gilt.Config{MaxThreads: 4, Workers: 2}},
 }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -56,7 +55,7 @@ func TestStress(t *testing.T) {
 		if p, err := discover.Find(t.Context(), discover.Options{Python: *python}); err == nil && c.Mode == gilt.OwnGIL && p.Minor != 0 && p.Minor < 12 {
 			t.Skipf("CPython %s has no interpreters with a GIL of their own: that takes 3.12", p.Version)
 		}
-		opt := Options{Config: c, Duration: *duration, Seed: *seed, Actors: *actors, Flat: mode.flat, Log: os.Stdout}
+		opt := Options{Config: c, Duration: *duration, Seed: *seed, Actors: *actors, Log: os.Stdout}
 		if *only != "" {
 			opt.Only = regexp.MustCompile(*only)
 		}

@@ -100,10 +100,7 @@ func (a *app) failed(err error) {
 
 // message is an error's text without the names of packages, and on one line.
 func message(err error) string {
-	s := err.Error()
-	for _, prefix := range []string{"gilt: "} {
-		s = strings.TrimPrefix(s, prefix)
-	}
+	s := strings.TrimPrefix(err.Error(), "gilt: ")
 	return strings.ReplaceAll(s, "\n", "; ")
 }
 
