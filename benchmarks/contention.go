@@ -166,10 +166,7 @@ func (f *fair) fields(prefix string) []field {
 		{prefix + "jain_time", round3(quantile(f.jain, 0.5))}, {prefix + "jain_time_min", round3(quantile(f.jain, 0))},
 		{prefix + "long_time_share", round3(quantile(f.long, 0.5))},
 	}
-	for _, q := range quantiles(prefix+"short_wait_", f.waits) {
-		all = append(all, q)
-	}
-	return all
+	return append(all, quantiles(prefix+"short_wait_", f.waits)...)
 }
 
 // run is one round. task runs n steps of Python for caller i and calls began when it has the GIL.

@@ -232,7 +232,7 @@ func errFetch(e *env, tok *gilt.Token, n int) error {
 	boom := e.bound(tok, "boom")
 	for range n {
 		if _, err := boom.Call(); !errors.Is(err, py.ValueError) {
-			return fmt.Errorf("boom() gave %v", err)
+			return fmt.Errorf("boom() did not raise ValueError: %w", err)
 		}
 	}
 	return nil

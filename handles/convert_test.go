@@ -28,7 +28,7 @@ type person struct {
 	Both   bool   `json:"j" py:"p"`
 	Hidden string `json:"-"`
 	Plain  []string
-	secret int //nolint:unused // unexported fields do not travel
+	secret int // unexported fields do not travel
 }
 
 type celsius float64

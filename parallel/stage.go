@@ -2,6 +2,7 @@ package parallel
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"math/bits"
 	"runtime"
@@ -84,10 +85,10 @@ func (s *stage[T, U]) run(in iter.Seq2[T, error], yield func(U, error) bool) {
 		if !ok {
 			return
 		}
-		if err == errSkipped {
+		if errors.Is(err, errSkipped) {
 			continue
 		}
-		if p, ok := err.(raised); ok {
+		if p, ok := err.(raised); ok { //nolint:errorlint // made here, never wrapped
 			s.stop()
 			panic(p.PanicError)
 		}
@@ -277,7 +278,7 @@ func (s *stage[T, U]) process(i uint64, v T, err error) {
 		if !returned {
 			err = interrupted(recover())
 		}
-		if _, panicked := err.(raised); err != nil && !panicked {
+		if _, panicked := err.(raised); err != nil && !panicked { //nolint:errorlint // made here, never wrapped
 			var zero U
 			result = zero
 			if err = error(&RecordError{Index: int64(i), Input: v, Err: err}); s.o.OnError == Skip {

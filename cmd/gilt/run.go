@@ -316,10 +316,10 @@ func (p *program) script(tok *gilt.Token, call caller, file, path0 string) error
 	}
 	compiled := strings.HasSuffix(file, ".pyc")
 	var name any // None for -c
-	switch {
-	case p.kind == '-':
+	switch p.kind {
+	case '-':
 		file, name = "<stdin>", "<stdin>"
-	case p.kind == 'f':
+	case 'f':
 		name = file
 	}
 	main, err := call("main", name, !compiled)

@@ -153,7 +153,7 @@ func (r *runner) run(command string, files int) (float64, error) {
 func (r *runner) failed() error {
 	err := r.end()
 	words := strings.TrimSpace(r.stderr.String())
-	return fmt.Errorf("%s ended (%v): %s", r.cmd.Path, err, words[strings.LastIndexByte(words, '\n')+1:])
+	return fmt.Errorf("%s ended (%w): %s", r.cmd.Path, err, words[strings.LastIndexByte(words, '\n')+1:])
 }
 
 // end lets the child end by itself, which it does at the end of its input.

@@ -24,8 +24,8 @@ import (
 	"sync"
 )
 
-// Bundled, as the value of [Options.Python] or of GILT_PYTHON, selects the bundled CPython, also
-// where a virtual environment is active.
+// Bundled is the name of the bundled CPython: as the value of [Options.Python] or of GILT_PYTHON, it selects it
+// also where a virtual environment is active.
 const Bundled = "bundled"
 
 // The values of [Python.Source].

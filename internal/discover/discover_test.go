@@ -33,7 +33,7 @@ func realPythons(t *testing.T) []Python {
 	pythons.Do(func() { pythons.found, pythons.notes = lookForPythons(t.Context()) })
 	if len(pythons.found) == 0 {
 		logRefused(t)
-		t.Fatal("no CPython 3.10 or newer with a shared libpython was found on PATH or in GILT_TEST_PYTHONS; install one (see the log above for what was refused)")
+		t.Skip("not tested: no CPython 3.10 or newer with a shared libpython on PATH or in GILT_TEST_PYTHONS (above is what was refused); the bundled one is tested in gilt/embedded")
 	}
 	return pythons.found
 }

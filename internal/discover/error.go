@@ -43,7 +43,7 @@ func (e *Error) Error() string {
 // saysCause reports whether What has put the cause into words already, so that it is there for
 // errors.Is only.
 func (e *Error) saysCause() bool {
-	if e.Err == fs.ErrNotExist || e.Err == fs.ErrPermission {
+	if e.Err == fs.ErrNotExist || e.Err == fs.ErrPermission { //nolint:errorlint // only the bare ones, which say no more
 		return true
 	}
 	for line := range strings.Lines(e.Err.Error()) {

@@ -120,14 +120,13 @@ func TestOldLibraryByItsName(t *testing.T) {
 		}
 	}
 	old := 0
-	for _, p := range realPythons(t) {
+	for _, p := range realPythons(t)[:1] {
 		libs, _ := filepath.Glob(filepath.Join(filepath.Dir(p.Prefix), "*", "lib", "libpython3.8.so.1.0"))
 		for _, lib := range libs {
 			old++
 			got, err := Find(t.Context(), Options{Python: lib})
 			checkError(t, got, err, "is Python 3.8, but gilt needs 3.10 or newer")
 		}
-		break
 	}
 	if old == 0 {
 		t.Log("not tested: no real libpython3.8 lies next to the good Pythons")
