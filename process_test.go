@@ -23,7 +23,7 @@ import (
 var children = pytest.Children{
 	"own GIL": ownGIL, "path": path, "C locale": cLocale, "broken home": brokenHome, "rejected library": rejectedLibrary,
 	"stuck shutdown": stuckShutdown, "closed": closed, "shutdown under load": shutdownUnderLoad, "close": closeAtOnce,
-	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput,
+	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput, "held GIL": heldGIL,
 }
 
 func TestRule20_CLocale(t *testing.T) {
@@ -368,16 +368,18 @@ func TestWithoutCgo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds everything again")
 	}
-	dir, err := os.MkdirTemp(".", "_nocgo") // inside the module, to import it; ./... passes over it
+	const source = "package main\n\nimport (\n\t\"context\"\n\t\"fmt\"\n\n\t\"gilt\"\n\t_ \"gilt/embedded\"\n)\n\nfunc main() { _, err := gilt.Open(context.Background(), gilt.Config{}); fmt.Println(err) }\n"
+	// The program stands inside the module only in the eyes of the go command.
+	wd, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	const source = "package main\n\nimport (\n\t\"context\"\n\t\"fmt\"\n\n\t\"gilt\"\n\t_ \"gilt/embedded\"\n)\n\nfunc main() { _, err := gilt.Open(context.Background(), gilt.Config{}); fmt.Println(err) }\n"
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
+	program, overlay := filepath.Join(t.TempDir(), "main.go"), filepath.Join(t.TempDir(), "overlay.json")
+	replace := fmt.Sprintf(`{"Replace": {%q: %q}}`, filepath.Join(wd, "nocgo_program", "main.go"), program)
+	if err := errors.Join(os.WriteFile(program, []byte(source), 0o600), os.WriteFile(overlay, []byte(replace), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"build", "./..."}, {"run", "./" + dir}} {
+	for _, args := range [][]string{{"build", "./..."}, {"run", "-overlay", overlay, "./nocgo_program"}} {
 		cmd := exec.Command("go", args...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		var out bytes.Buffer
@@ -413,4 +415,40 @@ func ownGILOutput() error {
 		return err
 	}
 	return rt.Shutdown(ctx)
+}
+
+// A task that holds the GIL in C for long, while the drainer waits for it: Shutdown still ends with its context.
+func TestShutdown_WhileTheGILIsHeld(t *testing.T) { pytest.Child(t, "held GIL") }
+
+func heldGIL() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	var p py.Py
+	entered := make(chan struct{})
+	go func() {
+		_ = rt.Do(ctx, func(tok *gilt.Token) error {
+			b, err := py.From(tok, []int{1})
+			if err != nil {
+				return err
+			}
+			p = b.Unbind()
+			close(entered)
+			return py.Run(tok, "sum(range(1 << 29))")
+		})
+	}()
+	<-entered
+	p.Release()
+	time.Sleep(60 * time.Millisecond) // past the drainer's patience
+	c, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if err := rt.Shutdown(c); !errors.Is(err, gilt.ErrShutdownIncomplete) {
+		return fmt.Errorf("Shutdown: %w", err)
+	}
+	if d := time.Since(start); d > 2*time.Second {
+		return fmt.Errorf("Shutdown with a context of 200 ms took %v", d)
+	}
+	return nil
 }

@@ -57,10 +57,11 @@ func (h *Host) shutdown(ctx context.Context) (flushed bool, err error) {
 		err = h.exitFunctions(ctx)
 	}
 	h.stopHelpers()
-	if err != nil {
+	if err != nil { // the janitors may wait for the GIL as long as it is held: they are not waited for
 		h.python.Abandon()
 		return false, err
 	}
+	h.helpers.Wait()
 	status, err := h.python.Stop(context.WithoutCancel(ctx))
 	<-h.python.Done()
 	return status == 0, err
@@ -126,5 +127,4 @@ func (h *Host) stopHelpers() {
 	}
 	close(h.quit)
 	_ = h.orphans.Close() // it ends the reaper's Read; there is nothing to lose
-	h.helpers.Wait()
 }
