@@ -22,6 +22,7 @@ type Func[A, R any] struct {
 	encode func(A) (cpython.ArgKind, int64, []byte, error)
 	decode func(cpython.Result) (R, error)
 	kind   cpython.Kind
+	scalar bool // the result is none, a number or a bool
 }
 
 // Lookup prepares the function named by spec, "module:function" or "module:Class.method", to be called
@@ -38,6 +39,7 @@ func Lookup[A, R any](ctx context.Context, h *gil.Host, spec string) (*Func[A, R
 		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
 	}
 	f := &Func[A, R]{host: h, fn: fn, spec: spec, encode: encoder[A](), decode: decoder[R](), kind: kindOf[R]()}
+	f.scalar = f.kind != cpython.KindObject && f.kind < cpython.KindStr
 	if err := f.resolve(ctx); err != nil {
 		fn.Free()
 		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
@@ -71,7 +73,7 @@ func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 	}
 	// The result is read out of the thread's buffer, so the goroutine stays on the thread until it is.
 	runtime.LockOSThread()
-	r := f.fn.Call(f.host.Lanes()[g.Lane()], ak, ai, data, f.kind)
+	r := f.cross(g, ak, ai, data)
 	f.host.Scheduler().Release(g, r.Held)
 	if r.Status == cpython.OK {
 		v, err = f.decode(r)
@@ -81,6 +83,19 @@ func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 	runtime.UnlockOSThread()
 	runtime.KeepAlive(f)
 	return v, err
+}
+
+// cross makes the one crossing of a call.
+func (f *Func[A, R]) cross(g scheduler.Grant, ak cpython.ArgKind, ai int64, data []byte) (r cpython.Result) {
+	it := f.host.Lanes()[g.Lane()]
+	if !f.scalar || ak >= cpython.ArgStr {
+		return f.fn.Call(it, ak, ai, data, f.kind)
+	}
+	r.Int, r.Held, r.Status = f.fn.CallScalar(it, ak, ai, f.kind)
+	if r.Status != cpython.OK {
+		return cpython.Rest()
+	}
+	return r
 }
 
 func (f *Func[A, R]) failure(g scheduler.Grant, r cpython.Result) error {

@@ -244,17 +244,29 @@ static PyObject *call_prepared(PyObject *f, int akind, int64_t ai, const uint8_t
 	return o;
 }
 
-gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
+static inline void fn_call(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind, gilt_res *r) {
 	gilt_thread *th = gilt_thread_here();
-	gilt_res r = {.status = th ? gilt_task_begin(th, it) : GILT_FAILED};
-	if (GILT_UNLIKELY(r.status)) return r;
-	if (th->attached != it && GILT_UNLIKELY(gilt_attach(th, it))) {
-		r.status = GILT_FAILED;
-		r.held = gilt_task_end(th);
-		return r;
+	r->status = th ? gilt_task_begin(th, it) : GILT_FAILED;
+	if (GILT_UNLIKELY(r->status)) return;
+	if (th->attached != it && GILT_UNLIKELY(gilt_attach(th, it))) r->status = GILT_FAILED;
+	else {
+		PyObject *f = resolve(it, fn);
+		gilt_result(th, it, f ? call_prepared(f, akind, ai, w, wn) : NULL, rkind, r);
 	}
-	PyObject *f = resolve(it, fn);
-	gilt_result(th, it, f ? call_prepared(f, akind, ai, w, wn) : NULL, rkind, &r);
-	r.held = gilt_task_end(th);
+	r->held = gilt_task_end(th);
+}
+
+gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
+	gilt_res r = {0};
+	fn_call(it, fn, akind, ai, w, wn, rkind, &r);
 	return r;
 }
+
+gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, int rkind) {
+	gilt_res r = {0};
+	fn_call(it, fn, akind, ai, NULL, 0, rkind, &r);
+	if (GILT_UNLIKELY(r.status) && gilt_tls) gilt_tls->rest = r;
+	return (gilt_scalar){r.i, (uint64_t)r.held << 8 | (uint64_t)r.status};
+}
+
+gilt_res gilt_fn_rest(void) { return gilt_tls ? gilt_tls->rest : (gilt_res){.status = GILT_FAILED}; }

@@ -50,6 +50,9 @@ static void go_pacer_arm(uintptr_t it) { gilt_pacer_arm(gilt_it(it)); }
 static void go_pacer_stop(uintptr_t it) { gilt_pacer_stop(gilt_it(it)); }
 static void go_fn_free(uintptr_t fn) { gilt_fn_free((gilt_fn *)fn); }
 static gilt_res go_fn_resolve(uintptr_t it, uintptr_t fn) { return gilt_fn_resolve(gilt_it(it), (gilt_fn *)fn); }
+static gilt_scalar go_fn_scalar(uintptr_t it, uintptr_t fn, int akind, int64_t ai, int rkind) {
+	return gilt_fn_scalar(gilt_it(it), (gilt_fn *)fn, akind, ai, rkind);
+}
 static gilt_res go_fn_call(uintptr_t it, uintptr_t fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
 	return gilt_fn_call(gilt_it(it), (gilt_fn *)fn, akind, ai, w, wn, rkind);
 }
@@ -310,3 +313,13 @@ func (f *Fn) Call(it *Interp, ak ArgKind, ai int64, data []byte, k Kind) Result 
 	w, wn := bytes(data)
 	return result(C.go_fn_call(it.c, f.c, C.int(ak), C.int64_t(ai), w, wn, C.int(k)))
 }
+
+// CallScalar is Call for an argument and a result that are scalars, with less to copy. When the status is
+// not OK, Rest gives the whole Result, on the same OS thread.
+func (f *Fn) CallScalar(it *Interp, ak ArgKind, ai int64, k Kind) (value int64, held time.Duration, status Status) {
+	r := C.go_fn_scalar(it.c, f.c, C.int(ak), C.int64_t(ai), C.int(k))
+	return int64(r.i), time.Duration(r.held_status >> 8), Status(r.held_status & 0xff)
+}
+
+// Rest is the Result of this OS thread's last CallScalar, which did not end well.
+func Rest() Result { return result(C.gilt_fn_rest()) }

@@ -86,6 +86,14 @@ gilt_fn *gilt_fn_new(const char *module, const char *name, int *missing);
 void gilt_fn_free(gilt_fn *fn);
 gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn);
 gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);
+// The same for a scalar argument and result, in two registers: the value, and held * 256 + status. What
+// else there is when it did not end well, gilt_fn_rest gives on the same thread.
+typedef struct {
+	int64_t i;
+	uint64_t held_status;
+} gilt_scalar;
+gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, int rkind);
+gilt_res gilt_fn_rest(void);
 gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, uint64_t mn,
                    const uint8_t *w, uint64_t wn, int rkind);
 

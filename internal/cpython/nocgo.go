@@ -60,4 +60,9 @@ func (*Fn) Free()                                                    {}
 func (*Fn) Resolve(*Interp) Result                                   { return stopped }
 func (*Fn) Call(*Interp, ArgKind, int64, []byte, Kind) Result        { return stopped }
 
+func (*Fn) CallScalar(*Interp, ArgKind, int64, Kind) (int64, time.Duration, Status) {
+	return 0, 0, Stopped
+}
+func Rest() Result { return stopped }
+
 var stopped = Result{Status: Stopped}

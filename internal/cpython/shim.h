@@ -110,6 +110,7 @@ struct gilt_thread {
 	size_t ntasks, captasks;
 	PyObject **refs; // the scopes' references, owned
 	size_t nrefs, caprefs;
+	gilt_res rest; // of gilt_fn_scalar
 	uint8_t *buf; // results
 	size_t nbuf, capbuf;
 };

@@ -128,7 +128,8 @@ static int clean_context(gilt_state *st) {
 // the time that passed, and a task that Python switches out is not billed for the others' turns. It is
 // read and written with the GIL held.
 static double share(gilt_interp *it, uint64_t now) {
-	if (it->inside > 0) it->clock += (double)(now - it->clock_at) / it->inside;
+	if (it->inside == 1) it->clock += (double)(now - it->clock_at);
+	else if (it->inside > 1) it->clock += (double)(now - it->clock_at) / it->inside;
 	it->clock_at = now;
 	return it->clock;
 }
