@@ -60,11 +60,14 @@ func (c Config) normalise(freeThreaded bool) (Config, error) {
 	if (c.Mode == FreeThreaded) != freeThreaded {
 		return c, fmt.Errorf("gilt: Config.Mode %q: this Python %s", c.Mode, map[bool]string{true: "has no GIL: use free-threaded", false: "is not a free-threaded build: use gil or own-gil"}[freeThreaded])
 	}
+	if c.Mode == GIL && c.Interpreters > 1 {
+		return c, fmt.Errorf("gilt: Config.Interpreters %d with mode gil, which has one: use mode own-gil", c.Interpreters)
+	}
 	if c.Interpreters == 0 {
 		c.Interpreters = runtime.GOMAXPROCS(0)
 	}
-	if c.Mode == GIL {
-		c.Interpreters = 1
+	if c.Mode == GIL && c.Interpreters > 0 {
+		c.Interpreters = 1 // not GOMAXPROCS
 	}
 	fill(&c.Workers, max(4, c.Interpreters))
 	fill(&c.MaxThreads, 256)

@@ -36,6 +36,8 @@ func TestOpen_Config(t *testing.T) {
 		{gilt.Config{SwitchInterval: -time.Second}, "Config.SwitchInterval -1s"},
 		{gilt.Config{SwitchInterval: time.Hour}, "Config.SwitchInterval 1h"},
 		{gilt.Config{Mode: gilt.OwnGIL, Interpreters: 64}, "Config.Interpreters 64"},
+		{gilt.Config{Mode: gilt.GIL, Interpreters: 2}, "Config.Interpreters 2 with mode gil"},
+		{gilt.Config{Mode: gilt.GIL, Interpreters: -5}, "Config.Interpreters -5"},
 		{gilt.Config{Python: "/no/such/python"}, "/no/such/python"},
 	} {
 		rt, err := gilt.Open(ctx, c.config)

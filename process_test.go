@@ -23,6 +23,7 @@ import (
 var children = pytest.Children{
 	"own GIL": ownGIL, "path": path, "C locale": cLocale, "broken home": brokenHome, "rejected library": rejectedLibrary,
 	"stuck shutdown": stuckShutdown, "closed": closed, "shutdown under load": shutdownUnderLoad, "close": closeAtOnce,
+	"ended context":  shutdownEnded,
 	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput, "held GIL": heldGIL,
 }
 
@@ -304,10 +305,26 @@ func closeAtOnce() error {
 	if err != nil {
 		return err
 	}
-	if err := rt.Close(); err != nil && !errors.Is(err, gilt.ErrShutdownIncomplete) {
+	if err := rt.Close(); err != nil {
 		return err
 	}
 	return refused(rt, f)
+}
+
+// An ended context leaves no time for work that runs; when none does, Python is finalized all the same.
+func TestShutdown_EndedContextOnAnIdleRuntime(t *testing.T) { pytest.Child(t, "ended context") }
+
+func shutdownEnded() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	if _, err := gilt.Submit(ctx, rt, func(*gilt.Token) (int, error) { return 1, nil }).Wait(ctx); err != nil {
+		return err
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	return rt.Shutdown(ended)
 }
 
 // Rule 21: atexit and threading's own end run first, buffered output is written.

@@ -25,7 +25,7 @@ func (e *MisuseError) Error() string {
 const (
 	ruleDead     = "the token's task has ended: a token is valid only inside the function that was given it"
 	ruleDetached = "the token is inside AllowThreads: Python may be used again when that function has returned"
-	ruleThread   = "the token belongs to another goroutine: pass results to other goroutines, never a token or a Bound"
+	ruleThread   = "the token belongs to another goroutine, or to an outer task of this one while a nested task runs: use the nested task's token, and pass results to other goroutines, never a token or a Bound"
 	ruleScope    = "the handle's scope has ended, and its reference with it: keep it with Unbind"
 	ruleInterp   = "the object belongs to another interpreter: nothing may be shared between interpreters"
 	ruleZero     = "the handle is the zero value, or was released: it refers to no object"

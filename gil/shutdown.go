@@ -54,6 +54,11 @@ func (h *Host) Close() (flushed bool, err error) {
 func (h *Host) shutdown(ctx context.Context) (flushed bool, err error) {
 	h.pool.Close()
 	if err = h.drained(ctx); err == nil {
+		if ctx.Err() != nil { // nothing runs, so Python can be finalized: its exit functions get a moment
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+		}
 		err = h.exitFunctions(ctx)
 	}
 	h.stopHelpers()
@@ -78,14 +83,18 @@ func (h *Host) drained(ctx context.Context) error {
 	case <-ended:
 	case <-ctx.Done():
 		h.sched.Close()
-		return h.incomplete(ctx)
+		if h.sched.Stats().All.InFlight > 0 {
+			return h.incomplete(ctx)
+		}
+		<-ended // nothing runs and nothing more is granted: what was queued ends at once
+		return nil
 	}
 	err := h.sched.Drain(ctx)
 	h.sched.Close()
 	if err == nil {
 		err = h.sched.Drain(ctx) // who got a grant between the two, having looked at closing before
 	}
-	if err != nil {
+	if err != nil && h.sched.Stats().All.InFlight > 0 {
 		return h.incomplete(ctx)
 	}
 	return nil

@@ -152,6 +152,9 @@ func encodeStruct(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, err
 		}
 	}
 	fields := fieldsOf(v.Type())
+	if len(fields) == 0 && v.NumField() > 0 { // time.Time, sync.Mutex: an empty dict would lose it in silence
+		return nil, conversionError(TypeError, "cannot convert Go's %s to a Python object: it has no exported fields", v.Type())
+	}
 	b = cpython.AppendDict(b, len(fields))
 	var err error
 	for _, f := range fields {

@@ -261,7 +261,8 @@ func (b Bound) Repr() (string, error) {
 }
 
 // Iter iterates over the object as a for loop does. An exception, from making the iterator or on the
-// way, comes as the last pair. Each item lives in the innermost scope: give a long loop a Scope.
+// way, comes as the last pair. Items live as long as the scope that is open around the loop; a Scope
+// inside its body frees what the body makes.
 func (b Bound) Iter() iter.Seq2[Bound, error] {
 	return func(yield func(Bound, error) bool) {
 		const op = "Bound.Iter"

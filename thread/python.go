@@ -107,38 +107,20 @@ func (p *Python) Own() []*cpython.Interp { return p.own }
 // OnMain runs f on Python's main thread (signal.signal, pending calls) and waits for it. f may be left
 // behind when ctx ends first: it then runs later, or never. A panic of f is the caller's.
 func (p *Python) OnMain(ctx context.Context, f func()) error {
-	var caught any
-	returned := false
-	done := make(chan struct{})
-	job := func() {
-		defer close(done)
-		defer func() {
-			if !returned {
-				caught = recover()
-			}
-		}()
-		f()
-		returned = true
-	}
+	j := newJob(f)
 	select {
-	case p.lane <- job:
+	case p.lane <- j.run:
 	case <-p.done:
 		return ErrStopped
 	case <-ctx.Done():
 		return fmt.Errorf("gilt: waiting for Python's main thread: %w", ctx.Err())
 	}
 	select {
-	case <-done:
+	case <-j.done:
 	case <-ctx.Done():
 		return fmt.Errorf("gilt: running on Python's main thread: %w", ctx.Err())
 	}
-	if !returned {
-		if caught == nil {
-			return ErrGoexit
-		}
-		panic(caught)
-	}
-	return nil
+	return j.outcome()
 }
 
 // Stop ends the interpreters and finalizes Python. The caller has made sure that no thread is inside.
