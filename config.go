@@ -36,6 +36,9 @@ type Config struct {
 	// MaxThreads caps the OS threads that are inside Python at once, blocked ones too; more work waits.
 	// Defaults to 256.
 	MaxThreads int
+	// MaxLong is how many tasks that are known to compute for longer than 1 ms may be inside Python at once,
+	// for each GIL; blocked ones do not count. Defaults to 1.
+	MaxLong int
 	// MaxQueued caps the work that waits, submitted or not; more gets ErrSaturated. Defaults to 65536.
 	MaxQueued int
 	// SwitchInterval is CPython's own, in every interpreter: how long a thread that computes keeps the
@@ -71,6 +74,7 @@ func (c Config) normalise(freeThreaded bool) (Config, error) {
 	}
 	fill(&c.Workers, max(4, c.Interpreters))
 	fill(&c.MaxThreads, 256)
+	fill(&c.MaxLong, 1)
 	fill(&c.MaxQueued, 65536)
 	if c.SwitchInterval == 0 {
 		c.SwitchInterval = 50 * time.Microsecond
@@ -91,7 +95,7 @@ func (c Config) check() error {
 		max   int
 	}{
 		{"Interpreters", c.Interpreters, 63}, {"Workers", c.Workers, 1 << 10}, {"MaxThreads", c.MaxThreads, 1 << 13},
-		{"MaxQueued", c.MaxQueued, 1 << 30},
+		{"MaxLong", c.MaxLong, 1 << 13}, {"MaxQueued", c.MaxQueued, 1 << 30},
 	} {
 		if f.value < 1 || f.value > f.max {
 			return fmt.Errorf("gilt: Config.%s %d: give 0 for the default, or 1 to %d", f.name, f.value, f.max)

@@ -3,10 +3,13 @@ package gil
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
+	"gilt/internal/cpython"
 	"gilt/scheduler"
 )
 
@@ -32,90 +35,154 @@ type Future[T any] struct {
 	job[T]
 }
 
-const (
-	jobQueued uint32 = iota
-	jobStarted
-	jobEnded
-)
-
+// job is submitted work: it waits in the scheduler's line, and runs on a worker.
 type job[T any] struct {
-	ctx   context.Context
-	host  *Host
-	f     func(*Token) (T, error)
-	grant scheduler.Grant
-	state atomic.Uint32
-	ended sync.WaitGroup // one, until the result is there
-	value T
-	err   error
+	ctx    context.Context
+	host   *Host
+	f      func(*Token) (T, error)
+	grant  scheduler.Grant
+	queued scheduler.Queued
+	value  T
+	err    error
 
-	mu   sync.Mutex
-	done chan struct{} // made when somebody asks for it
-	over bool          // done, if it was made, is closed
+	ended atomic.Bool
+	wait  sync.WaitGroup // one, until the result is there
+	mu    sync.Mutex
+	done  chan struct{} // made when somebody asks for it
 }
 
 // Submit queues f for a worker thread. The Future fails at once when the runtime is closed or the queue
-// is full. While it waits, f is given up when ctx ends; once it runs, f is told nothing.
+// is full. While it waits, f is given up when ctx ends; once it runs, f is told nothing. A panic of f
+// arrives as a *PanicError, runtime.Goexit as ErrGoexit.
 func Submit[T any](ctx context.Context, h *Host, f func(*Token) (T, error)) *Future[T] {
 	fut := &Future[T]{job[T]{ctx: ctx, host: h, f: f}}
-	fut.ended.Add(1)
-	err := ctx.Err()
-	if err == nil && h.closing.Load() {
-		err = ErrClosed
+	fut.wait.Add(1)
+	if h.closing.Load() {
+		fut.finish(ErrClosed)
+		return fut
 	}
-	if err == nil {
-		err = h.pool.Submit(&fut.job)
-	}
+	c := ClassOf(ctx)
+	// SAFETY: as in code; a generic function's type is none of code's.
+	past := h.memory.of(c, **(**uintptr)(unsafe.Pointer(&f)))
+	q, err := h.sched.Queue(ctx, c, past, &fut.job)
 	if err != nil {
-		fut.finish(submitError(err))
+		fut.finish(closedError(err))
+		return fut
 	}
+	fut.queued = q
 	return fut
 }
 
+// Start is the scheduler's: the work's turn has come, and a worker is idle.
+func (j *job[T]) Start(g scheduler.Grant) {
+	j.grant = g
+	j.host.pool.Start(starter{j.host, j})
+}
+
+// Drop is the scheduler's: the work is given up.
+func (j *job[T]) Drop(err error) { j.finish(closedError(err)) }
+
 func (j *job[T]) finish(err error) {
 	j.err = err
-	j.state.Store(jobEnded)
-	j.ended.Done()
+	j.ended.Store(true)
+	j.wait.Done()
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.over = true
 	if j.done != nil {
 		close(j.done)
 	}
+	j.mu.Unlock()
 }
 
-// Ready waits for a grant on a worker's thread.
-func (j *job[T]) Ready() bool {
-	if !j.state.CompareAndSwap(jobQueued, jobStarted) {
-		return false // given up by Wait
-	}
-	g, err := j.host.sched.Acquire(j.ctx, ClassOf(j.ctx))
-	if err != nil {
-		j.finish(closedError(err))
-		return false
-	}
-	j.grant = g
-	return true
+// work is a job whatever its result's type.
+type work interface {
+	scheduler.Work
+	call(t *Token)
+	deliver()
+	fail(error)
+	begun() scheduler.Grant
+	granted(scheduler.Grant)
 }
 
-// Run runs the work.
-func (j *job[T]) Run() {
-	returned := false
-	var err error
+func (j *job[T]) begun() scheduler.Grant    { return j.grant }
+func (j *job[T]) granted(g scheduler.Grant) { j.grant = g }
+func (j *job[T]) deliver()                  { j.finish(j.err) }
+func (j *job[T]) fail(err error)            { j.finish(err) }
+
+// call runs the function. When it calls runtime.Goexit, this does not return.
+func (j *job[T]) call(t *Token) {
+	j.err = ErrGoexit
 	defer func() {
-		if !returned {
-			if v := recover(); v != nil {
-				err = &PanicError{Value: v, Stack: debug.Stack()}
-			} else {
-				err = ErrGoexit
-			}
+		if v := recover(); v != nil {
+			j.err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
-		j.finish(err)
 	}()
-	err = j.host.run(j.grant, func(t *Token) (err error) {
-		j.value, err = j.f(t)
-		return err
-	})
+	j.value, j.err = j.f(t)
+}
+
+// starter is a worker's run: the work that was started, and all that the scheduler then has for the same
+// worker, in one attach as long as it is short.
+type starter struct {
+	host *Host
+	work work
+}
+
+func (s starter) Run() {
+	h, w := s.host, s.work
+	t := h.token(w.begun())
+	if err := t.begin(); err != nil {
+		h.unable(w, err)
+		return
+	}
+	for w != nil {
+		w, t = h.turn(w, t)
+	}
+}
+
+// turn runs w with the token t, gives its result, and the next work for this worker with its token.
+func (h *Host) turn(w work, t *Token) (next work, token *Token) {
+	returned := false
+	defer func() {
+		if !returned { // runtime.Goexit: the worker ends, and another takes its place
+			t.end()
+			w.deliver()
+			h.sched.Idle(1)
+		}
+	}()
+	w.call(t)
 	returned = true
+	t.state.Store(stateDead)
+	entry, attached, r := t.entry.Turn()
+	runtime.UnlockOSThread() // t.begin's
+	if r.Int > 0 {
+		h.wakeDrainer()
+	}
+	queued, g, ok := h.sched.ReleaseNext(t.grant, r.Held)
+	w.deliver()
+	if !ok {
+		if attached {
+			entry.Leave()
+		}
+		return nil, nil
+	}
+	next = queued.(work)
+	next.granted(g)
+	token = h.token(g)
+	if attached {
+		token.adopt(entry)
+		return next, token
+	}
+	if err := token.begin(); err != nil {
+		h.unable(next, err)
+		return nil, nil
+	}
+	return next, token
+}
+
+// unable ends work for which there is no thread state.
+func (h *Host) unable(w work, err error) {
+	h.sched.Release(w.begun(), 0)
+	w.fail(err)
+	h.sched.Idle(1)
 }
 
 // Done is closed when the result is there.
@@ -124,7 +191,7 @@ func (f *Future[T]) Done() <-chan struct{} {
 	defer f.mu.Unlock()
 	if f.done == nil {
 		f.done = make(chan struct{})
-		if f.over {
+		if f.ended.Load() {
 			close(f.done)
 		}
 	}
@@ -133,11 +200,16 @@ func (f *Future[T]) Done() <-chan struct{} {
 
 // Wait waits for the result. When ctx or the context that the work was submitted with ends while the
 // work is still queued, the work is given up; work that runs goes on, and Wait(ctx) again gives its
-// result. Do not call it with a token that the work may need: detach with AllowThreads.
+// result. With a token held it gives the GIL up while it waits, but the work may still need what this task
+// has: better wait in AllowThreads.
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
+	if f.ended.Load() {
+		return f.value, f.err
+	}
+	cpython.Yield()
 	submitted := f.ctx.Done()
-	if f.state.Load() == jobEnded || (submitted == nil && ctx.Done() == nil) {
-		f.ended.Wait()
+	if submitted == nil && ctx.Done() == nil {
+		f.wait.Wait()
 		return f.value, f.err
 	}
 	done := f.Done()
@@ -162,7 +234,7 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 }
 
 func (f *Future[T]) giveUp(ctx context.Context) {
-	if f.state.CompareAndSwap(jobQueued, jobStarted) {
+	if f.queued.Withdraw() {
 		f.finish(fmt.Errorf("gilt: submitted work was given up while it was queued: %w", ctx.Err()))
 	}
 }

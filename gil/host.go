@@ -29,7 +29,8 @@ type Config struct {
 	Lanes       []*cpython.Interp // one for each token that may be out at once
 	Workers     int               // OS threads for submitted work
 	MaxInFlight int               // threads inside Python
-	MaxQueued   int               // waiters, and as many submitted jobs
+	MaxLong     int               // long tasks that compute at once, on each lane
+	MaxQueued   int               // waiters, submitted work included
 }
 
 // Host runs tasks: it acquires a grant, enters the interpreter of the grant's lane on this OS thread and
@@ -38,6 +39,7 @@ type Host struct {
 	python  *thread.Python
 	lanes   []*cpython.Interp
 	sched   *scheduler.Scheduler
+	memory  memory
 	pool    *thread.Pool
 	closing atomic.Bool
 
@@ -52,7 +54,7 @@ type Host struct {
 func NewHost(c Config) (*Host, error) {
 	h := &Host{python: c.Python, lanes: c.Lanes, kick: make(chan struct{}, 1), quit: make(chan struct{})}
 	s, err := scheduler.New(scheduler.Config{
-		Lanes: len(c.Lanes), MaxInFlight: c.MaxInFlight, MaxQueued: c.MaxQueued,
+		Lanes: len(c.Lanes), MaxInFlight: c.MaxInFlight, MaxLong: c.MaxLong, MaxQueued: c.MaxQueued,
 		Arm: func(lane int) { h.lanes[lane].PacerArm() },
 	})
 	if err != nil {
@@ -65,7 +67,8 @@ func NewHost(c Config) (*Host, error) {
 		return nil, fmt.Errorf("gilt: cannot watch for ended threads: %w", err)
 	}
 	h.orphans = os.NewFile(uintptr(fd), "orphans")
-	h.pool = thread.NewPool(c.Workers, c.MaxQueued)
+	h.pool = thread.NewPool(c.Workers)
+	h.sched.Idle(c.Workers)
 	for it, lanes := range h.byInterp() {
 		h.helpers.Go(func() { h.pace(it, lanes) })
 	}
@@ -96,13 +99,16 @@ func (h *Host) pace(it *cpython.Interp, lanes []int) {
 	runtime.LockOSThread() // a timer slack is set for the thread
 	more := false
 	for {
-		switch it.PacerWait(more, grace) {
+		look := it.PacerWait(more, grace)
+		switch look.Pace {
 		case cpython.PaceStop:
 			return
 		case cpython.PaceTick:
 			more = false
+			seen := scheduler.Look{Known: look.Known, Taken: look.Taken, Holder: look.Holder, Pending: look.Pending,
+				Moved: look.Moved, User: look.User, Used: look.Used}
 			for _, lane := range lanes {
-				more = h.sched.Lapse(lane) || more
+				more = h.sched.Tick(lane, seen) || more
 			}
 		case cpython.PaceCheck:
 			more = false
@@ -199,17 +205,21 @@ func ClassOf(ctx context.Context) *scheduler.Class {
 }
 
 // Acquire waits for a grant for work of ctx's class. Whoever gets one ends it with Scheduler().Release.
-// For gilt's own packages.
-func (h *Host) Acquire(ctx context.Context) (scheduler.Grant, error) {
+// The work's history may be nil. For gilt's own packages.
+func (h *Host) Acquire(ctx context.Context, past *scheduler.History) (scheduler.Grant, error) {
 	if h.closing.Load() {
 		return scheduler.Grant{}, ErrClosed
 	}
 	c := ClassOf(ctx)
-	if h.sched.NearLimit(c) && cpython.Nested() {
+	if g, ok := h.sched.TryAcquire(ctx, c, past); ok {
+		return g, nil
+	}
+	// Whoever waits must not keep the GIL meanwhile: those before it in line may need it.
+	if nested := cpython.Yield(); nested && h.sched.NearLimit(c) {
 		g, err := h.sched.AcquireNested(ctx, c)
 		return g, closedError(err)
 	}
-	g, err := h.sched.Acquire(ctx, c)
+	g, err := h.sched.AcquireFor(ctx, c, past)
 	return g, closedError(err)
 }
 
@@ -222,7 +232,7 @@ func closedError(err error) error {
 
 // Do runs f with a token, on this goroutine and the OS thread it is on, when the scheduler says so.
 func (h *Host) Do(ctx context.Context, f func(*Token) error) error {
-	g, err := h.Acquire(ctx)
+	g, err := h.Acquire(ctx, h.memory.of(ClassOf(ctx), code(f)))
 	if err != nil {
 		return err
 	}
@@ -230,6 +240,7 @@ func (h *Host) Do(ctx context.Context, f func(*Token) error) error {
 }
 
 func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, f func(*Token) error) error {
+	cpython.Yield()
 	g, err := h.sched.AcquireLane(ctx, c, lane)
 	if err != nil {
 		return closedError(err)
@@ -237,8 +248,12 @@ func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, f func(*T
 	return h.run(g, f)
 }
 
+func (h *Host) token(g scheduler.Grant) *Token {
+	return &Token{host: h, interp: h.lanes[g.Lane()], grant: g}
+}
+
 func (h *Host) run(g scheduler.Grant, f func(*Token) error) error {
-	t := &Token{host: h, interp: h.lanes[g.Lane()], grant: g}
+	t := h.token(g)
 	if err := t.begin(); err != nil {
 		h.sched.Release(g, 0)
 		return err
@@ -267,6 +282,7 @@ func (h *Host) EachInterpreter(ctx context.Context, f func(*Token) error) error 
 }
 
 func (h *Host) onMain(ctx context.Context, it *cpython.Interp, f func(*Token) error) error {
+	cpython.Yield()
 	var err error
 	waited := h.python.OnMain(ctx, func() {
 		t := &Token{host: h, interp: it}
@@ -288,7 +304,7 @@ func (h *Host) onMain(ctx context.Context, it *cpython.Interp, f func(*Token) er
 
 // Pin gives a session: one OS thread, in one interpreter, to which all its work goes.
 func (h *Host) Pin(ctx context.Context) (*Pinned, error) {
-	g, err := h.Acquire(ctx) // picks the lane, and refuses when closed
+	g, err := h.Acquire(ctx, nil) // picks the lane, and refuses when closed
 	if err != nil {
 		return nil, err
 	}
@@ -309,6 +325,7 @@ func (p *Pinned) Do(ctx context.Context, f func(*Token) error) error {
 	if p.host.closing.Load() {
 		return ErrClosed
 	}
+	cpython.Yield()
 	var err error
 	if waited := p.session.Run(ctx, func() { err = p.host.doOn(ctx, ClassOf(ctx), p.lane, f) }); waited != nil {
 		return waited

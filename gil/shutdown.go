@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"gilt/internal/cpython"
-	"gilt/scheduler"
 	"gilt/thread"
 )
 
@@ -18,16 +17,6 @@ var ErrGoexit = thread.ErrGoexit
 // ErrShutdownIncomplete is a shutdown that could not finalize Python, because something was still inside
 // when its context ended. Python stays initialized, and entry is refused.
 var ErrShutdownIncomplete = errors.New("gilt: shutdown is incomplete")
-
-func submitError(err error) error {
-	switch {
-	case errors.Is(err, thread.ErrPoolClosed):
-		return ErrClosed
-	case errors.Is(err, thread.ErrPoolFull):
-		return fmt.Errorf("%w: %w: wait for results before you submit more, or raise Config.MaxQueued", scheduler.ErrSaturated, err)
-	}
-	return fmt.Errorf("gilt: submitted work was not queued: %w", err)
-}
 
 // Shutdown refuses new work, lets what is queued and running end until ctx ends, runs Python's own
 // exit functions, gives back every thread state and finalizes Python. flushed is false when Python
@@ -52,7 +41,6 @@ func (h *Host) Close() (flushed bool, err error) {
 }
 
 func (h *Host) shutdown(ctx context.Context) (flushed bool, err error) {
-	h.pool.Close()
 	if err = h.drained(ctx); err == nil {
 		if ctx.Err() != nil { // nothing runs, so Python can be finalized: its exit functions get a moment
 			var cancel context.CancelFunc
@@ -74,29 +62,16 @@ func (h *Host) shutdown(ctx context.Context) (flushed bool, err error) {
 
 // drained waits for the work; when ctx ends first, waiters are sent away and what runs is named.
 func (h *Host) drained(ctx context.Context) error {
-	ended := make(chan struct{})
-	go func() {
-		h.pool.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		h.sched.Close()
-		if h.sched.Stats().All.InFlight > 0 {
-			return h.incomplete(ctx)
-		}
-		<-ended // nothing runs and nothing more is granted: what was queued ends at once
-		return nil
-	}
 	err := h.sched.Drain(ctx)
 	h.sched.Close()
 	if err == nil {
 		err = h.sched.Drain(ctx) // who got a grant between the two, having looked at closing before
 	}
+	h.pool.Close()
 	if err != nil && h.sched.Stats().All.InFlight > 0 {
 		return h.incomplete(ctx)
 	}
+	h.pool.Wait() // nothing runs and nothing more is granted
 	return nil
 }
 

@@ -46,7 +46,7 @@ var ErrNoMemory = errors.New("gilt: no memory for a Python thread state")
 // begin enters Python's books on this OS thread. The goroutine is locked to it until end.
 func (t *Token) begin() error {
 	runtime.LockOSThread()
-	e, status := t.interp.Enter()
+	e, status := t.interp.Enter(t.grant.Tag())
 	if status == cpython.OK {
 		t.entry, t.scope = e, &t.whole
 		t.state.Store(stateLive)
@@ -57,6 +57,15 @@ func (t *Token) begin() error {
 		return ErrClosed
 	}
 	return ErrNoMemory
+}
+
+// adopt takes over a task that was begun on this OS thread (Entry.Turn). The goroutine is locked to it until
+// end.
+func (t *Token) adopt(e cpython.Entry) {
+	runtime.LockOSThread()
+	e.SetTag(t.grant.Tag())
+	t.entry, t.scope = e, &t.whole
+	t.state.Store(stateLive)
 }
 
 // end releases the task's references and detaches; it runs deferred, so also when the function panics
@@ -137,6 +146,7 @@ func (t *Token) AllowThreads(f func()) {
 	away := t.host.sched.Suspend(t.grant, r.Held)
 	defer func() {
 		t.grant = t.host.sched.Resume(away)
+		t.entry.SetTag(t.grant.Tag())
 		t.state.Store(stateLive)
 	}()
 	f()

@@ -23,6 +23,7 @@ type Func[A, R any] struct {
 	decode func(cpython.Result) (R, error)
 	kind   cpython.Kind
 	scalar bool // the result is none, a number or a bool
+	past   scheduler.History
 }
 
 // Lookup prepares the function named by spec, "module:function" or "module:Class.method", to be called
@@ -49,13 +50,13 @@ func Lookup[A, R any](ctx context.Context, h *gil.Host, spec string) (*Func[A, R
 }
 
 func (f *Func[A, R]) resolve(ctx context.Context) error {
-	g, err := f.host.Acquire(ctx)
+	g, err := f.host.Acquire(ctx, nil)
 	if err != nil {
 		return err
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	r := f.fn.Resolve(f.host.Lanes()[g.Lane()])
+	r := f.fn.Resolve(f.host.Lanes()[g.Lane()], g.Tag())
 	f.host.Scheduler().Release(g, r.Held)
 	return f.failure(g, r)
 }
@@ -67,7 +68,7 @@ func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 	if err != nil {
 		return v, argumentError(err, "%s: argument 1", f.spec)
 	}
-	g, err := f.host.Acquire(ctx)
+	g, err := f.host.Acquire(ctx, &f.past)
 	if err != nil {
 		return v, err
 	}
@@ -89,9 +90,9 @@ func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 func (f *Func[A, R]) cross(g scheduler.Grant, ak cpython.ArgKind, ai int64, data []byte) (r cpython.Result) {
 	it := f.host.Lanes()[g.Lane()]
 	if !f.scalar || ak >= cpython.ArgStr {
-		return f.fn.Call(it, ak, ai, data, f.kind)
+		return f.fn.Call(it, g.Tag(), ak, ai, data, f.kind)
 	}
-	r.Int, r.Held, r.Status = f.fn.CallScalar(it, ak, ai, f.kind)
+	r.Int, r.Held, r.Status = f.fn.CallScalar(it, g.Tag(), ak, ai, f.kind)
 	if r.Status != cpython.OK {
 		return cpython.Rest()
 	}

@@ -49,7 +49,8 @@ type Class struct {
 	lines  []*line // every line of this class that was ever used
 	// The three kinds of line. The bound ones are made when first used.
 	general         *line
-	nested          *line // nil until used
+	nested, long    *line // nil until used
+	jobs            *line // likewise
 	pinned, resumes []*line
 	inUse           int // in flight; kept only for classes with a bound
 	queued          int // waiters, resumers not included
@@ -58,11 +59,16 @@ type Class struct {
 	suspended       int
 	sampleLeft      int // grants until the next hold is recorded
 
-	released  uint64
-	held      int64
-	lapses    uint64
-	rejected  uint64
-	cancelled atomic.Uint64
+	// What the class's runners have used, and what the rest of it has, since it has any: see lane.owed.
+	runners     int
+	ran, others int64
+
+	preemptions uint64
+	released    uint64
+	held        int64
+	lapses      uint64
+	rejected    uint64
+	cancelled   atomic.Uint64
 
 	waits, holds recorder
 }
@@ -167,12 +173,20 @@ func (c *Class) charge(lane uint32, held int64) (ok bool) {
 // grant (grants 0: AllowThreads).
 func (c *Class) chargeLocked(held int64, grants uint64) {
 	c.released += grants
-	c.held += held
-	c.advance(float64(held))
+	c.took(held)
 	if c.sampleLeft -= int(grants); c.sampleLeft <= 0 {
 		c.sampleLeft = sampleEvery
 		c.holds.record(held)
 	}
+}
+
+// took charges the class for finished holds.
+func (c *Class) took(ns int64) {
+	c.held += ns
+	if c.runners > 0 {
+		c.others = min(c.others+ns, c.ran+spread)
+	}
+	c.advance(float64(ns))
 }
 
 // advance moves the class's virtual time by ns of held time.
@@ -196,9 +210,8 @@ func (c *Class) foldCell(cell *cell) bool {
 	}
 	sum := cell.sum.Swap(0)
 	c.released += sum / cellGrant
-	c.held += int64(sum & cellHeld)
+	c.took(int64(sum & cellHeld))
 	c.sampleLeft -= int(sum / cellGrant % sampleEvery) // charge itself samples each 64th
-	c.advance(float64(sum & cellHeld))
 	return true
 }
 

@@ -21,7 +21,7 @@ func (s *Scheduler) Close() {
 			for ln.kind != kindResume && ln.waiters.len() > 0 {
 				w := ln.waiters.items[ln.waiters.len()-1]
 				s.dequeue(w)
-				w.finish(stateClosed)
+				s.settle(w, stateClosed)
 			}
 		}
 	}
@@ -34,13 +34,13 @@ func (s *Scheduler) Drain(ctx context.Context) error {
 	since := s.cfg.Now()
 	s.mu.Lock()
 	s.drainers++
-	if s.idle == nil {
-		s.idle = make(chan struct{})
+	if s.drained == nil {
+		s.drained = make(chan struct{})
 	}
 	s.retune(0)
 	var err error
 	for !s.quiet() && err == nil {
-		idle := s.idle
+		idle := s.drained
 		s.unlock()
 		select {
 		case <-idle:

@@ -6,8 +6,8 @@ import (
 )
 
 // acquireSlow is Acquire under the lock: take a free lane, or queue and wait.
-func (s *Scheduler) acquireSlow(ctx context.Context, c *Class, lane int) (Grant, error) {
-	g, w, err := s.ask(ctx, c, lane)
+func (s *Scheduler) acquireSlow(ctx context.Context, c *Class, h *History, lane int) (Grant, error) {
+	g, w, err := s.ask(ctx, c, h, lane)
 	if w == nil {
 		return g, err
 	}
@@ -15,23 +15,30 @@ func (s *Scheduler) acquireSlow(ctx context.Context, c *Class, lane int) (Grant,
 }
 
 // ask is acquireSlow without the wait: a grant, or a waiter in its line, or an error.
-func (s *Scheduler) ask(ctx context.Context, c *Class, lane int) (Grant, *waiter, error) {
+func (s *Scheduler) ask(ctx context.Context, c *Class, h *History, lane int) (Grant, *waiter, error) {
 	s.mu.Lock()
 	defer s.unlock()
 	if s.closed {
 		return Grant{}, nil, ErrClosed
 	}
-	if g, ok := s.take(c, lane); ok {
-		return g, nil, nil
+	long := lane == anyLane && h.Long()
+	if !long {
+		if g, ok := s.take(c, lane); ok {
+			g.history = h
+			return g, nil, nil
+		}
 	}
 	if err := s.admit(c); err != nil {
 		return Grant{}, nil, err
 	}
 	w := s.newWaiter(ctx, c)
-	switch lane {
-	case anyLane:
+	w.history = h
+	switch {
+	case long:
+		s.enqueue(w, c.line(kindLong, nil))
+	case lane == anyLane:
 		s.enqueue(w, c.general)
-	case nestedLane:
+	case lane == nestedLane:
 		s.enqueue(w, c.line(kindNested, nil))
 	default:
 		s.enqueue(w, c.line(kindPinned, &s.lanes[lane]))
@@ -47,22 +54,29 @@ func (s *Scheduler) unlock() {
 		for i := range s.lanes {
 			if l := &s.lanes[i]; l.waiting && l.candidate == nil {
 				s.dispatch(l)
+			} else if !l.waiting {
+				s.unstand(l)
 			}
 		}
 	}
 	s.retune(0)
 	if s.drainers > 0 && s.quiet() {
-		close(s.idle)
-		s.idle = make(chan struct{})
+		close(s.drained)
+		s.drained = make(chan struct{})
 	}
-	if len(s.arm) == 0 {
+	if len(s.arm)+len(s.started) == 0 {
 		s.mu.Unlock()
 		return
 	}
+	started := s.started
+	s.started = nil
 	var buf [8]int
 	arm := append(buf[:0], s.arm...)
 	s.arm = s.arm[:0]
 	s.mu.Unlock()
+	for _, w := range started {
+		w.tell()
+	}
 	for _, lane := range arm {
 		s.cfg.Arm(lane)
 	}
@@ -80,13 +94,14 @@ func (s *Scheduler) take(c *Class, lane int) (Grant, bool) {
 	for i := range n {
 		l := &s.lanes[(first+i)%len(s.lanes)]
 		w := l.load()
-		if w.held() || l.waiting && (w.class() != int(c.index) || l.candidate == nil || l.left.Load() <= 0) {
+		if w.held() || l.waiting && (w.class() != int(c.index) || l.candidate == nil || l.left.Load() <= 0) || l.owed(c) != nil {
 			continue
 		}
 		to := w.next(c.index)
 		if l.cas(w, to) {
 			s.enter(c)
-			return Grant{c, to.gen(), l.index}, true
+			s.taken(l)
+			return Grant{c, to.gen(), l.index, nil}, true
 		}
 	}
 	return Grant{}, false
@@ -196,7 +211,7 @@ func (s *Scheduler) releaseSlow(g Grant, ns int64, charged, counted bool) {
 	s.mu.Lock()
 	c, l := g.class, &s.lanes[g.lane]
 	w := l.load()
-	if !w.held() || w.gen() != g.gen {
+	if !w.held() || w.gen() != g.gen || l.proxy != nil {
 		s.releaseLapsed(g, ns, charged)
 		s.unlock()
 		return
@@ -209,12 +224,22 @@ func (s *Scheduler) releaseSlow(g Grant, ns int64, charged, counted bool) {
 	if !counted {
 		l.left.Add(-ns - grantCost)
 	}
-	s.leave(c)
+	s.finished(l, g, ns)
 	s.vacate(l, c, 1)
 	if s.slow {
 		s.revisit = true
 	}
 	s.unlock()
+}
+
+// finished closes the books of a primary that is about to go.
+func (s *Scheduler) finished(l *lane, g Grant, ns int64) {
+	paid := l.repay()
+	if paid != 0 {
+		g.class.advance(float64(-paid))
+	}
+	g.history.learn(paid, ns)
+	s.leave(g.class)
 }
 
 // vacate frees lane l, whose primary of class c goes: to barging within the slice, by direct hand-over
@@ -229,12 +254,17 @@ func (s *Scheduler) vacate(l *lane, c *Class, leaving int) {
 		l.clear(flagHeld | flagCall)
 		return
 	}
+	if r := l.owed(next.class); r != nil {
+		l.clear(flagHeld | flagCall)
+		s.stand(l, r)
+		return
+	}
 	l.settle()
 	if l.sliceLeft <= 0 {
 		s.renew(l, c, next)
 	}
 	otherwise := next.candidate != nil && next.candidate != l // on its way to another lane
-	if leaving == 0 || l.sliceLeft <= 0 || otherwise {
+	if leaving == 0 || l.sliceLeft <= 0 || otherwise || !next.barges() {
 		s.seat(l, l.load(), next)
 		return
 	}
@@ -258,15 +288,20 @@ func (s *Scheduler) renew(l *lane, c *Class, next *waiter) {
 
 // dispatch grants lane l, if it is free, to whoever is next.
 func (s *Scheduler) dispatch(l *lane) bool {
-	if l.load().held() {
+	if l.load().held() && l.proxy == nil {
 		return false
 	}
 	next := s.pick(l, s.full(0))
 	if next == nil {
+		s.unstand(l)
+		return false
+	}
+	if r := l.owed(next.class); r != nil {
+		s.stand(l, r)
 		return false
 	}
 	from := l.load() // now: pick may have set flags
-	return !from.held() && s.seat(l, from, next)
+	return (!from.held() || l.proxy != nil) && s.seat(l, from, next)
 }
 
 // pick is who is next for lane l, nil if nobody may be granted. With full only resumed and nested work
@@ -282,6 +317,9 @@ func (s *Scheduler) pick(l *lane, full bool) *waiter {
 				best = ln
 			}
 		}
+		if !full {
+			best = s.pickQueued(l, best)
+		}
 		if best == nil {
 			return nil
 		}
@@ -290,9 +328,29 @@ func (s *Scheduler) pick(l *lane, full bool) *waiter {
 			return w
 		}
 		s.dequeue(w)
-		w.finish(stateExpired)
+		s.settle(w, stateExpired)
 	}
 }
+
+// pickQueued is pick among the work that needs more than the lane: a worker, or a long task's place.
+func (s *Scheduler) pickQueued(l *lane, best *line) *line {
+	if s.idle > 0 {
+		if ln := freshest(&s.jobs); ln != nil && (best == nil || ln.before(best)) {
+			best = ln
+		}
+	}
+	ln := freshest(&s.long)
+	if ln == nil || best != nil && !ln.before(best) {
+		return best
+	}
+	if len(l.runners) >= s.cfg.MaxLong && s.cfg.Now()-ln.waiters.top().since < longPatience {
+		return best
+	}
+	return ln
+}
+
+// longPatience is how long work that is known to be long waits for others of its kind.
+const longPatience = int64(time.Second)
 
 // freshest is the first line of h once what its class was charged without the lock is taken in.
 func freshest(h *heap[*line]) *line {
@@ -327,6 +385,7 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 	if w.candidate == l {
 		w.candidate, l.candidate = nil, nil
 	}
+	l.proxy = nil
 	s.turns++
 	l.seated = int(c.index)
 	c.seenAt, s.classes[from.class()].seenAt = s.turns, s.turns
@@ -339,7 +398,20 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 		s.enter(c)
 	}
 	l.startSlice(s.slice())
-	w.grant = Grant{c, to.gen(), l.index}
-	w.finish(stateGranted)
+	w.grant = Grant{c, to.gen(), l.index, w.history}
+	s.taken(l)
+	if w.isLong() {
+		s.aside(l, w.grant)
+	}
+	s.settle(w, stateGranted)
 	return true
+}
+
+// aside makes a primary one of the lane's runners at once: it is known to be long.
+func (s *Scheduler) aside(l *lane, g Grant) {
+	a := &absence{ticket: ticket{g.gen, l.index}, class: g.class}
+	s.leaveLane(a)
+	s.run(l, a)
+	l.clear(flagHeld | flagCall)
+	s.revisit = true
 }

@@ -27,6 +27,16 @@ type lane struct {
 	lent      int64   // what was put into left since
 	backoff   int64   // work to let pass after a candidate came in vain
 	renewals  int
+
+	runners     []*absence // lapsed grants that compute: they compete with those who wait
+	proxy       *absence   // the runner for which the lane is held, nil if it is free or a primary's
+	primaryPaid int64      // what looks have charged for the primary
+	paced       bool       // the pacer is on
+	busy        bool       // somebody came since the pacer's last look
+	unused      int        // looks in a row that found the GIL free
+	burst       int        // how many were sent at once, last time
+	seen        uint64     // the primary at the last look
+	stalled     uint64     // the heir last noted to wait for the GIL
 }
 
 const (
@@ -102,7 +112,7 @@ func (s *Scheduler) full(leaving int) bool {
 
 func (s *Scheduler) primaries() (n int) {
 	for i := range s.lanes {
-		if s.lanes[i].load().held() {
+		if s.lanes[i].load().held() && s.lanes[i].proxy == nil {
 			n++
 		}
 	}
@@ -111,9 +121,13 @@ func (s *Scheduler) primaries() (n int) {
 
 // reflag makes flagWaiting say of each lane whether anybody waits for it.
 func (s *Scheduler) reflag() {
+	anywhere := s.general.len() + s.nested.len() + s.long.len()
+	if s.idle > 0 {
+		anywhere += s.jobs.len()
+	}
 	for i := range s.lanes {
 		l := &s.lanes[i]
-		waiting := s.general.len()+s.nested.len()+l.pinned.len()+l.resumes.len() > 0
+		waiting := anywhere+l.pinned.len()+l.resumes.len() > 0
 		if waiting == l.waiting {
 			continue
 		}
@@ -128,10 +142,30 @@ func (s *Scheduler) reflag() {
 		s.waiting++
 		l.startSlice(s.slice())
 		l.set(flagWaiting)
-		if s.cfg.Arm != nil {
-			s.arm = append(s.arm, i)
-		}
+		s.pace(l)
 	}
+}
+
+// pace has the pacer armed for l, if it is not on.
+func (s *Scheduler) pace(l *lane) {
+	if s.cfg.Arm != nil && !l.paced {
+		l.paced = true
+		s.arm = append(s.arm, int(l.index))
+	}
+}
+
+// taken notes that somebody took l beside its runners, whose books the pacer keeps.
+func (s *Scheduler) taken(l *lane) {
+	if l.busy = true; len(l.runners) > 0 {
+		s.pace(l)
+	}
+}
+
+// repay gives what looks have charged for the primary, which ends.
+func (l *lane) repay() int64 {
+	paid := l.primaryPaid
+	l.primaryPaid = 0
+	return paid
 }
 
 func noLane(lane, lanes int) error {

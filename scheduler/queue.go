@@ -19,6 +19,8 @@ const (
 	kindPinned             // a new grant on one lane
 	kindNew                // a new grant on any lane
 	kindNested             // a new grant on any lane for a thread that counts already: no cap holds it up
+	kindLong               // a new grant on any lane, for long work
+	kindJob                // a new grant on any lane, for queued work
 )
 
 // line is the queue of one class for one kind of grant. It is in its heap, ranked by the class's virtual
@@ -56,11 +58,18 @@ func (c *Class) line(k kind, at *lane) *line {
 	if k == kindNew {
 		return c.general
 	}
-	if k == kindNested {
-		if c.nested == nil {
-			c.nested = c.addLine(&c.s.nested, k)
+	for _, one := range [...]struct {
+		kind kind
+		line **line
+		home *heap[*line]
+	}{{kindNested, &c.nested, &c.s.nested}, {kindLong, &c.long, &c.s.long}, {kindJob, &c.jobs, &c.s.jobs}} {
+		if k != one.kind {
+			continue
 		}
-		return c.nested
+		if *one.line == nil {
+			*one.line = c.addLine(one.home, k)
+		}
+		return *one.line
 	}
 	lines, home := &c.pinned, &at.pinned
 	if k == kindResume {
@@ -99,6 +108,9 @@ type waiter struct {
 	deadline int64 // 0: none
 	done     <-chan struct{}
 	resumes  ticket // kindResume: what it stands for
+	history  *History
+	work     Work // kindJob: nobody waits, and the work is told
+	ctx      context.Context
 	// candidate is the lane this waiter was woken for, nil if none. Under Scheduler.mu.
 	candidate *lane
 }
@@ -127,6 +139,24 @@ func (w *waiter) finish(state int32) {
 	w.wake()
 }
 
+// isLong, and barges: a waiter that a wake can bring to the lane by itself.
+func (w *waiter) isLong() bool { return w.line.kind == kindLong }
+func (w *waiter) barges() bool { return w.line.kind != kindLong && w.line.kind != kindJob }
+
+// settle tells a waiter what became of it; queued work is told when the lock is gone.
+func (s *Scheduler) settle(w *waiter, state int32) {
+	if w.work == nil {
+		w.finish(state)
+		return
+	}
+	w.state.Store(state)
+	if state == stateGranted {
+		s.idle--
+		s.reflag()
+	}
+	s.started = append(s.started, started{s, w})
+}
+
 // newWaiter makes a waiter of class c with the time it came and what its context says.
 func (s *Scheduler) newWaiter(ctx context.Context, c *Class) *waiter {
 	w := waiters.Get().(*waiter)
@@ -134,23 +164,27 @@ func (s *Scheduler) newWaiter(ctx context.Context, c *Class) *waiter {
 	case <-w.ready: // left over from its last life
 	default:
 	}
+	s.fill(w, ctx, c)
+	return w
+}
+
+func (s *Scheduler) fill(w *waiter, ctx context.Context, c *Class) {
 	w.state.Store(stateWaiting)
 	w.class, w.ahead = c, c.queued
 	w.since = s.cfg.Now()
 	w.due, w.deadline, w.done = w.since+int64(Patience), 0, ctx.Done()
 	if w.done == nil {
-		return w
+		return
 	}
 	if d, ok := ctx.Deadline(); ok {
 		w.deadline = max(s.epochNow+int64(min(max(d.Sub(s.epoch), math.MinInt64/2), math.MaxInt64/2)), 1)
 		w.due = min(w.due, w.deadline)
 	}
-	return w
 }
 
 // recycle gives a waiter back that is in no line.
 func (w *waiter) recycle() {
-	w.class, w.line, w.done, w.grant = nil, nil, nil, Grant{}
+	w.class, w.line, w.done, w.grant, w.history, w.work, w.ctx = nil, nil, nil, Grant{}, nil, nil, nil
 	waiters.Put(w)
 }
 

@@ -117,7 +117,7 @@ func (r *rig) ask(c *Class, lane int, deadline int64) *task {
 	}
 	g, ok := r.s.tryFast(c, likely)
 	if !ok {
-		g, t.w, t.err = r.s.ask(t.ctx, c, lane)
+		g, t.w, t.err = r.s.ask(t.ctx, c, nil, lane)
 	}
 	switch {
 	case t.err != nil:

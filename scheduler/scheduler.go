@@ -14,6 +14,10 @@ type Config struct {
 	// MaxInFlight caps the grants out at once over all lanes, lapsed and suspended ones included: the
 	// threads inside Python. Defaults to 256.
 	MaxInFlight int
+	// MaxLong caps the long tasks that compute on one lane at once: of work that is known to be long (see
+	// History) no more is let in while that many are seen to compute, unless it has waited for a second.
+	// Defaults to 1.
+	MaxLong int
 	// MaxQueued caps the waiters over all classes; more get a *SaturatedError. Resumed work does not
 	// count. Defaults to 65536.
 	MaxQueued int
@@ -23,9 +27,9 @@ type Config struct {
 	// Now reads a monotonic clock in nanoseconds. It is called with the lock held and by waiters only.
 	// Defaults to the real clock.
 	Now func() int64
-	// Arm is called when a lane that nobody waited for gets a waiter: start calling Lapse for it, about
+	// Arm is called when a lane that nobody waited for gets a waiter: start calling Tick for it, about
 	// every 100 µs, until it returns false. It is called without locks, from the goroutine that waits,
-	// possibly while a Lapse of the same lane is just returning false: Arm wins. It must not block.
+	// possibly while a Tick of the same lane is just returning false: Arm wins. It must not block.
 	// Defaults to nil: no pacer.
 	Arm func(lane int)
 }
@@ -41,6 +45,7 @@ func (cfg Config) normalise() (Config, error) {
 	}{
 		{"Lanes", &cfg.Lanes, 1, maxLanes},
 		{"MaxInFlight", &cfg.MaxInFlight, 256, 1 << 30},
+		{"MaxLong", &cfg.MaxLong, 1, 1 << 30},
 		{"MaxQueued", &cfg.MaxQueued, 65536, 1 << 30},
 	} {
 		if *field.value == 0 {
@@ -76,6 +81,10 @@ type Scheduler struct {
 	classes []*Class // by Class.index
 	general heap[*line]
 	nested  heap[*line]
+	long    heap[*line] // work that is known to be long
+	jobs    heap[*line] // queued work, for an idle worker
+	idle    int         // workers that have nothing to run: see Queue
+	started []started   // queued work that has its grant, to be told
 	near    atomic.Bool // one more lapse could reach the cap: see NearLimit
 
 	clock   float64 // virtual time: that of the class granted last, never going back
@@ -86,11 +95,11 @@ type Scheduler struct {
 	resumes int // waiting resumers
 	waiting int // lanes that somebody waits for
 
-	away     map[ticket]absence // lapsed and suspended grants
-	slow     bool               // flagSlow is set on every lane
+	away     map[ticket]*absence // lapsed and suspended grants
+	slow     bool                // flagSlow is set on every lane
 	closed   bool
 	drainers int
-	idle     chan struct{} // closed when a drainer should look again
+	drained  chan struct{} // closed when a drainer should look again
 	revisit  bool          // a free lane may have become of use: see unlock
 	arm      []int         // lanes to call Config.Arm for
 
@@ -108,7 +117,7 @@ func New(cfg Config) (*Scheduler, error) {
 		cfg:    cfg,
 		lanes:  make([]lane, cfg.Lanes),
 		byName: make(map[string]*Class),
-		away:   make(map[ticket]absence),
+		away:   make(map[ticket]*absence),
 		epoch:  time.Now(),
 	}
 	s.epochNow = cfg.Now()
@@ -123,10 +132,14 @@ func New(cfg Config) (*Scheduler, error) {
 // Grant is the right to ask for a lane's GIL. It is a small value: pass it on, but give it back once,
 // by Release or Suspend.
 type Grant struct {
-	class *Class
-	gen   uint64
-	lane  uint32
+	class   *Class
+	gen     uint64
+	lane    uint32
+	history *History
 }
+
+// Tag names the grant among those of its lane: what a Look says.
+func (g Grant) Tag() uint64 { return g.gen }
 
 // Lane is the GIL the grant is for.
 func (g Grant) Lane() int { return int(g.lane) }
@@ -139,10 +152,34 @@ func (g Grant) Class() *Class { return g.class }
 // It returns ErrClosed; a *SaturatedError (errors.Is ErrSaturated) if a queue is full; or a *WaitError
 // that wraps ctx.Err() if ctx ends first, at once if it has ended already: expired work is never started.
 func (s *Scheduler) Acquire(ctx context.Context, c *Class) (Grant, error) {
-	if len(s.lanes) == 1 {
-		return s.acquire(ctx, c, 0, 0)
+	return s.AcquireFor(ctx, c, nil)
+}
+
+// AcquireFor is Acquire for work of which h is the history: work that is known to be long waits for its
+// place among Config.MaxLong, and what this grant turns out to use is noted in h.
+func (s *Scheduler) AcquireFor(ctx context.Context, c *Class, h *History) (Grant, error) {
+	if len(s.lanes) == 1 && !h.Long() {
+		return s.acquire(ctx, c, h, 0, 0)
 	}
-	return s.acquire(ctx, c, s.likelyLane(), anyLane)
+	return s.acquire(ctx, c, h, s.likelyLane(), anyLane)
+}
+
+// TryAcquire is AcquireFor for somebody who does not want to wait: it fails when a grant cannot be had
+// without the lock, or ctx has ended.
+func (s *Scheduler) TryAcquire(ctx context.Context, c *Class, h *History) (Grant, bool) {
+	if c == nil {
+		c = s.def
+	}
+	if ctx.Err() != nil || c.s != s || h.Long() {
+		return Grant{}, false
+	}
+	lane := 0
+	if len(s.lanes) > 1 {
+		lane = s.likelyLane()
+	}
+	g, ok := s.tryFast(c, lane)
+	g.history = h
+	return g, ok
 }
 
 // AcquireLane is Acquire on the given lane only: for pinned work. A lane the scheduler does not have
@@ -151,7 +188,7 @@ func (s *Scheduler) AcquireLane(ctx context.Context, c *Class, lane int) (Grant,
 	if lane < 0 || lane >= len(s.lanes) {
 		return Grant{}, noLane(lane, len(s.lanes))
 	}
-	return s.acquire(ctx, c, lane, lane)
+	return s.acquire(ctx, c, nil, lane, lane)
 }
 
 const anyLane = -1
@@ -160,7 +197,7 @@ const anyLane = -1
 // suspended or waits. Its thread is counted, so neither MaxInFlight nor its class's limit holds it up:
 // waiting for them could be waiting for itself.
 func (s *Scheduler) AcquireNested(ctx context.Context, c *Class) (Grant, error) {
-	return s.acquire(ctx, c, s.likelyLane(), nestedLane)
+	return s.acquire(ctx, c, nil, s.likelyLane(), nestedLane)
 }
 
 const nestedLane = -2 // any lane, and no cap
@@ -172,7 +209,7 @@ func (s *Scheduler) NearLimit(c *Class) bool {
 }
 
 // acquire tries the lane likely without the lock, then goes on under it, bound to lane or to none.
-func (s *Scheduler) acquire(ctx context.Context, c *Class, likely, lane int) (Grant, error) {
+func (s *Scheduler) acquire(ctx context.Context, c *Class, h *History, likely, lane int) (Grant, error) {
 	if c == nil {
 		c = s.def
 	}
@@ -182,10 +219,13 @@ func (s *Scheduler) acquire(ctx context.Context, c *Class, likely, lane int) (Gr
 	if c.s != s {
 		return Grant{}, ErrForeignClass
 	}
-	if g, ok := s.tryFast(c, likely); ok {
-		return g, nil
+	if !h.Long() {
+		if g, ok := s.tryFast(c, likely); ok {
+			g.history = h
+			return g, nil
+		}
 	}
-	return s.acquireSlow(ctx, c, lane)
+	return s.acquireSlow(ctx, c, h, lane)
 }
 
 // tryFast takes a lane that is open to c, without the lock.
@@ -196,7 +236,7 @@ func (s *Scheduler) tryFast(c *Class, lane int) (Grant, bool) {
 		return Grant{}, false
 	}
 	to := w.next(c.index)
-	return Grant{c, to.gen(), l.index}, l.cas(w, to)
+	return Grant{c, to.gen(), l.index, nil}, l.cas(w, to)
 }
 
 // likelyLane is a free lane with the fewest grants away, or any. Ties go round.
@@ -236,11 +276,13 @@ func (s *Scheduler) Release(g Grant, held time.Duration) {
 		case mine:
 			charged = true
 			if g.class.charge(g.lane, ns) && l.cas(w, w.free()) {
+				g.history.learn(0, ns)
 				return
 			}
 		case mine | flagWaiting:
 			charged, counted = true, true
 			if g.class.charge(g.lane, ns) && l.spend(ns) && l.cas(w, w.free()) {
+				g.history.learn(0, ns)
 				return
 			}
 		}

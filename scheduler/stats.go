@@ -23,6 +23,7 @@ type ClassStats struct {
 	Held        time.Duration // what was charged
 	VirtualTime time.Duration // Held/Weight, and what the class was moved forward for having been idle
 	Lapses      uint64        // grants that lost their lane to an heir
+	Preemptions uint64        // heirs that had to wait for the GIL
 	Rejected    uint64        // a queue was full
 	Cancelled   uint64        // the context ended before the grant
 
@@ -62,7 +63,7 @@ func (s *Scheduler) Stats() Stats {
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		st.Lanes[i] = LaneStats{Away: int(l.away.Load()), Waiting: l.waiting}
-		if w := l.load(); w.held() {
+		if w := l.load(); w.held() && l.proxy == nil {
 			st.Lanes[i].Holder = s.classes[w.class()].name
 			st.Classes[w.class()].InFlight++
 		}
@@ -83,7 +84,7 @@ func (c *Class) stats() ClassStats {
 	return ClassStats{
 		Name: c.name, Weight: c.weight,
 		Granted: c.released, Held: time.Duration(c.held), VirtualTime: time.Duration(c.vtime),
-		Lapses: c.lapses, Rejected: c.rejected, Cancelled: c.cancelled.Load(),
+		Lapses: c.lapses, Preemptions: c.preemptions, Rejected: c.rejected, Cancelled: c.cancelled.Load(),
 		InFlight: c.lapsed + c.suspended, Lapsed: c.lapsed, Suspended: c.suspended,
 		Queued: c.queued, Resuming: c.resuming,
 		Waits: c.waits.snapshot(), Holds: c.holds.snapshot(),
@@ -94,6 +95,7 @@ func (c *ClassStats) add(o *ClassStats) {
 	c.Granted += o.Granted
 	c.Held += o.Held
 	c.Lapses += o.Lapses
+	c.Preemptions += o.Preemptions
 	c.Rejected += o.Rejected
 	c.Cancelled += o.Cancelled
 	c.InFlight += o.InFlight

@@ -15,6 +15,7 @@ const (
 	flagWaiting                  // somebody waits for this lane: a release counts against the slice
 	flagSlow                     // every operation takes the lock: the cap is near, or a Drain or Close is on
 	flagCall                     // the next release takes the lock, once
+	flagGuard                    // a long task computes beside: every operation takes the lock
 )
 
 const (
@@ -30,7 +31,7 @@ func (w word) gen() uint64 { return uint64(w >> genShift) }
 
 // next is the word after granting the lane to class index class: a new generation, held, nothing called.
 func (w word) next(class uint32) word {
-	return (w>>genShift+1)<<genShift | word(class)<<classShift | w&(flagWaiting|flagSlow) | flagHeld
+	return (w>>genShift+1)<<genShift | word(class)<<classShift | w&(flagWaiting|flagSlow|flagGuard) | flagHeld
 }
 
 // free is the word after the holder has gone.
@@ -39,7 +40,7 @@ func (w word) free() word { return w &^ (flagHeld | flagCall) }
 // open reports whether a running goroutine of class may take the lane by itself: nobody holds it, and
 // either nobody waits or the class barges within its slice.
 func (w word) open(class uint32) bool {
-	if w&(flagHeld|flagSlow|flagCall) != 0 {
+	if w&(flagHeld|flagSlow|flagCall|flagGuard) != 0 {
 		return false
 	}
 	return w&flagWaiting == 0 || w.class() == int(class)

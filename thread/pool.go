@@ -1,45 +1,34 @@
 package thread
 
 import (
-	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
 )
 
-// ErrPoolFull is a queue of submitted work that has no room.
-var ErrPoolFull = errors.New("gilt: the queue of submitted work is full")
-
-// ErrPoolClosed is work submitted after Close.
-var ErrPoolClosed = errors.New("gilt: the worker pool is closed")
-
-// Job is one piece of submitted work. A worker calls Ready before it runs it, which waits for whatever
-// the job needs (a grant), and then Run. Between the two another worker may be woken, so that work goes
-// on when a job turns out to be long.
+// Job is one piece of work for a worker.
 type Job interface {
-	Ready() bool // false: the job has ended without running (cancelled while it waited)
+	// Run runs it, and whatever else its source then has for this worker. It may end the goroutine
+	// (runtime.Goexit): another worker takes its place.
 	Run()
 }
 
-// Pool is a fixed number of goroutines, each locked to an OS thread of its own, that run submitted jobs
-// in order of arrival. While one worker drains short jobs the others sleep; one more waits beside it for
-// its turn (Ready), so that a job that blocks or computes for long does not hold up the rest.
+// Pool is a fixed number of goroutines, each locked to an OS thread of its own, that run jobs. Whoever
+// starts jobs keeps count of the workers that are idle, and starts no more than that: the scheduler does.
 type Pool struct {
 	mu      sync.Mutex
 	wake    *sync.Cond
-	queue   []Job // ring
-	head, n int
-	max     int
-	idle    int
-	queued  atomic.Int32 // = n, for a look without the lock
-	waiting int          // workers inside Ready
+	ready   []Job
+	n       atomic.Int32 // = len(ready), for a look without the lock
+	looking int // workers awake that will look at ready
+	asleep  int
 	closed  bool
 	workers sync.WaitGroup
 }
 
-// NewPool starts the workers; queued jobs beyond max are refused.
-func NewPool(workers, max int) *Pool {
-	p := &Pool{max: max, queue: make([]Job, 64)}
+// NewPool starts the workers.
+func NewPool(workers int) *Pool {
+	p := &Pool{}
 	p.wake = sync.NewCond(&p.mu)
 	for range workers {
 		p.workers.Go(p.work)
@@ -47,45 +36,23 @@ func NewPool(workers, max int) *Pool {
 	return p
 }
 
-// Submit queues j.
-func (p *Pool) Submit(j Job) error {
+// Start hands j to an idle worker. It does not block.
+func (p *Pool) Start(j Job) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return ErrPoolClosed
-	}
-	if p.n == p.max {
-		return ErrPoolFull
-	}
-	if p.n == len(p.queue) {
-		p.growLocked()
-	}
-	p.queue[(p.head+p.n)%len(p.queue)] = j
-	p.n++
-	p.queued.Store(int32(p.n))
-	p.wakeLocked()
-	return nil
-}
-
-func (p *Pool) growLocked() {
-	q := make([]Job, 2*len(p.queue))
-	for i := range p.n {
-		q[i] = p.queue[(p.head+i)%len(p.queue)]
-	}
-	p.queue, p.head = q, 0
-}
-
-// wakeLocked keeps one worker waiting for its turn while there is work, and not more.
-func (p *Pool) wakeLocked() {
-	if p.n > 0 && p.waiting == 0 && p.idle > 0 {
-		p.idle--
-		p.waiting++
+	p.ready = append(p.ready, j)
+	p.n.Store(int32(len(p.ready)))
+	switch {
+	case p.closed: // the workers may be gone already
+		p.workers.Go(p.work)
+	case p.asleep > 0 && p.looking < len(p.ready):
+		p.asleep--
+		p.looking++
 		p.wake.Signal()
 	}
+	p.mu.Unlock()
 }
 
-// work is one worker. A job that calls runtime.Goexit ends the goroutine and its OS thread; another
-// worker takes its place.
+// work is one worker.
 func (p *Pool) work() {
 	runtime.LockOSThread()
 	ended := false
@@ -94,6 +61,9 @@ func (p *Pool) work() {
 			p.workers.Go(p.work)
 		}
 	}()
+	p.mu.Lock()
+	p.looking++
+	p.mu.Unlock()
 	for {
 		p.look()
 		j := p.next()
@@ -101,71 +71,51 @@ func (p *Pool) work() {
 			ended = true
 			return
 		}
-		p.run(j)
+		j.Run()
+		p.mu.Lock()
+		p.looking++
+		p.mu.Unlock()
 	}
 }
 
 // look waits some microseconds for a job before the worker goes to sleep: to wake a goroutine that is
 // locked to its OS thread takes two thread switches, and more work often comes at once.
 func (p *Pool) look() {
-	const looks = 2000 // some 2 µs
+	const looks = 10000 // some 2 µs
 	for range looks {
-		if p.queued.Load() > 0 {
+		if p.n.Load() > 0 {
 			return
 		}
 	}
 }
 
-// next waits for a job; nil means that the pool is closed and empty. The worker counts as waiting for
-// its turn until run has had the job's Ready.
+// next waits for a job; nil means that the pool is closed and empty. The worker counts as looking until it
+// has one.
 func (p *Pool) next() Job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.n > 0 {
-		p.waiting++
-	}
-	for p.n == 0 {
+	defer func() { p.looking-- }()
+	for len(p.ready) == 0 {
 		if p.closed {
 			return nil
 		}
-		p.idle++
-		p.wake.Wait() // whoever wakes this worker counts it out of idle and into waiting
-		if p.n == 0 {
-			p.waiting--
-		}
+		p.looking--
+		p.asleep++
+		p.wake.Wait() // whoever wakes this worker counts it out of asleep and into looking
 	}
-	j := p.queue[p.head]
-	p.queue[p.head] = nil
-	p.head = (p.head + 1) % len(p.queue)
-	p.n--
-	p.queued.Store(int32(p.n))
+	j := p.ready[0]
+	p.ready[0] = nil
+	p.ready = p.ready[1:]
+	p.n.Store(int32(len(p.ready)))
 	return j
 }
 
-func (p *Pool) run(j Job) {
-	ready := j.Ready()
-	p.mu.Lock()
-	p.waiting--
-	p.wakeLocked()
-	p.mu.Unlock()
-	if ready {
-		j.Run()
-	}
-}
-
-// Queued is the number of jobs that no worker has taken.
-func (p *Pool) Queued() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.n
-}
-
-// Close lets the workers finish what is queued and end; wait for that with Wait.
+// Close lets the workers end when they have run what was started; wait for that with Wait.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
-	p.waiting += p.idle
-	p.idle = 0
+	p.looking += p.asleep
+	p.asleep = 0
 	p.wake.Broadcast()
 	p.mu.Unlock()
 }

@@ -17,125 +17,75 @@ func TestMain(m *testing.M) { pytest.Main(m, nil) }
 
 var ctx = context.Background()
 
-type job struct {
-	ready func() bool
-	run   func()
-}
+type job func()
 
-func (j job) Ready() bool { return j.ready == nil || j.ready() }
-func (j job) Run()        { j.run() }
+func (j job) Run() { j() }
 
-func submit(t testing.TB, p *thread.Pool, f func()) {
-	t.Helper()
-	if err := p.Submit(job{run: f}); err != nil {
-		t.Fatal(err)
+// Work comes as the scheduler sends it: no more at once than there are idle workers.
+func TestPool_RunsWhatItIsGiven(t *testing.T) {
+	const workers = 4
+	p := thread.NewPool(workers)
+	idle := make(chan struct{}, workers)
+	for range workers {
+		idle <- struct{}{}
 	}
-}
-
-func TestPool_RunsAllInOrderOfArrival(t *testing.T) {
-	p := thread.NewPool(1, 1000)
-	var got []int
-	for i := range 500 {
-		submit(t, p, func() { got = append(got, i) })
+	var ran atomic.Int32
+	for range 20000 {
+		<-idle
+		p.Start(job(func() { ran.Add(1); idle <- struct{}{} }))
 	}
 	p.Close()
 	p.Wait()
-	for i, v := range got {
-		if v != i {
-			t.Fatal(got)
-		}
-	}
-	if len(got) != 500 || p.Queued() != 0 {
-		t.Error(len(got), p.Queued())
-	}
-	if err := p.Submit(job{run: func() { t.Error("it ran") }}); !errors.Is(err, thread.ErrPoolClosed) {
-		t.Error(err)
+	if ran.Load() != 20000 {
+		t.Error(ran.Load())
 	}
 }
 
-func TestPool_Full(t *testing.T) {
-	p := thread.NewPool(1, 3)
-	release, started := make(chan struct{}), make(chan struct{})
-	submit(t, p, func() { close(started); <-release })
-	<-started
-	for range 3 {
-		submit(t, p, func() {})
-	}
-	if err := p.Submit(job{run: func() { t.Error("it ran") }}); !errors.Is(err, thread.ErrPoolFull) {
-		t.Error(err)
-	}
-	close(release)
-	p.Close()
-	p.Wait()
-}
-
-// A job that waits for another one must not keep it from a worker.
+// Jobs that wait for one another run, as many as there are workers.
 func TestPool_JobsThatBlockDoNotHoldUpTheRest(t *testing.T) {
 	const workers = 4
-	p := thread.NewPool(workers, 1000)
+	p := thread.NewPool(workers)
 	for range 200 {
 		last := make(chan struct{})
 		var g sync.WaitGroup
 		g.Add(workers)
 		for range workers - 1 {
-			submit(t, p, func() { <-last; g.Done() })
+			p.Start(job(func() { defer g.Done(); <-last }))
 		}
-		submit(t, p, func() { close(last); g.Done() })
+		p.Start(job(func() { defer g.Done(); close(last) }))
 		g.Wait()
 	}
 	p.Close()
 	p.Wait()
 }
 
-func TestPool_NotReadyIsNotRun(t *testing.T) {
-	p := thread.NewPool(2, 100)
+// What was started runs, also after Close.
+func TestPool_StartedBeforeAndAfterClose(t *testing.T) {
+	p := thread.NewPool(1)
 	var ran atomic.Int32
-	for i := range 100 {
-		if err := p.Submit(job{ready: func() bool { return i%2 == 0 }, run: func() { ran.Add(1) }}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	release := make(chan struct{})
+	p.Start(job(func() { <-release; ran.Add(1) }))
+	p.Start(job(func() { ran.Add(1) }))
 	p.Close()
+	p.Start(job(func() { ran.Add(1) }))
+	close(release)
 	p.Wait()
-	if ran.Load() != 50 {
+	if ran.Load() != 3 {
 		t.Error(ran.Load())
 	}
 }
 
 // Rule 9: a job that ends its worker's goroutine; others come in its place, also after Close.
 func TestRule09_PoolOutlivesGoexit(t *testing.T) {
-	p := thread.NewPool(3, 1000)
+	p := thread.NewPool(3)
 	var ran atomic.Int32
 	for range 100 {
-		submit(t, p, func() { ran.Add(1); runtime.Goexit() })
-		submit(t, p, func() { ran.Add(1) })
+		p.Start(job(func() { ran.Add(1); runtime.Goexit() }))
+		p.Start(job(func() { ran.Add(1) }))
 	}
 	p.Close()
 	p.Wait()
 	if ran.Load() != 200 {
-		t.Error(ran.Load())
-	}
-}
-
-func TestPool_Hammer(t *testing.T) {
-	p := thread.NewPool(4, 1<<20)
-	var ran atomic.Int32
-	var g sync.WaitGroup
-	for range 16 {
-		g.Go(func() {
-			for i := range 2000 {
-				submit(t, p, func() {
-					if ran.Add(1); i%500 == 0 {
-						runtime.Goexit()
-					}
-				})
-			}
-		})
-	}
-	g.Wait()
-	p.Close()
-	p.Wait()
-	if ran.Load() != 32000 {
 		t.Error(ran.Load())
 	}
 }

@@ -207,9 +207,9 @@ static PyObject *resolve(gilt_interp *it, gilt_fn *fn) { // borrowed from fn
 	return o;
 }
 
-gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn) {
+gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag) {
 	gilt_thread *th = gilt_thread_here();
-	gilt_res r = {.status = th ? gilt_task_begin(th, it) : GILT_FAILED};
+	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag) : GILT_FAILED};
 	if (r.status) return r;
 	if (th->attached != it && gilt_attach(th, it)) r.status = GILT_FAILED;
 	else if (!resolve(it, fn)) gilt_raised(th, it, &r);
@@ -244,9 +244,9 @@ static PyObject *call_prepared(PyObject *f, int akind, int64_t ai, const uint8_t
 	return o;
 }
 
-static inline void fn_call(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind, gilt_res *r) {
+static inline void fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind, gilt_res *r) {
 	gilt_thread *th = gilt_thread_here();
-	r->status = th ? gilt_task_begin(th, it) : GILT_FAILED;
+	r->status = th ? gilt_task_begin(th, it, tag) : GILT_FAILED;
 	if (GILT_UNLIKELY(r->status)) return;
 	if (th->attached != it && GILT_UNLIKELY(gilt_attach(th, it))) r->status = GILT_FAILED;
 	else {
@@ -256,15 +256,15 @@ static inline void fn_call(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, 
 	r->held = gilt_task_end(th);
 }
 
-gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
+gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
 	gilt_res r = {0};
-	fn_call(it, fn, akind, ai, w, wn, rkind, &r);
+	fn_call(it, fn, tag, akind, ai, w, wn, rkind, &r);
 	return r;
 }
 
-gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, int rkind) {
+gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, int rkind) {
 	gilt_res r = {0};
-	fn_call(it, fn, akind, ai, NULL, 0, rkind, &r);
+	fn_call(it, fn, tag, akind, ai, NULL, 0, rkind, &r);
 	if (GILT_UNLIKELY(r.status) && gilt_tls) gilt_tls->rest = r;
 	return (gilt_scalar){r.i, (uint64_t)r.held << 8 | (uint64_t)r.status};
 }

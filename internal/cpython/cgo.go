@@ -11,12 +11,13 @@ package cpython
 // Handles of the shim cross as integers: cgo would check each pointer to a C struct at run time.
 static gilt_interp *gilt_it(uintptr_t p) { return (gilt_interp *)p; }
 static gilt_thread *gilt_th(uintptr_t p) { return (gilt_thread *)p; }
-typedef struct { uintptr_t th; uint64_t serial; int32_t status; } go_entry;
-static go_entry go_enter(uintptr_t it) {
-	gilt_entry e = gilt_enter(gilt_it(it));
-	return (go_entry){(uintptr_t)e.th, e.serial, e.status};
+typedef struct { uintptr_t th; uint64_t serial; uint64_t *tag; int32_t status; } go_entry;
+static go_entry go_enter(uintptr_t it, uint64_t tag) {
+	gilt_entry e = gilt_enter(gilt_it(it), tag);
+	return (go_entry){(uintptr_t)e.th, e.serial, e.tag, e.status};
 }
 static gilt_res go_leave(uintptr_t th, uint64_t serial) { return gilt_leave(gilt_th(th), serial); }
+static gilt_res go_turn(uintptr_t th, uint64_t serial) { return gilt_turn(gilt_th(th), serial); }
 static gilt_res go_detach(uintptr_t th, uint64_t serial) { return gilt_detach(gilt_th(th), serial); }
 static gilt_res go_getattr(uintptr_t th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
 	return gilt_getattr(gilt_th(th), serial, o, name, n, rkind);
@@ -45,16 +46,16 @@ static void go_release(uintptr_t it, uintptr_t o) { gilt_release(gilt_it(it), o)
 static int64_t go_backlog(uintptr_t it) { return gilt_backlog(gilt_it(it)); }
 static int go_reap(uintptr_t it) { return gilt_reap(gilt_it(it)); }
 static int go_count_states(uintptr_t it) { return gilt_count_states(gilt_it(it)); }
-static int go_pacer_wait(uintptr_t it, int more, int64_t grace_ns) { return gilt_pacer_wait(gilt_it(it), more, grace_ns); }
+static gilt_look go_pacer_wait(uintptr_t it, int more, int64_t grace_ns) { return gilt_pacer_wait(gilt_it(it), more, grace_ns); }
 static void go_pacer_arm(uintptr_t it) { gilt_pacer_arm(gilt_it(it)); }
 static void go_pacer_stop(uintptr_t it) { gilt_pacer_stop(gilt_it(it)); }
 static void go_fn_free(uintptr_t fn) { gilt_fn_free((gilt_fn *)fn); }
-static gilt_res go_fn_resolve(uintptr_t it, uintptr_t fn) { return gilt_fn_resolve(gilt_it(it), (gilt_fn *)fn); }
-static gilt_scalar go_fn_scalar(uintptr_t it, uintptr_t fn, int akind, int64_t ai, int rkind) {
-	return gilt_fn_scalar(gilt_it(it), (gilt_fn *)fn, akind, ai, rkind);
+static gilt_res go_fn_resolve(uintptr_t it, uintptr_t fn, uint64_t tag) { return gilt_fn_resolve(gilt_it(it), (gilt_fn *)fn, tag); }
+static gilt_scalar go_fn_scalar(uintptr_t it, uintptr_t fn, uint64_t tag, int akind, int64_t ai, int rkind) {
+	return gilt_fn_scalar(gilt_it(it), (gilt_fn *)fn, tag, akind, ai, rkind);
 }
-static gilt_res go_fn_call(uintptr_t it, uintptr_t fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
-	return gilt_fn_call(gilt_it(it), (gilt_fn *)fn, akind, ai, w, wn, rkind);
+static gilt_res go_fn_call(uintptr_t it, uintptr_t fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
+	return gilt_fn_call(gilt_it(it), (gilt_fn *)fn, tag, akind, ai, w, wn, rkind);
 }
 */
 import "C"
@@ -62,6 +63,7 @@ import "C"
 import (
 	"errors"
 	"math"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -79,6 +81,7 @@ type Interp struct {
 type Entry struct {
 	th     C.uintptr_t // gilt_thread *
 	serial C.uint64_t
+	tag    *C.uint64_t // in C memory that lives as long as the thread
 }
 
 func sentence(s *C.char) error {
@@ -150,11 +153,21 @@ func OrphanFD() int { return int(C.gilt_orphan_fd()) }
 // is this goroutine's task.
 func Nested() bool { return C.gilt_nested() != 0 }
 
+// Yield is Nested for somebody who is about to wait: if the calling OS thread has a GIL, which whoever is
+// waited for may need, it gives it up; the task's next operation attaches again.
+func Yield() (nested bool) { return C.gilt_yield() != 0 }
+
 // Enter begins a task on the calling goroutine's OS thread, to which it must be locked until Leave.
-// It does not attach: the first operation does.
-func (it *Interp) Enter() (Entry, Status) {
-	e := C.go_enter(it.c)
-	return Entry{e.th, e.serial}, Status(e.status)
+// It does not attach: the first operation does. tag is the scheduler's name for the task, not 0.
+func (it *Interp) Enter(tag uint64) (Entry, Status) {
+	e := C.go_enter(it.c, C.uint64_t(tag))
+	return Entry{e.th, e.serial, e.tag}, Status(e.status)
+}
+
+// SetTag changes the scheduler's name for the task, which is the innermost one on its thread.
+func (e Entry) SetTag(tag uint64) {
+	// SAFETY: the word is the thread's own, and the goroutine is locked to the thread.
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(e.tag)), tag)
 }
 
 // Release gives back an owned reference, from any thread, attached or not: it joins the decref queue
@@ -171,12 +184,16 @@ func (it *Interp) Reap() int { return int(C.go_reap(it.c)) }
 func (it *Interp) States() int { return int(C.go_count_states(it.c)) }
 
 // PacerWait blocks: see pacer.c. One goroutine for each interpreter calls it.
-func (it *Interp) PacerWait(more bool, grace time.Duration) Pace {
+func (it *Interp) PacerWait(more bool, grace time.Duration) Look {
 	m := C.int(0)
 	if more {
 		m = 1
 	}
-	return Pace(C.go_pacer_wait(it.c, m, C.int64_t(grace)))
+	l := C.go_pacer_wait(it.c, m, C.int64_t(grace))
+	return Look{
+		Pace: Pace(l.what), Known: l.known != 0, Taken: l.taken != 0, Pending: int(l.pending), Moved: l.moved != 0,
+		Holder: uint64(l.holder), User: uint64(l.user), Used: time.Duration(l.used),
+	}
 }
 
 // PacerArm says that someone waits for the interpreter's GIL.
@@ -209,6 +226,19 @@ func StringBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), le
 // Leave ends the task: its scope's references go, and the thread is detached. Int is the length of the
 // decref queue, which they join when the thread was detached already.
 func (e Entry) Leave() Result { return result(C.go_leave(e.th, e.serial)) }
+
+// Turn ends the task as Leave does and begins another on this thread, attached without a break when it can:
+// more is false when it could not, and then the thread is detached and no task is left. The new task's tag
+// is still the old one's: SetTag.
+func (e Entry) Turn() (next Entry, more bool, r Result) {
+	c := C.go_turn(e.th, e.serial)
+	r = Result{Status: Status(c.status), Held: time.Duration(c.held)}
+	if c.i == 0 {
+		r.Int = int64(c.n) // the decref queue, as of Leave
+		return Entry{}, false, r
+	}
+	return Entry{e.th, C.uint64_t(c.i), e.tag}, true, r
+}
 
 // Detach gives the GIL up while the task goes on; its next operation attaches again.
 func (e Entry) Detach() Result { return result(C.go_detach(e.th, e.serial)) }
@@ -305,19 +335,21 @@ func NewFn(module, name string) (*Fn, error) {
 func (f *Fn) Free() { C.go_fn_free(f.c) }
 
 // Resolve looks the function up in it: a whole task.
-func (f *Fn) Resolve(it *Interp) Result { return result(C.go_fn_resolve(it.c, f.c)) }
+func (f *Fn) Resolve(it *Interp, tag uint64) Result {
+	return result(C.go_fn_resolve(it.c, f.c, C.uint64_t(tag)))
+}
 
 // Call attaches, calls and detaches. When the result's Data matters, or an exception may come, the
 // goroutine is locked to its OS thread until it has copied them.
-func (f *Fn) Call(it *Interp, ak ArgKind, ai int64, data []byte, k Kind) Result {
+func (f *Fn) Call(it *Interp, tag uint64, ak ArgKind, ai int64, data []byte, k Kind) Result {
 	w, wn := bytes(data)
-	return result(C.go_fn_call(it.c, f.c, C.int(ak), C.int64_t(ai), w, wn, C.int(k)))
+	return result(C.go_fn_call(it.c, f.c, C.uint64_t(tag), C.int(ak), C.int64_t(ai), w, wn, C.int(k)))
 }
 
 // CallScalar is Call for an argument and a result that are scalars, with less to copy. When the status is
 // not OK, Rest gives the whole Result, on the same OS thread.
-func (f *Fn) CallScalar(it *Interp, ak ArgKind, ai int64, k Kind) (value int64, held time.Duration, status Status) {
-	r := C.go_fn_scalar(it.c, f.c, C.int(ak), C.int64_t(ai), C.int(k))
+func (f *Fn) CallScalar(it *Interp, tag uint64, ak ArgKind, ai int64, k Kind) (value int64, held time.Duration, status Status) {
+	r := C.go_fn_scalar(it.c, f.c, C.uint64_t(tag), C.int(ak), C.int64_t(ai), C.int(k))
 	return int64(r.i), time.Duration(r.held_status >> 8), Status(r.held_status & 0xff)
 }
 

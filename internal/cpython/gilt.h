@@ -63,10 +63,13 @@ int gilt_stop(void); // same thread; nobody else inside. Ends the interpreters, 
 void gilt_refuse(void); // from now on every entry answers GILT_STOPPED
 
 // thread.c
-typedef struct { gilt_thread *th; uint64_t serial; int32_t status; } gilt_entry;
+// A task's tag is the scheduler's name for it, which the pacer reports; it may be changed through the pointer.
+typedef struct { gilt_thread *th; uint64_t serial; uint64_t *tag; int32_t status; } gilt_entry;
 int gilt_nested(void); // this thread is inside a task
-gilt_entry gilt_enter(gilt_interp *it);
+int gilt_yield(void);  // the same, and it gives the GIL up if it has it: the task's next operation attaches again
+gilt_entry gilt_enter(gilt_interp *it, uint64_t tag);
 gilt_res gilt_leave(gilt_thread *th, uint64_t serial); // i is the length of the decref queue
+gilt_res gilt_turn(gilt_thread *th, uint64_t serial);  // ends the task and begins another, attached: i is its serial, 0 for none
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial); // AllowThreads; held since the last report
 void gilt_release(gilt_interp *it, uintptr_t obj);          // owned reference, from any thread, attached or not
 int64_t gilt_backlog(gilt_interp *it);
@@ -77,22 +80,32 @@ int gilt_id(gilt_interp *it);
 
 // pacer.c
 enum { GILT_PACE_STOP = 0, GILT_PACE_TICK = 1, GILT_PACE_CHECK = 2 };
-int gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns);
+typedef struct {
+	int32_t what;
+	int32_t known;   // who holds the GIL can be told
+	int32_t taken;   // somebody holds it
+	int32_t pending; // attaches of ours that wait for it
+	int32_t moved;   // one of ours got it since the last look
+	uint64_t holder; // tag of the task that holds it; 0 for nobody, or nobody's task
+	uint64_t user;   // tag of the task that had the GIL for long since the last answer, 0 for none
+	int64_t used;    // how long, in nanoseconds
+} gilt_look;
+gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns);
 void gilt_pacer_arm(gilt_interp *it);
 void gilt_pacer_stop(gilt_interp *it);
 
 // call.c: one crossing each. w,wn is the wire form of the arguments.
 gilt_fn *gilt_fn_new(const char *module, const char *name, int *missing);
 void gilt_fn_free(gilt_fn *fn);
-gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn);
-gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);
+gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag);
+gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);
 // The same for a scalar argument and result, in two registers: the value, and held * 256 + status. What
 // else there is when it did not end well, gilt_fn_rest gives on the same thread.
 typedef struct {
 	int64_t i;
 	uint64_t held_status;
 } gilt_scalar;
-gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, int akind, int64_t ai, int rkind);
+gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, int rkind);
 gilt_res gilt_fn_rest(void);
 gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, uint64_t mn,
                    const uint8_t *w, uint64_t wn, int rkind);

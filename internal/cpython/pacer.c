@@ -1,4 +1,4 @@
-// The pacer: times the grace of 100 us after which a holder no longer keeps others from asking. Go's
+// The pacer: looks about every 100 us, while anybody waits, at who has the GIL and for how long. Go's
 // timers cannot (1.1 ms on an idle machine, 20 ms on a busy one), so a goroutine waits here.
 #include "shim.h"
 #include <time.h>
@@ -33,28 +33,69 @@ static void sleep_grace(gilt_interp *it, int64_t grace_ns) { // with pace_mu hel
 #endif
 }
 
-// Waits until someone waits (more says that someone still does), then until one grace has passed in
-// which no attach of ours began to wait for the GIL or got it: GILT_PACE_TICK. While attaches go on it
-// stays here, and looks up every 50th time: GILT_PACE_CHECK.
-int gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns) {
+// What was used before now is nobody's to answer for: nobody looked, because nobody waited.
+static void begin_looks(gilt_interp *it) {
+	pthread_mutex_lock(&gilt_all_mu);
+	atomic_store(&it->user, NULL);
+	atomic_store(&it->clean_seen, atomic_load(&it->clean));
+	atomic_store(&it->looked_at, gilt_ticks());
+	pthread_mutex_unlock(&gilt_all_mu);
+}
+
+// One look. The time since the last one is first that of the attaches that came and went undisturbed
+// (clean), then that of whoever holds the GIL now and has come since; the rest belongs to the task that
+// holds it for long.
+static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
+	pthread_mutex_lock(&gilt_all_mu);
+	uint64_t now = gilt_ticks(), dt = now - atomic_load(&it->looked_at);
+	uint64_t clean = atomic_load(&it->clean), others = clean - atomic_load(&it->clean_seen);
+	PyThreadState *ts = it->gil && atomic_load(&it->gil->locked) ? atomic_load(&it->gil->last_holder) : NULL;
+	gilt_thread *th = ts ? gilt_thread_of(it, ts) : NULL;
+	uint64_t since = th ? atomic_load(&th->since) : 0;
+	atomic_store(&it->looked_at, now);
+	atomic_store(&it->clean_seen, clean);
+	atomic_fetch_add(&it->looks, 1);
+	if (since && now > since && (double)(now - since) * gilt_ns_per_tick >= (double)grace_ns) atomic_store(&it->user, th);
+	else if (since && now > since) others += now - since; // it has only come
+	else atomic_store(&it->user, NULL);                  // nobody, or a thread of Python's own
+	gilt_thread *user = atomic_load(&it->user);
+	if (user && !atomic_load(&user->since)) atomic_store(&it->user, user = NULL);
+	if (user && dt > others) {
+		atomic_fetch_add(&user->sampled, dt - others);
+		l->used += (int64_t)((double)(dt - others) * gilt_ns_per_tick);
+		l->user = atomic_load(&user->tag);
+	}
+	l->known = it->gil != NULL;
+	l->taken = ts != NULL;
+	l->holder = th ? atomic_load(&th->tag) : 0;
+	pthread_mutex_unlock(&gilt_all_mu);
+}
+
+// Waits until someone waits (more says that someone still does), then looks once a grace: until one has
+// passed in which no attach of ours got the GIL, or some task has used it for long: GILT_PACE_TICK. While
+// short attaches go on it stays here, and gives word every 50th time: GILT_PACE_CHECK.
+gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns) {
+	gilt_look l = {.what = GILT_PACE_CHECK};
 	pthread_mutex_lock(&it->pace_mu);
 #ifdef __linux__
 	if (!it->pace_ready) prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	it->pace_ready = 1;
 #endif
-	while (!more && !it->armed && !it->pace_stop) pthread_cond_wait(&it->pace_cond, &it->pace_mu);
-	it->armed = 0;
-	int what = GILT_PACE_CHECK;
-	for (int i = 0; i < 50 && !it->pace_stop; i++) {
-		uint64_t got = atomic_load_explicit(&it->got, memory_order_relaxed);
-		sleep_grace(it, grace_ns);
-		if (atomic_load_explicit(&it->asked, memory_order_relaxed) == atomic_load_explicit(&it->got, memory_order_relaxed) &&
-		    atomic_load_explicit(&it->got, memory_order_relaxed) == got) {
-			what = GILT_PACE_TICK;
-			break;
-		}
+	if (!more) {
+		while (!it->armed && !it->pace_stop) pthread_cond_wait(&it->pace_cond, &it->pace_mu);
+		begin_looks(it);
 	}
-	if (it->pace_stop) what = GILT_PACE_STOP;
+	it->armed = 0;
+	for (int i = 0; i < 50 && !it->pace_stop && l.what == GILT_PACE_CHECK; i++) {
+		uint64_t got = atomic_load(&it->got);
+		sleep_grace(it, grace_ns);
+		look(it, &l, grace_ns);
+		uint64_t now_got = atomic_load(&it->got);
+		l.pending = (int32_t)(atomic_load(&it->asked) - now_got);
+		l.moved = now_got != got;
+		if (!l.moved || l.used > 0) l.what = GILT_PACE_TICK;
+	}
+	if (it->pace_stop) l.what = GILT_PACE_STOP;
 	pthread_mutex_unlock(&it->pace_mu);
-	return what;
+	return l;
 }

@@ -64,11 +64,14 @@ struct gilt_interp {
 	gilt_names names;
 	gilt_exctype exctypes[256]; // direct-mapped by address
 
-	_Atomic uint64_t asked; // attaches begun
-	_Atomic uint64_t got;   // attaches that have the GIL; written with the GIL held
-	int inside;             // threads of ours that are attached; it, clock and clock_at: with the GIL held
-	double clock;           // ticks, see share in thread.c
-	uint64_t clock_at;
+	struct gilt_gil *gil;                // gil.c; NULL where who holds the GIL cannot be told
+	unsigned long ask_us, rest_us;       // its switch interval while one of ours asks for it, and otherwise
+	_Atomic uint64_t asked;              // attaches begun
+	_Atomic uint64_t got;                // attaches that have the GIL; written with the GIL held
+	_Atomic uint64_t clean;              // ticks held by attaches that nobody interrupted; written with the GIL held
+	_Atomic uint64_t looked_at, looks;   // the pacer's last look, in ticks, and their number
+	_Atomic uint64_t clean_seen;         // clean, at that look
+	_Atomic(gilt_thread *) user;         // who had the GIL for long at that look; under all_mu, read by itself
 
 	pthread_mutex_t mu; // guards dead and orphans
 	PyObject **dead;
@@ -95,7 +98,8 @@ typedef struct {
 	gilt_interp *it;
 	PyObject *context; // entered for this task when it is nested, owned
 	size_t base;       // its first reference in refs
-	double held;       // what the outer task had held and not reported
+	uint64_t held;     // what the outer task had held and not reported
+	uint64_t tag;      // of the outer task
 } gilt_task;
 
 struct gilt_thread {
@@ -103,8 +107,12 @@ struct gilt_thread {
 	gilt_interp *attached; // whose GIL this thread holds, NULL when detached
 	uint64_t serial;       // of the innermost task, 0 when there is none
 	uint64_t last;         // ticks at the end of the last operation, see gilt_op_end
-	double since;          // the interpreter's clock at the attach
-	double held;           // ticks held and not yet reported
+	_Atomic uint64_t since; // ticks at which this attach got the GIL, 0 while detached
+	unsigned long switches; // of the GIL, then
+	uint64_t looks;         // of the pacer, then
+	_Atomic uint64_t sampled; // ticks that the pacer saw this attach have since
+	_Atomic uint64_t tag;   // of the innermost task: the scheduler's name for it
+	uint64_t held;          // ticks held and not yet reported
 	gilt_state states[GILT_MAX_INTERPS];
 	gilt_task *tasks;
 	size_t ntasks, captasks;
@@ -148,7 +156,9 @@ char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)
 gilt_thread *gilt_thread_here(void);                      // makes it when there is none; NULL without memory
 int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory
 void gilt_detach_now(gilt_thread *th);
-int gilt_task_begin(gilt_thread *th, gilt_interp *it); // a status
+int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag); // a status
+gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts);     // under gilt_all_mu; NULL for a stranger's
+extern pthread_mutex_t gilt_all_mu;
 int64_t gilt_task_end(gilt_thread *th);                // nanoseconds held
 int gilt_push_ref(gilt_thread *th, PyObject *o);          // steals o, even when it fails
 void gilt_thread_adopt(gilt_interp *it, PyThreadState *ts); // start.c: the state that Python made for this thread
@@ -174,6 +184,17 @@ static inline void gilt_op_end(gilt_thread *th, gilt_res *r) {
 	}
 	th->last = now;
 }
+
+// gil.c
+struct gilt_gil {
+	_Atomic unsigned long interval; // microseconds
+	PyThreadState *_Atomic last_holder;
+	_Atomic int locked;
+	_Atomic unsigned long switches;
+};
+void gilt_gil_find(gilt_interp *it, PyThreadState *ts);
+int gilt_set_switch_interval(double seconds); // with the GIL; 0, or -1 with an exception
+void *gilt_symbol(const char *name);          // load.c
 
 // wire.c
 int gilt_buf_put(gilt_thread *th, const void *p, size_t n); // 0, or -1 without memory

@@ -13,7 +13,6 @@ static uint64_t generations;
 static PyThreadState *main_state;
 
 void gilt_fill_refs(void);
-void *gilt_symbol(const char *name);
 
 uint64_t gilt_clock_ns(void) {
 	struct timespec t;
@@ -101,20 +100,15 @@ static gilt_interp *new_interp_struct(PyInterpreterState *is) {
 
 // What each interpreter needs, with its state current: threading imported on its main thread (else
 // shutdown hangs on 3.10 and 3.12), the switch interval (each GIL has its own), our names.
-static int prepare(gilt_interp *it, double switch_interval) {
+static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
 	PyObject *m = py.PyImport_ImportModule("threading");
 	if (!m) return -1;
 	py.Py_DecRef(m);
-	PyObject *sys = py.PyImport_ImportModule("sys");
-	PyObject *name = sys ? py.PyUnicode_InternFromString("setswitchinterval") : NULL;
-	PyObject *value = name ? py.PyFloat_FromDouble(switch_interval) : NULL;
-	PyObject *args[2] = {sys, value};
-	PyObject *r = value ? py.PyObject_VectorcallMethod(name, args, 2, NULL) : NULL;
-	if (r) py.Py_DecRef(r);
-	if (value) py.Py_DecRef(value);
-	if (name) py.Py_DecRef(name);
-	if (sys) py.Py_DecRef(sys);
-	return r && !gilt_names_init(it) ? 0 : -1;
+	gilt_gil_find(it, ts);
+	enum { REST_US = 500 }; // see gilt_attach
+	it->ask_us = (unsigned long)(switch_interval * 1e6 + 0.5);
+	it->rest_us = it->gil && it->ask_us < REST_US ? REST_US : it->ask_us;
+	return gilt_set_switch_interval((double)it->rest_us / 1e6) || gilt_names_init(it) ? -1 : 0;
 }
 
 static char *prepare_error(gilt_interp *it, gilt_thread *th) {
@@ -137,7 +131,7 @@ char *gilt_start(const char *program, const char *home, double switch_interval) 
 	if (!it) return gilt_sentence("out of memory");
 	th->generation = ++generations;
 	gilt_thread_adopt(it, main_state);
-	if (prepare(it, switch_interval)) err = prepare_error(it, th);
+	if (prepare(it, main_state, switch_interval)) err = prepare_error(it, th);
 	py.PyEval_SaveThread();
 	gilt_ns_per_tick = (double)(gilt_clock_ns() - ns) / (double)(gilt_ticks() - ticks);
 	gilt_ticks_20us = (uint64_t)(20000 / gilt_ns_per_tick);
@@ -166,7 +160,7 @@ char *gilt_new_interp(double switch_interval, gilt_interp **out) {
 	char *err = it ? NULL : gilt_sentence("out of memory");
 	if (it) {
 		gilt_thread_adopt(it, ts);
-		if (prepare(it, switch_interval)) err = prepare_error(it, th);
+		if (prepare(it, ts, switch_interval)) err = prepare_error(it, th);
 	}
 	py.PyEval_SaveThread();
 	*out = it;

@@ -11,7 +11,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int orphan_pipe[2] = {-1, -1};
 
 // Every thread that has states, so that stopping can give them back.
-static pthread_mutex_t all_mu = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t gilt_all_mu = PTHREAD_MUTEX_INITIALIZER;
 static gilt_thread **all;
 static size_t nall, capall;
 
@@ -32,12 +32,14 @@ static void release_all(gilt_interp *it, PyObject **o, size_t n);
 static void thread_ended(void *arg) {
 	gilt_thread *th = arg;
 	int orphans = 0;
-	pthread_mutex_lock(&all_mu);
+	pthread_mutex_lock(&gilt_all_mu);
 	for (size_t i = 0; i < nall; i++)
 		if (all[i] == th) {
 			all[i] = all[--nall];
 			break;
 		}
+	for (int i = 0; i < gilt_ninterps; i++)
+		if (atomic_load(&gilt_interps[i]->user) == th) atomic_store(&gilt_interps[i]->user, NULL);
 	if (th->generation != 0 && th->generation == atomic_load(&gilt_alive))
 		for (int i = 0; i < gilt_ninterps; i++)
 			if (th->states[i].ts) {
@@ -50,7 +52,7 @@ static void thread_ended(void *arg) {
 				pthread_mutex_unlock(&it->mu);
 				if (th->states[i].context) release_all(it, &th->states[i].context, 1);
 			}
-	pthread_mutex_unlock(&all_mu);
+	pthread_mutex_unlock(&gilt_all_mu);
 	if (orphans) (void)!write(orphan_pipe[1], "x", 1);
 	free(th->tasks);
 	free(th->refs);
@@ -78,10 +80,10 @@ gilt_thread *gilt_thread_here(void) {
 	pthread_once(&once, make_key);
 	th = calloc(1, sizeof *th);
 	if (!th) return NULL;
-	pthread_mutex_lock(&all_mu);
+	pthread_mutex_lock(&gilt_all_mu);
 	int bad = grow((void **)&all, &capall, nall + 1, sizeof *all);
 	if (!bad) all[nall++] = th;
-	pthread_mutex_unlock(&all_mu);
+	pthread_mutex_unlock(&gilt_all_mu);
 	if (bad || pthread_setspecific(key, th)) {
 		free(th);
 		return NULL;
@@ -122,16 +124,54 @@ static int clean_context(gilt_state *st) {
 	return 0;
 }
 
-// The interpreter's shared clock: it runs at the speed of real time divided by the threads of ours that
-// are attached, of which one at most holds the GIL while the others wait for it or are blocked outside.
-// What a thread is charged is this clock's difference from attach to detach, so all charges together are
-// the time that passed, and a task that Python switches out is not billed for the others' turns. It is
-// read and written with the GIL held.
-static double share(gilt_interp *it, uint64_t now) {
-	if (it->inside == 1) it->clock += (double)(now - it->clock_at);
-	else if (it->inside > 1) it->clock += (double)(now - it->clock_at) / it->inside;
-	it->clock_at = now;
-	return it->clock;
+gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts) {
+	for (size_t i = 0; i < nall; i++)
+		if (all[i]->states[it->id].ts == ts) return all[i];
+	return NULL;
+}
+
+// The books of an attach: what it is charged is the time for which it held the GIL. Begun and ended with
+// the GIL held.
+static inline void books_begin(gilt_thread *th, gilt_interp *it, uint64_t now) {
+	if (GILT_LIKELY(it->gil != NULL)) th->switches = atomic_load_explicit(&it->gil->switches, memory_order_relaxed);
+	th->looks = atomic_load_explicit(&it->looks, memory_order_relaxed);
+	atomic_store_explicit(&th->sampled, 0, memory_order_relaxed);
+	atomic_store_explicit(&th->since, now, memory_order_relaxed);
+}
+
+// When the GIL has not changed hands since, all the time counts: if Python code gave it up in between,
+// nobody wanted it. Otherwise what counts is what the pacer saw, which adds up the uninterrupted attaches
+// of others (clean) and gives the rest to whoever is there for long; an attach that no look met is short.
+static void books_end(gilt_thread *th, gilt_interp *it, uint64_t now) {
+	uint64_t since = atomic_load_explicit(&th->since, memory_order_relaxed), held = now - since;
+	uint64_t looked = atomic_load_explicit(&it->looked_at, memory_order_relaxed);
+	uint64_t clean = atomic_load_explicit(&it->clean, memory_order_relaxed);
+	if (GILT_LIKELY(!it->gil || atomic_load_explicit(&it->gil->switches, memory_order_relaxed) == th->switches)) {
+		if (looked < since || looked > now) looked = since;
+		atomic_store_explicit(&it->clean, clean + (now - looked), memory_order_relaxed);
+	} else if (atomic_load_explicit(&it->looks, memory_order_relaxed) != th->looks) {
+		uint64_t had = atomic_load_explicit(&th->sampled, memory_order_relaxed);
+		uint64_t others = clean - atomic_load_explicit(&it->clean_seen, memory_order_relaxed);
+		if (atomic_load_explicit(&it->user, memory_order_relaxed) == th && now > looked + others) had += now - looked - others;
+		if (had < held) held = had;
+	}
+	atomic_store_explicit(&th->since, 0, memory_order_relaxed);
+	th->held += held;
+}
+
+// Takes the GIL. While nobody of ours asks for it, its switch interval rests at a length that costs
+// nothing; it is short only while one of ours waits, who reads it when it begins to. So a holder is
+// interrupted soon when the scheduler has sent the next one, and that one is not interrupted in turn by
+// the first, which waits with the longer interval.
+static void take_gil(gilt_interp *it, PyThreadState *ts) {
+	struct gilt_gil *g = it->gil;
+	if (GILT_LIKELY(!g || !atomic_load_explicit(&g->locked, memory_order_relaxed))) {
+		py.PyEval_RestoreThread(ts);
+		return;
+	}
+	atomic_store_explicit(&g->interval, it->ask_us, memory_order_relaxed);
+	py.PyEval_RestoreThread(ts);
+	atomic_store_explicit(&g->interval, it->rest_us, memory_order_relaxed);
 }
 
 int gilt_attach(gilt_thread *th, gilt_interp *it) {
@@ -139,12 +179,11 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	if (GILT_UNLIKELY(!st->ts) && !(st->ts = py.PyThreadState_New(it->is))) return -1;
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
 	atomic_fetch_add_explicit(&it->asked, 1, memory_order_relaxed);
-	py.PyEval_RestoreThread(st->ts);
+	take_gil(it, st->ts);
 	atomic_store_explicit(&it->got, atomic_load_explicit(&it->got, memory_order_relaxed) + 1, memory_order_relaxed);
 	th->attached = it;
 	th->last = gilt_ticks();
-	th->since = share(it, th->last);
-	it->inside++;
+	books_begin(th, it, th->last);
 	if (GILT_UNLIKELY(st->unclean || !st->context) && clean_context(st)) {
 		gilt_detach_now(th);
 		return -1;
@@ -154,29 +193,32 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 }
 
 void gilt_detach_now(gilt_thread *th) {
-	gilt_interp *it = th->attached;
-	th->held += share(it, gilt_ticks()) - th->since;
-	it->inside--;
+	books_end(th, th->attached, gilt_ticks());
 	th->attached = NULL;
 	py.PyEval_SaveThread();
 }
 
-static gilt_task *push_task(gilt_thread *th, gilt_interp *it) {
-	static _Thread_local uint64_t serials;
+static _Thread_local uint64_t serials;
+
+static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag) {
 	if (GILT_UNLIKELY(th->ntasks == th->captasks) && grow((void **)&th->tasks, &th->captasks, th->ntasks + 1, sizeof *th->tasks)) return NULL;
 	gilt_task *t = &th->tasks[th->ntasks++];
-	*t = (gilt_task){.serial = ++serials, .it = it, .base = th->nrefs, .held = th->held};
+	*t = (gilt_task){.serial = ++serials, .it = it, .base = th->nrefs, .held = th->held, .tag = atomic_load_explicit(&th->tag, memory_order_relaxed)};
+	atomic_store_explicit(&th->tag, tag, memory_order_relaxed);
 	th->serial = t->serial;
 	th->held = 0;
 	return t;
 }
 
+static int64_t to_ns(uint64_t ticks) { return (int64_t)((double)ticks * gilt_ns_per_tick); }
+
 static int64_t pop_task(gilt_thread *th) {
-	double held = th->held;
+	uint64_t held = th->held;
 	gilt_task *t = &th->tasks[--th->ntasks];
 	th->held = t->held;
+	atomic_store_explicit(&th->tag, t->tag, memory_order_relaxed);
 	th->serial = th->ntasks ? th->tasks[th->ntasks - 1].serial : 0;
-	return (int64_t)(held * gilt_ns_per_tick);
+	return to_ns(held);
 }
 
 // A thread that outlived a runtime forgets the states of then.
@@ -190,18 +232,19 @@ static int entered_late(gilt_thread *th) {
 	return 0;
 }
 
-static int nested(gilt_thread *th, gilt_interp *it) {
-	for (size_t i = 0; i < th->ntasks; i++)
+// One of the first n tasks on the thread is in it.
+static int nested_in(gilt_thread *th, gilt_interp *it, size_t n) {
+	for (size_t i = 0; i < n; i++)
 		if (th->tasks[i].it == it) return 1;
 	return 0;
 }
 
 // Begins a task on this thread; attaches only when it must (a nested task needs a context of its own).
-int gilt_task_begin(gilt_thread *th, gilt_interp *it) {
+int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag) {
 	if (GILT_UNLIKELY(entered_late(th))) return GILT_STOPPED;
-	int inner = GILT_UNLIKELY(th->ntasks > 0) && nested(th, it);
+	int inner = GILT_UNLIKELY(th->ntasks > 0) && nested_in(th, it, th->ntasks);
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
-	gilt_task *t = push_task(th, it);
+	gilt_task *t = push_task(th, it, tag);
 	if (!t) return GILT_FAILED;
 	if (GILT_LIKELY(!inner)) return GILT_OK;
 	if (gilt_attach(th, it)) {
@@ -227,22 +270,28 @@ static void release_all(gilt_interp *it, PyObject **o, size_t n) {
 	pthread_mutex_unlock(&it->mu);
 }
 
+// What a task leaves behind goes, with the GIL held: its references and, of an outermost one, what it set
+// in its context.
+static void end_attached(gilt_thread *th, gilt_interp *it, size_t base) {
+	gilt_state *st = &th->states[it->id];
+	while (th->nrefs > base) py.Py_DecRef(th->refs[--th->nrefs]);
+	if (!nested_in(th, it, th->ntasks - 1) && (st->unclean || py.PyObject_Size(st->context) != 0)) clean_context(st);
+}
+
 // Ends the innermost task: its references go, the thread is detached.
 int64_t gilt_task_end(gilt_thread *th) {
 	gilt_task *t = &th->tasks[th->ntasks - 1];
 	gilt_interp *it = t->it;
 	gilt_state *st = &th->states[it->id];
-	int nested = t->context != NULL; // the thread's context is then an outer task's
 	size_t base = t->base;
-	if (GILT_UNLIKELY(nested)) {
+	if (GILT_UNLIKELY(t->context != NULL)) { // the thread's context is then an outer task's
 		if (th->attached != it) gilt_attach(th, it);
 		py.PyContext_Exit(t->context);
 		py.PyErr_Clear();
 		py.Py_DecRef(t->context);
 	}
 	if (GILT_LIKELY(th->attached == it)) {
-		while (th->nrefs > base) py.Py_DecRef(th->refs[--th->nrefs]);
-		if (!nested && (st->unclean || py.PyObject_Size(st->context) != 0)) clean_context(st);
+		end_attached(th, it, base);
 		gilt_detach_now(th);
 	} else { // its last operation took long: do not wait for the GIL again only to tidy up
 		if (th->nrefs > base) release_all(it, th->refs + base, th->nrefs - base);
@@ -254,11 +303,16 @@ int64_t gilt_task_end(gilt_thread *th) {
 
 int gilt_nested(void) { return gilt_tls && gilt_tls->ntasks > 0; }
 
-gilt_entry gilt_enter(gilt_interp *it) {
+int gilt_yield(void) {
+	if (gilt_tls && gilt_tls->attached) gilt_detach_now(gilt_tls);
+	return gilt_nested();
+}
+
+gilt_entry gilt_enter(gilt_interp *it, uint64_t tag) {
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return (gilt_entry){.status = GILT_FAILED};
-	int status = gilt_task_begin(th, it);
-	return (gilt_entry){.th = th, .serial = th->serial, .status = status};
+	int status = gilt_task_begin(th, it, tag);
+	return (gilt_entry){.th = th, .serial = th->serial, .tag = (uint64_t *)&th->tag, .status = status};
 }
 
 gilt_res gilt_leave(gilt_thread *th, uint64_t serial) {
@@ -268,12 +322,32 @@ gilt_res gilt_leave(gilt_thread *th, uint64_t serial) {
 	return (gilt_res){.held = held, .i = atomic_load_explicit(&it->backlog, memory_order_relaxed)};
 }
 
+// Ends a task and begins another on this thread without giving the GIL up in between, if it is attached
+// and its attach is young. Otherwise it ends the task as gilt_leave does, and i is 0.
+gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
+	if (gilt_tls != th || th->serial != serial) return (gilt_res){.status = GILT_MISUSE};
+	gilt_task *t = &th->tasks[th->ntasks - 1];
+	gilt_interp *it = t->it;
+	uint64_t now = gilt_ticks();
+	int young = now - atomic_load_explicit(&th->since, memory_order_relaxed) < 10 * gilt_ticks_20us;
+	if (th->attached != it || t->context || !young || entered_late(th)) return (gilt_res){.held = gilt_task_end(th), .n = (uint64_t)gilt_backlog(it)};
+	end_attached(th, it, t->base);
+	books_end(th, it, gilt_ticks());
+	int64_t held = to_ns(th->held);
+	th->held = 0;
+	if (GILT_UNLIKELY(gilt_backlog(it) > 0)) drain(it);
+	th->last = gilt_ticks();
+	books_begin(th, it, th->last);
+	th->tasks[th->ntasks - 1].serial = th->serial = ++serials;
+	return (gilt_res){.held = held, .i = (int64_t)th->serial};
+}
+
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial) {
 	if (gilt_tls != th || th->serial != serial) return (gilt_res){.status = GILT_MISUSE};
 	if (th->attached) gilt_detach_now(th);
-	double held = th->held;
+	uint64_t held = th->held;
 	th->held = 0;
-	return (gilt_res){.held = (int64_t)(held * gilt_ns_per_tick)};
+	return (gilt_res){.held = to_ns(held)};
 }
 
 int gilt_push_ref(gilt_thread *th, PyObject *o) {
@@ -338,7 +412,7 @@ int gilt_reap(gilt_interp *it) {
 
 // Stopping: all states but this thread's own, whose OS threads are parked outside Python.
 void gilt_forget_states(gilt_interp *it) {
-	pthread_mutex_lock(&all_mu);
+	pthread_mutex_lock(&gilt_all_mu);
 	PyThreadState **list = malloc((nall + it->norphans + 1) * sizeof *list);
 	size_t n = 0;
 	for (size_t i = 0; list && i < nall; i++) {
@@ -349,7 +423,7 @@ void gilt_forget_states(gilt_interp *it) {
 	}
 	for (size_t i = 0; list && i < it->norphans; i++) list[n++] = it->orphans[i];
 	it->norphans = 0;
-	pthread_mutex_unlock(&all_mu);
+	pthread_mutex_unlock(&gilt_all_mu);
 	give_back(it, list, n);
 	free(list);
 }

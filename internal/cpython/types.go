@@ -98,11 +98,23 @@ const (
 	OpAppend
 )
 
-// Pace is what Interp.PacerWait saw.
+// Look is what Interp.PacerWait saw. Tasks are named by their tags.
+type Look struct {
+	Pace    Pace
+	Known   bool          // who holds the GIL can be told on this Python; if not, Taken and what follows are zero
+	Taken   bool          // somebody holds it
+	Pending int           // attaches of ours that wait for it
+	Moved   bool          // one of ours got it since the look before
+	Holder  uint64        // who holds it; 0 for nobody, or a thread that Python code started
+	User    uint64        // who used it for long since the last answer, 0 for nobody
+	Used    time.Duration // how long
+}
+
+// Pace is why Interp.PacerWait returned.
 type Pace int
 
-// The pacer's answers: it was stopped; the grace is over and nothing of ours moved; look whether
-// someone still waits.
+// The pacer's answers: it was stopped; the grace is over and nothing of ours moved, or a task has used the
+// GIL for long; look whether someone still waits.
 const (
 	PaceStop Pace = iota
 	PaceTick

@@ -1,0 +1,50 @@
+package scheduler
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// longHold is a hold from which work counts as long.
+const longHold = time.Millisecond
+
+// History is what is known of how long one function's work uses the GIL: give the same one to every
+// AcquireFor of that function. The zero value knows nothing. Any goroutine may use it.
+//
+// Work that has been long the last few times waits in a lane of its own (Config.MaxLong), so that long
+// tasks do not meet in CPython's own queue. One short task is enough to be taken for short again: a
+// function that is now long and now short is never held up.
+type History struct{ score atomic.Uint32 }
+
+const (
+	historyOne  = 1 << 16
+	historyLong = historyOne * 4 / 5 // three long ones in a row
+)
+
+// Long says whether work with this history is expected to use the GIL for longer than 1 ms.
+func (h *History) Long() bool { return h != nil && h.score.Load() > historyLong }
+
+// note records how one task went. Racing notes may lose one another.
+func (h *History) note(long bool) {
+	if h == nil {
+		return
+	}
+	score := h.score.Load()
+	switch {
+	case long:
+		h.score.Store((score + historyOne) / 2)
+	case score != 0:
+		h.score.Store(score / 2)
+	}
+}
+
+// learn notes a finished grant: seen is what the pacer saw it use, held what it was charged. A long hold
+// that no look saw says nothing, for it may have been asleep.
+func (h *History) learn(seen, held int64) {
+	switch {
+	case seen >= int64(longHold):
+		h.note(true)
+	case held < int64(longHold)/2:
+		h.note(false)
+	}
+}

@@ -1,0 +1,266 @@
+package scheduler
+
+import "time"
+
+// Look is what a pacer saw of a lane's GIL. Grants are named by Grant.Tag.
+type Look struct {
+	Known   bool          // who holds the GIL can be told; without it Taken, Holder and User mean nothing
+	Taken   bool          // somebody holds it
+	Holder  uint64        // whose grant, 0 for a stranger's
+	Pending int           // grants whose holders wait for the GIL
+	Moved   bool          // one of them got it since the last look
+	User    uint64        // whose grant used it for long since the last Tick, 0 for nobody's
+	Used    time.Duration // how long
+}
+
+// Tick is the pacer's report on a lane, about every 100 µs while anybody waits for it. It charges what a
+// long task has used, and decides who follows when the primary is past its grace:
+//
+//   - the next waiter, as heir. The primary lapses: it goes on, but stands in nobody's way. If it computes,
+//     it competes for the lane from then on by its class's virtual time, and gets it back for itself (see
+//     stand) when its turn has come; one that was seen outside the GIL does not.
+//   - nobody, while an heir still waits for the GIL, and while the primary's class has had less than the
+//     next waiter's.
+//   - several at once, when the GIL was free though the lane was not: its holder sleeps, and so may they.
+//
+// It returns whether it wants to be called again; after false the pacer may sleep until Config.Arm. A Look
+// with nothing in it lapses the primary whatever it does. It panics for a lane the scheduler does not have.
+func (s *Scheduler) Tick(lane int, k Look) (again bool) {
+	l := &s.lanes[lane]
+	s.mu.Lock()
+	defer s.unlock()
+	s.retune(1)
+	s.credit(l, k)
+	s.sight(l, k)
+	if l.waiting {
+		s.advanceLane(l, k)
+	}
+	again = l.waiting || l.busy && len(l.runners) > 0
+	l.busy, l.paced = false, again
+	return again
+}
+
+// credit charges the look's long user.
+func (s *Scheduler) credit(l *lane, k Look) {
+	if k.User == 0 || k.Used <= 0 {
+		return
+	}
+	ns := clampHeld(k.Used)
+	for {
+		w := l.load()
+		if !w.held() || l.proxy != nil || w.gen() != k.User {
+			break
+		}
+		if l.cas(w, w|flagCall) { // its release must come by and set this against what it held
+			l.primaryPaid += ns
+			s.use(s.classes[w.class()], ns)
+			return
+		}
+	}
+	if a := s.away[ticket{k.User, l.index}]; a != nil && !a.suspended {
+		a.prepaid += ns
+		a.class.ran = min(a.class.ran+ns, a.class.others+spread)
+		s.use(a.class, ns)
+	}
+}
+
+// use moves a class on by what it used, and the virtual clock to where it stood, if it was its turn.
+func (s *Scheduler) use(c *Class, ns int64) {
+	before := c.vtime
+	c.advance(float64(ns))
+	if s.general.len() == 0 || before <= s.general.top().class.vtime {
+		s.clock = max(s.clock, before)
+	}
+}
+
+// sight keeps the set of runners: lapsed grants that were seen with the GIL. That a lapsed grant does not
+// have it says nothing, for it may wait for it; that nobody has it, twice in a row, and nobody asks, says
+// that none of them computes.
+func (s *Scheduler) sight(l *lane, k Look) {
+	if !k.Known {
+		return
+	}
+	if k.Taken || k.Pending > 0 {
+		l.unused = 0
+		if a := s.away[ticket{k.Holder, l.index}]; a != nil && !a.suspended {
+			s.run(l, a)
+		}
+		return
+	}
+	if l.unused++; l.unused >= 2 {
+		for len(l.runners) > 0 {
+			s.stop(l, l.runners[0])
+		}
+	}
+}
+
+// run makes a one of its lane's runners.
+func (s *Scheduler) run(l *lane, a *absence) {
+	if a.computing {
+		return
+	}
+	a.computing = true
+	if len(l.runners) == 0 {
+		l.set(flagGuard)
+	}
+	l.runners = append(l.runners, a)
+	if a.class.runners++; a.class.runners == 1 {
+		a.class.ran, a.class.others = 0, 0
+	}
+}
+
+// stop takes it out again.
+func (s *Scheduler) stop(l *lane, a *absence) {
+	if !a.computing {
+		return
+	}
+	a.computing = false
+	a.class.runners--
+	for i, r := range l.runners {
+		if r == a {
+			l.runners[i] = l.runners[len(l.runners)-1]
+			l.runners = l.runners[:len(l.runners)-1]
+			break
+		}
+	}
+	if l.proxy == a {
+		s.unstand(l)
+	}
+	if len(l.runners) == 0 {
+		l.clear(flagGuard)
+	}
+	s.revisit = true
+}
+
+// owed is the runner whose turn it is before work of class c, nil if c may go: one whose class has used
+// less, or, in c itself, one that has had less than its part among those who ask.
+func (l *lane) owed(c *Class) *absence {
+	var best *absence
+	for _, r := range l.runners {
+		r.class.fold()
+		if best == nil || r.class.vtime < best.class.vtime {
+			best = r
+		}
+	}
+	switch {
+	case best == nil:
+		return nil
+	case best.class != c:
+		if best.class.vtime < c.vtime {
+			return best
+		}
+	case c.ran*int64(max(c.queued, 1)) < c.others:
+		return best
+	}
+	return nil
+}
+
+// stand keeps the lane for the runner a, which has the GIL to itself as long as nobody else is sent: the
+// lane counts as held, on its behalf, until a Tick or an arrival finds that another's turn has come.
+func (s *Scheduler) stand(l *lane, a *absence) {
+	for l.proxy != a {
+		w := l.load()
+		if w.held() && l.proxy == nil {
+			return
+		}
+		if l.cas(w, w.next(a.class.index)) {
+			l.proxy = a
+		}
+	}
+}
+
+func (s *Scheduler) unstand(l *lane) {
+	if l.proxy != nil {
+		l.proxy = nil
+		l.clear(flagHeld | flagCall)
+	}
+}
+
+// maxBurst is how many are sent at once to a GIL that is not used.
+const maxBurst = 16
+
+// advanceLane is the part of Tick that lets the next one in.
+func (s *Scheduler) advanceLane(l *lane, k Look) {
+	w := l.load()
+	primary := w.held() && l.proxy == nil
+	switch {
+	case primary && k.Pending > 0:
+		s.stalled(l, w)
+		return
+	case primary && k.Moved && w.gen() != l.seen:
+		l.seen = w.gen()
+		return // it has only come
+	case k.Known && !k.Taken && k.Pending == 0:
+		l.burst = min(max(2*l.burst, 1), maxBurst)
+	default:
+		l.burst = 1
+	}
+	l.seen = w.gen()
+	for range l.burst {
+		if !s.follow(l, k) {
+			return
+		}
+	}
+}
+
+// stalled notes, once for each heir, that it has to wait for the GIL.
+func (s *Scheduler) stalled(l *lane, w word) {
+	if l.stalled != w.gen() {
+		l.stalled = w.gen()
+		s.classes[w.class()].preemptions++
+	}
+}
+
+// follow gives the lane to whoever is next, though its primary may still be there. It reports whether it did.
+func (s *Scheduler) follow(l *lane, k Look) bool {
+	for l.waiting {
+		w := l.load()
+		if !w.held() || l.proxy != nil {
+			l.backoff = 0 // the wake that was held back was needed
+			return s.dispatch(l)
+		}
+		next := s.pick(l, s.full(0))
+		if next == nil {
+			return false
+		}
+		c := s.classes[w.class()]
+		computes := k.Known && k.Holder == w.gen()
+		if computes {
+			if c.fold(); c != next.class && c.vtime < next.class.vtime {
+				return false // it is its turn still
+			}
+		}
+		if s.seat(l, w, next) {
+			s.lapsed(w, l, c, k, computes)
+			return true
+		}
+	}
+	return false
+}
+
+// lapsed notes that the primary w of class c has lost its lane. Where it cannot be seen what it uses, half a
+// slice is charged at once, so that a class cannot fill the cap with long work before any of it is charged.
+func (s *Scheduler) lapsed(w word, l *lane, c *Class, k Look, computes bool) {
+	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, prepaid: l.primaryPaid}
+	l.primaryPaid = 0
+	if !k.Known {
+		paid := int64(s.cfg.Slice) / 2
+		a.prepaid += paid
+		c.advance(float64(paid))
+	}
+	c.lapses++
+	s.leaveLane(a)
+	if computes {
+		s.run(l, a)
+	}
+}
+
+// Waiting says whether a pacer is of use to the lane. It is for a pacer that has seen nothing new.
+func (s *Scheduler) Waiting(lane int) bool {
+	l := &s.lanes[lane]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again := l.waiting || l.busy && len(l.runners) > 0
+	l.busy, l.paced = false, again
+	return again
+}
