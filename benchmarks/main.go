@@ -145,6 +145,7 @@ func workloads() []workload {
 	for _, group := range [][]workload{threadCounts(), tokenHeld(), wholeTasks(), contended(), sleepers()} {
 		all = append(all, group...)
 	}
+	all = append(all, services()...)
 	return all
 }
 
