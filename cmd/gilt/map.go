@@ -189,8 +189,11 @@ func (a *app) mapMain(o mapOptions, names []string) {
 		return
 	}
 	interrupts := make(chan os.Signal, 2)
-	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE) // SIGPIPE: writes give EPIPE
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(interrupts)
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE) // nobody receives it: it is caught so that writes give EPIPE, Python's too
+	defer signal.Stop(pipes)
 	rt, fn, tidy, err := a.openFunction(o, t, interrupts)
 	defer tidy()
 	switch {

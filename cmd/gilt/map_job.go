@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -73,10 +72,7 @@ func (j *job) watch(signals <-chan os.Signal) chan<- struct{} {
 		var patience <-chan time.Time
 		for {
 			select {
-			case s := <-signals:
-				if s == syscall.SIGPIPE {
-					continue
-				}
+			case <-signals:
 				if patience != nil {
 					j.drop()
 				}

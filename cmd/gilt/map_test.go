@@ -50,7 +50,8 @@ func numbers(n int) string {
 func TestMap(t *testing.T) {
 	t.Parallel()
 	dir := files(t, "fn.py", functions, "a.jsonl", "1\n2\n", "b.jsonl", "3\n\"\xff\"\n5", "json.py", "def f(x): return x",
-		"bad.py", "1/0", "bad2.py", "import nosuchmodule", "bad3.py", "def f(:", "exits.py", "import sys; sys.exit(0)", "my-mod.py", "")
+		"bad.py", "1/0", "bad2.py", "import nosuchmodule", "bad3.py", "def f(:", "exits.py", "import sys; sys.exit(0)", "my-mod.py", "",
+		"pipe.py", "import os, time\nr, w = os.pipe(); os.close(r)\ntry: os.write(w, b'x')\nexcept BrokenPipeError: time.sleep(0.2)\ndef f(x): return x")
 	for name, c := range map[string]struct {
 		args   []string
 		stdin  string
@@ -83,6 +84,7 @@ func TestMap(t *testing.T) {
 		"function missing":           {[]string{"fn.py:nosuch"}, "1\n", 1, "", []string{"fn.py has no nosuch; it has same, odd"}},
 		"not a function":             {[]string{"fn.py:number"}, "1\n", 1, "", []string{"number of", "is not a function but int"}},
 		"async":                      {[]string{"fn.py:coroutine"}, "1\n", 1, "", []string{"is an async function"}},
+		"a broken pipe at import":    {[]string{"pipe.py:f"}, "1\n", 0, "1\n", nil},
 		"raises at import":           {[]string{"bad.py:f"}, "1\n", 1, "", []string{"module bad raised when it was imported: ZeroDivisionError", "bad.py\", line 1"}},
 		"imports what is missing":    {[]string{"bad2.py:f"}, "1\n", 1, "", []string{"No module named 'nosuchmodule'; install it for"}},
 		"syntax error":               {[]string{"bad3.py:f"}, "1\n", 1, "", []string{"SyntaxError"}},
