@@ -28,7 +28,7 @@ type Config struct {
 	// Mode defaults to Auto.
 	Mode Mode
 	// Interpreters is the number of interpreters in mode OwnGIL, and of tokens in mode FreeThreaded.
-	// Defaults to GOMAXPROCS. A number above 1 with Mode Auto means OwnGIL.
+	// Defaults to GOMAXPROCS, 63 at most. A number above 1 with Mode Auto means OwnGIL.
 	Interpreters int
 	// Workers is the number of OS threads that run submitted work. Defaults to 4, or to the number of
 	// interpreters when that is more.
@@ -67,7 +67,7 @@ func (c Config) normalise(freeThreaded bool) (Config, error) {
 		return c, fmt.Errorf("gilt: Config.Interpreters %d with mode gil, which has one: use mode own-gil", c.Interpreters)
 	}
 	if c.Interpreters == 0 {
-		c.Interpreters = runtime.GOMAXPROCS(0)
+		c.Interpreters = min(runtime.GOMAXPROCS(0), maxInterpreters)
 	}
 	if c.Mode == GIL && c.Interpreters > 0 {
 		c.Interpreters = 1 // not GOMAXPROCS
@@ -88,13 +88,16 @@ func fill(n *int, byDefault int) {
 	}
 }
 
+// maxInterpreters is what the shim has room for beside the main one (GILT_MAX_INTERPS).
+const maxInterpreters = 63
+
 func (c Config) check() error {
 	for _, f := range []struct {
 		name  string
 		value int
 		max   int
 	}{
-		{"Interpreters", c.Interpreters, 63}, {"Workers", c.Workers, 1 << 10}, {"MaxThreads", c.MaxThreads, 1 << 13},
+		{"Interpreters", c.Interpreters, maxInterpreters}, {"Workers", c.Workers, 1 << 10}, {"MaxThreads", c.MaxThreads, 1 << 13},
 		{"MaxLong", c.MaxLong, 1 << 13}, {"MaxQueued", c.MaxQueued, 1 << 30},
 	} {
 		if f.value < 1 || f.value > f.max {
