@@ -3,6 +3,7 @@ package gilt_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,6 +101,15 @@ func ownGIL() error {
 	if err != nil {
 		return err
 	}
+	// The main interpreter, in which only OnMain runs, has the path too, once.
+	if err := rt.OnMain(ctx, func(tok *gilt.Token) error {
+		if tok.Interpreter() != 0 {
+			return errors.New("OnMain is not in the main interpreter")
+		}
+		return py.Run(tok, fmt.Sprintf("import sys, ownmod\nassert sys.path[0] == %q and sys.path.count(sys.path[0]) == 1, sys.path", dir))
+	}); err != nil {
+		return err
+	}
 	type seen struct {
 		id       int
 		interval float64
@@ -111,7 +121,7 @@ func ownGIL() error {
 			var s seen
 			s.err = rt.Do(ctx, func(tok *gilt.Token) (err error) {
 				s.id = tok.Interpreter()
-				if err := py.Run(tok, "import threading, time, sys\nassert threading.main_thread() is not threading.current_thread()\ntime.sleep(0.002)"); err != nil {
+				if err := py.Run(tok, "import threading, time, sys, ownmod\nassert sys.path.count(sys.path[0]) == 1, sys.path\nassert threading.main_thread() is not threading.current_thread()\ntime.sleep(0.002)"); err != nil {
 					return err
 				}
 				s.interval, err = py.EvalAs[float64](tok, "__import__('sys').getswitchinterval()")

@@ -90,18 +90,23 @@ func describe(p discover.Python, c Config) Info {
 	}
 }
 
-// prepare puts the configured folders before sys.path in every interpreter.
+// prepare puts the configured folders before sys.path in every interpreter, the main one too: OnMain runs
+// there, also where other work does not (mode OwnGIL).
 func (rt *Runtime) prepare(ctx context.Context, path []string) error {
 	if len(path) == 0 {
 		return nil
 	}
-	return rt.host.EachInterpreter(ctx, func(tok *Token) error {
+	prepend := func(tok *Token) error {
 		ns, err := handles.Dict(tok, map[string]any{"path": path})
 		if err != nil {
 			return err
 		}
 		return handles.Run(tok, "import sys; sys.path[:0] = path", ns)
-	})
+	}
+	if err := rt.host.EachInterpreter(ctx, prepend); err != nil || rt.info.Mode != OwnGIL {
+		return err
+	}
+	return rt.host.OnMain(ctx, prepend)
 }
 
 // Info describes the Python that runs.
