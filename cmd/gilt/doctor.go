@@ -71,6 +71,9 @@ Exit codes:
   2    the command line is wrong`,
 		Args: cobra.NoArgs,
 		Run: func(*cobra.Command, []string) {
+			if !a.needsStdout() {
+				return
+			}
 			r := a.diagnose(context.Background())
 			if asJSON {
 				a.printJSON(r)

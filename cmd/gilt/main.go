@@ -13,6 +13,7 @@ import (
 
 	"gilt"
 	_ "gilt/embedded"
+	"gilt/internal/cpython"
 )
 
 // The exit codes, which exitHelp documents. `gilt run` adds those of the Python program.
@@ -38,23 +39,62 @@ func main() {
 
 // app is one run of the command line.
 type app struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	python         string // --python
-	code           int
+	stdin  io.Reader
+	stdout *stream
+	stderr io.Writer
+	python string // --python
+	code   int
 }
 
 // doMain runs the command line and gives the exit code. Python's own output goes to the process's
 // file descriptors, whatever stdout and stderr are.
 func doMain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	if stdout == os.Stdout && cpython.StdoutWasClosed() {
+		stdout = closed{}
+	}
+	a := &app{stdin: stdin, stdout: &stream{w: stdout}, stderr: stderr}
 	root := a.root()
 	root.SetArgs(args)
-	if cmd, err := root.ExecuteC(); err != nil { // commands report their own failures: this is cobra's
+	cmd, err := root.ExecuteC()
+	switch lost := a.stdout.err; {
+	case errors.Is(lost, errStdoutClosed):
+		a.failed(lost)
+	case lost != nil && a.code == exitOK: // else it is reported
+		a.failed(fmt.Errorf("stdout cannot be written: %s", fileError(lost)))
+	case err != nil: // commands report their own failures: this is cobra's
 		a.fail("%s; see '%s --help'", strings.TrimSpace(firstLine(err.Error())), cmd.CommandPath())
 		return exitUsage
 	}
 	return a.code
+}
+
+// stream is stdout. It keeps its first error, so that nobody who prints has to look.
+type stream struct {
+	w   io.Writer
+	err error
+}
+
+func (s *stream) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// closed is the stdout of a process that was started without one (>&-), where os.Stdout is /dev/null.
+type closed struct{}
+
+var errStdoutClosed = errors.New("stdout is closed: send it to a file, a pipe or /dev/null")
+
+func (closed) Write([]byte) (int, error) { return 0, errStdoutClosed }
+
+// needsStdout is for commands whose work is for nothing without a stdout: they end when it says no.
+func (a *app) needsStdout() bool {
+	if _, gone := a.stdout.w.(closed); gone {
+		a.stdout.err = errStdoutClosed
+	}
+	return a.stdout.err == nil
 }
 
 func (a *app) root() *cobra.Command {

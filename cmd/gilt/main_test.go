@@ -187,6 +187,48 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// What cannot be printed is an error, not lost.
+func TestStdoutThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	dir := files(t, "in.jsonl", "4\n")
+	script := func(t *testing.T, redirection, args string) child {
+		t.Helper()
+		cmd := command(t, setting{dir: dir}, "-c", `"$0" `+args+" "+redirection, binary)
+		cmd.Path, cmd.Args[0] = "/bin/sh", "sh"
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		return ended(t, cmd, cmd.Run(), new(bytes.Buffer), &stderr)
+	}
+	for name, args := range map[string]string{
+		"doctor": "doctor", "doctor in JSON": "doctor --json", "version": "version", "version in JSON": "version --json", "help": "--help",
+		"help of map": "map --help", "list of benchmarks": "bench -list", "completion": "completion bash", "map": "map -q -f math:sqrt in.jsonl",
+		"map to -": "map -q -f math:sqrt in.jsonl -o -",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			script(t, ">&-", args).want(t, 1, "", "gilt: stdout is closed: send it to a file, a pipe or /dev/null\n")
+			if _, err := os.Stat("/dev/full"); err != nil {
+				t.Skip("this system has no /dev/full")
+			}
+			if got := script(t, ">/dev/full", args); got.code != 1 || strings.Count(got.stderr, "\n") != 1 || !strings.Contains(got.stderr, "no space left on device") {
+				t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
+			}
+		})
+	}
+	t.Run("map to a file needs none", func(t *testing.T) {
+		t.Parallel()
+		script(t, ">&-", "map -q -f math:sqrt in.jsonl -o out").want(t, 0, "")
+		if out, err := os.ReadFile(filepath.Join(dir, "out")); err != nil || string(out) != "2.0\n" {
+			t.Errorf("%q, %v", out, err)
+		}
+	})
+	t.Run("/dev/null is a stdout", func(t *testing.T) {
+		t.Parallel()
+		script(t, ">/dev/null", "map -q -f math:sqrt in.jsonl").want(t, 0, "")
+		script(t, ">/dev/null", "version").want(t, 0, "")
+	})
+}
+
 func TestParseSize(t *testing.T) {
 	for s, want := range map[string]int{
 		"1": 1, "10B": 10, "3K": 3 << 10, "3KiB": 3 << 10, "64MiB": 64 << 20, "1G": 1 << 30,

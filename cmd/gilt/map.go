@@ -178,6 +178,9 @@ func (a *app) mapMain(o mapOptions, names []string) {
 		a.code = exitUsage
 		return
 	}
+	if (o.output == "" || o.output == "-") && !a.needsStdout() {
+		return
+	}
 	in, err := openInputs(names, a.stdin)
 	if err != nil {
 		a.failed(err)

@@ -114,6 +114,10 @@ func HasOwnGIL() bool {
 	return C.gilt_has(c) != 0
 }
 
+// StdoutWasClosed says whether the process was started without a stdout. What is written to it then is lost
+// without an error: Go opens /dev/null in its place.
+func StdoutWasClosed() bool { return C.gilt_stdout_was_closed() != 0 }
+
 // Start initializes Python. The calling goroutine is locked to its OS thread and stays so: that thread is
 // Python's main thread. program and home may be empty.
 func Start(program, home string, switchInterval time.Duration) (*Interp, error) {

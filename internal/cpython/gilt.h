@@ -129,4 +129,7 @@ gilt_res gilt_scope_end(gilt_thread *th, uint64_t serial, uint64_t base);
 uint64_t gilt_scope_base(gilt_thread *th, uint64_t serial); // UINT64_MAX on the wrong thread
 int gilt_error_indicator(gilt_thread *th, uint64_t serial);           // for tests: an exception is pending
 
+// fds.c
+int gilt_stdout_was_closed(void);
+
 #endif

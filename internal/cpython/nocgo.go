@@ -11,6 +11,9 @@ import (
 // ErrNoCgo says why a program built with CGO_ENABLED=0 cannot run Python.
 var ErrNoCgo = errors.New("this program was built without cgo, and gilt loads CPython through it: build it with CGO_ENABLED=1 and a C compiler (Debian: apt-get install gcc libc6-dev)")
 
+// StdoutWasClosed cannot tell without cgo.
+func StdoutWasClosed() bool { return false }
+
 // Without cgo everything compiles and Load fails, so nothing below is ever reached.
 
 // Interp is an interpreter of the running Python.
