@@ -123,14 +123,19 @@ def run(batch):
                 break
             continue
         try:
-            out.append(_encode(call(value)))
+            result = call(value)
         except BaseException as e:
-            if type(e).__module__.partition(".")[0] == "gilt":  # a cancellation
-                raise
-            bad[len(out)] = _failure(e)
-            out.append("")
-            if STOP:
-                break
+            failure = _failure(e)
+        else:
+            try:
+                out.append(_encode(result))
+                continue
+            except BaseException as e:
+                failure = _result_error(e)
+        bad[len(out)] = failure
+        out.append("")
+        if STOP:
+            break
     if not bad:
         out.append("")
         # Only a lone surrogate cannot be encoded, and \udc80 is how JSON escapes it.
@@ -148,7 +153,24 @@ def _input_error(e):
 
 
 def _failure(e):
+    _pass_on(e)
     try:
         return {"error": _line(e), "traceback": _text(e, e.__traceback__.tb_next)}
     except BaseException:  # its __str__ raises, or memory is short
         return {"error": type(e).__name__, "traceback": ""}
+
+
+def _result_error(e):
+    _pass_on(e)
+    try:
+        why = str(e).partition("\n")[0] or type(e).__name__
+        if isinstance(e, RecursionError):  # whose text tells of the encoder's repr or stack
+            why = "it holds itself, or is nested too deeply"
+    except BaseException:
+        why = type(e).__name__
+    return {"error": f"what the function returned is not JSON: {why}", "traceback": ""}  # a traceback would show this file
+
+
+def _pass_on(e):
+    if type(e).__module__.partition(".")[0] == "gilt":  # a cancellation
+        raise e

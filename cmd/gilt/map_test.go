@@ -26,7 +26,11 @@ def late(x): time.sleep(0.05 * (x % 3)); return x
 def endless(x):
     while x == 2: pass
     return x
-def collect(x): return {x}
+def collect(x): return {x} if x == 1 else x
+def nojson(x):
+    if x == 1: return float("nan")
+    cycle = {}; cycle["a"] = cycle
+    return cycle
 async def coroutine(x): return x
 def text(x): raise Bad()
 class Bad(Exception):
@@ -77,7 +81,10 @@ func TestMap(t *testing.T) {
 		"sys.exit is skipped":        {[]string{"fn.py:leave", "--on-error", "skip"}, numbers(5), 3, "1\n2\n4\n5\n", []string{"SystemExit: 3"}},
 		"a BaseException":            {[]string{"fn.py:base"}, "1\n", 1, "", []string{"Base: b"}},
 		"an exception without text":  {[]string{"fn.py:text"}, "1\n", 1, "", []string{"stdin line 1: ", "Bad"}},
-		"a result that is no JSON":   {[]string{"fn.py:collect"}, "1\n", 1, "", []string{"Object of type set is not JSON serializable"}},
+		"a result that is no JSON":   {[]string{"fn.py:collect"}, "2\n1\n", 1, "2\n", []string{"gilt: stdin line 2: what the function returned is not JSON: Object of type set is not JSON serializable; use --on-error skip or record to go on\n"}},
+		"such a result is recorded":  {[]string{"fn.py:collect", "--on-error", "record"}, "1\n2\n", 3, "{\"line\":1,\"error\":\"what the function returned is not JSON: Object of type set is not JSON serializable\",\"traceback\":\"\"}\n2\n", nil},
+		"nor is NaN":                 {[]string{"fn.py:nojson"}, "1\n", 1, "", []string{"gilt: stdin line 1: what the function returned is not JSON: Out of range float values are not JSON compliant"}},
+		"nor is a cycle":             {[]string{"fn.py:nojson"}, "2\n", 1, "", []string{"gilt: stdin line 1: what the function returned is not JSON: it holds itself, or is nested too deeply"}},
 		"what is printed":            {[]string{"fn.py:report"}, "1\n", 0, "1\n", []string{"hello"}},
 		"a record that is too long":  {[]string{"fn.py:same", "--max-record", "1KiB"}, "1\n\"" + strings.Repeat("x", 1<<20) + "\"\n3\n", 1, "1\n", []string{"stdin line 2: the line is longer than 1KiB; raise --max-record"}},
 		"too long, and skipped":      {[]string{"fn.py:same", "--max-record", "1KiB", "--on-error", "skip"}, "1\n\"" + strings.Repeat("x", 1<<20) + "\"\n3\n", 3, "1\n3\n", []string{"line 2 skipped"}},
@@ -100,6 +107,9 @@ func TestMap(t *testing.T) {
 			t.Parallel()
 			got := run(t, setting{dir: dir, stdin: c.stdin}, append([]string{"map", "--quiet", "--func"}, c.args...)...)
 			got.want(t, c.code, c.stdout, c.words...)
+			if strings.Contains(got.stderr, "_gilt_map") {
+				t.Errorf("a traceback in gilt's own file:\n%s", got.stderr)
+			}
 		})
 	}
 }
