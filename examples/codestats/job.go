@@ -109,7 +109,8 @@ func sources(root string) ([]string, error) {
 	return files, err // WalkDir's order is lexical
 }
 
-// line is what the output has for each file. Counts are absent where Error says that there are none.
+// line is what the output has for each file. A file that could not be read has no SHA256; where Error is set,
+// there is no syntax tree and only the lines are counted.
 type line struct {
 	Path   string `json:"path"`
 	SHA256 string `json:"sha256,omitempty"`
