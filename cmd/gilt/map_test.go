@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ def late(x): time.sleep(0.05 * (x % 3)); return x
 def endless(x):
     while x == 2: pass
     return x
+def ends(x): return [len(x), x[:2], x[-2:]] if isinstance(x, str) else x
 def collect(x): return {x} if x == 1 else x
 def nojson(x):
     if x == 1: return float("nan")
@@ -271,6 +273,36 @@ func TestMapWithoutAReader(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != 141 || stderr.Len() > 0 {
 		t.Errorf("exit code %d, stderr %q", code, stderr.String())
 	}
+}
+
+// A record of 100 MB is refused by default, by its line, and goes through when it is allowed; the lines
+// around it are not lost.
+func TestMapHugeRecord(t *testing.T) {
+	t.Parallel()
+	dir := files(t, "fn.py", functions)
+	f, err := os.Create(filepath.Join(dir, "in.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	megabyte := strings.Repeat("x", 1_000_000)
+	_, err = f.WriteString("1\n\"a" + megabyte[2:])
+	for range 99 {
+		if err == nil {
+			_, err = f.WriteString(megabyte)
+		}
+	}
+	if err == nil {
+		_, err = f.WriteString("z\"\n3\n")
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	run(t, setting{dir: dir}, "map", "-q", "-f", "fn.py:same", "in.jsonl").
+		want(t, 1, "1\n", "gilt: in.jsonl line 2: the line is longer than 64MiB; raise --max-record")
+	run(t, setting{dir: dir}, "map", "-q", "-f", "fn.py:same", "--on-error", "record", "in.jsonl").
+		want(t, 3, "1\n{\"line\":2,\"error\":\"the line is longer than 64MiB; raise --max-record\",\"traceback\":\"\",\"file\":\"in.jsonl\"}\n3\n")
+	run(t, setting{dir: dir}, "map", "-q", "-f", "fn.py:ends", "--max-record", "128MiB", "in.jsonl").
+		want(t, 0, "1\n[100000000,\"ax\",\"xz\"]\n3\n")
 }
 
 // Many small lines, some of which fail, in batches of many sizes: nothing is lost or moved.
