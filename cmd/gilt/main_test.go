@@ -12,12 +12,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // binary is the built command; each child process may start Python once.
 var binary string
 
 func TestMain(m *testing.M) {
+	before := goleak.IgnoreCurrent() // ants has two goroutines for its default pool, from its import on
 	dir, err := os.MkdirTemp("", "gilt-cmd-")
 	if err != nil {
 		panic(err)
@@ -29,6 +32,10 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
+	if err := goleak.Find(before); err != nil && code == 0 {
+		println("goroutines are left after the tests:", err.Error())
+		code = 1
+	}
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // A process can start only one Python, so each test runs the program in a process of its own: this test
@@ -20,7 +22,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("CODESTATS_TEST_MAIN") != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // ants has two goroutines for its default pool, from its import on
 }
 
 // program is the command line of the program with these arguments, in an empty directory.
