@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -14,10 +15,32 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"gilt/internal/discover"
 )
 
 // binary is the built command; each child process may start Python once.
 var binary string
+
+// testPython is what the children of the tests have as GILT_PYTHON, unless a test says otherwise. It is not
+// GILT_PYTHON itself, which a user of gilt may have set: the tests are of the bundled Python by default.
+// It is no variable: go test caches results by what is looked up while tests run.
+func testPython() string { return os.Getenv("GILT_TEST_PYTHON") }
+
+// minor is the minor version of the children's Python.
+func minor(t *testing.T) int {
+	t.Helper()
+	return childPython(t).Minor
+}
+
+func childPython(t *testing.T) discover.Python {
+	t.Helper()
+	p, err := discover.Find(t.Context(), discover.Options{Python: cmp.Or(testPython(), discover.Bundled)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
 
 func TestMain(m *testing.M) {
 	before := goleak.IgnoreCurrent() // ants has two goroutines for its default pool, from its import on
@@ -65,6 +88,9 @@ func command(t *testing.T, s setting, args ...string) *exec.Cmd {
 		if name != "GILT_PYTHON" && name != "VIRTUAL_ENV" && name != "PYTHONUNBUFFERED" {
 			cmd.Env = append(cmd.Env, v)
 		}
+	}
+	if python := testPython(); python != "" {
+		cmd.Env = append(cmd.Env, "GILT_PYTHON="+python)
 	}
 	cmd.Env = append(cmd.Env, s.env...)
 	return cmd

@@ -82,7 +82,8 @@ def known_source(code, source):
     try:
         import linecache
 
-        linecache._register_code(code, source, "<string>")
+        key = code if hasattr(linecache, "_getline_from_code") else "<string>"  # which the first 3.13s look for
+        linecache._register_code(key, source, "<string>")
     except Exception:
         pass
 
