@@ -69,7 +69,7 @@ Exit codes:
   0    Python can be opened (something optional may be missing)
   1    it cannot; the report says why
   2    the command line is wrong`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		Run: func(*cobra.Command, []string) {
 			if !a.needsStdout() {
 				return
@@ -95,7 +95,7 @@ func (a *app) diagnose(ctx context.Context) *report {
 		Problems: []problem{},
 	}
 	start := time.Now()
-	rt, err := gilt.Open(ctx, a.config())
+	rt, err := a.open(ctx, gilt.Config{})
 	if err != nil {
 		r.Problems = append(r.Problems, problemOf(err))
 	} else {
@@ -122,6 +122,9 @@ func problemOf(err error) problem {
 
 func describe(i gilt.Info, took time.Duration) *pythonReport {
 	free := i.Mode == gilt.FreeThreaded
+	if i.Source == discover.SourceConfig {
+		i.Source = "--python"
+	}
 	return &pythonReport{
 		Version: i.Version, Library: i.Library, Executable: i.Executable, Prefix: i.Prefix, VirtualEnv: i.VirtualEnv,
 		Source: i.Source, Mode: i.Mode, Interpreters: i.Interpreters, Workers: i.Workers, MaxThreads: i.MaxThreads,
@@ -165,6 +168,11 @@ func alternatives(ctx context.Context, used *pythonReport) []alternative {
 		p, err := discover.Find(ctx, discover.Options{Python: choice})
 		switch {
 		case err != nil:
+			if named, ok := errors.AsType[*discover.Error](err); ok {
+				bare := *named
+				bare.Source = "" // nobody chose it
+				err = &bare
+			}
 			e := problemOf(err)
 			list = append(list, alternative{Choice: choice, Problem: e.What + "; " + e.Fix})
 		case !seen[p.Library]:

@@ -17,7 +17,7 @@ func TestDoctor(t *testing.T) {
 			t.Fatalf("%v, exit code %d: %s%s", err, got.code, got.stdout, got.stderr)
 		}
 		p := r.Python
-		if !r.OK || p == nil || p.Source != "config" || p.Mode != gilt.GIL || !p.Modes["own-gil"] || p.Modes["free-threaded"] || !r.Bundled || p.Workers < 1 || p.Library == "" {
+		if !r.OK || p == nil || p.Source != "--python" || p.Mode != gilt.GIL || !p.Modes["own-gil"] || p.Modes["free-threaded"] || !r.Bundled || p.Workers < 1 || p.Library == "" {
 			t.Errorf("%s", got.stdout)
 		}
 	})

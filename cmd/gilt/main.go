@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,9 +15,11 @@ import (
 	"gilt"
 	_ "gilt/embedded"
 	"gilt/internal/cpython"
+	"gilt/internal/discover"
 )
 
-// The exit codes, which exitHelp documents. `gilt run` adds those of the Python program.
+// The exit codes. exitHelp documents those of every command; `gilt map` and `gilt run` have more, which their
+// own helps document, and `gilt run` those of the Python program.
 const (
 	exitOK          = 0
 	exitFailed      = 1
@@ -121,8 +124,33 @@ bundled CPython. 'gilt doctor' says which and why.
 	return root
 }
 
-// config is what every subcommand opens the runtime with.
-func (a *app) config() gilt.Config { return gilt.Config{Python: a.python} }
+// open opens the runtime with c, and with the Python of the command line.
+func (a *app) open(ctx context.Context, c gilt.Config) (*gilt.Runtime, error) {
+	c.Python = a.python
+	rt, err := gilt.Open(ctx, c)
+	if e, ok := errors.AsType[*discover.Error](err); ok && e.Source == discover.SourceConfig {
+		named := *e
+		named.Source = "--python" // where the configuration comes from here
+		return nil, &named
+	}
+	return rt, err
+}
+
+// noArgs is cobra.NoArgs, which takes arguments for commands.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no arguments, and was given %q", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// count gives a number with its noun: 1 line, 2 lines.
+func count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
 
 // fail prints one sentence on stderr.
 func (a *app) fail(format string, args ...any) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gilt"
+	"gilt/internal/discover"
 )
 
 //go:embed map.py
@@ -245,7 +247,7 @@ func (a *app) ended(o mapOptions, j *job, out *output, err error) {
 	if err == nil {
 		err = out.commit()
 	} else if kept := out.keep(); kept != "" {
-		defer a.fail("the %d lines that were done are in %s", j.written.Load(), kept)
+		defer a.fail("what was done is in %s: %s", kept, count(j.written.Load(), "line"))
 	}
 	failure, isRecord := errors.AsType[*recordError](err)
 	switch {
@@ -295,7 +297,7 @@ func (a *app) openFunction(o mapOptions, t target, interrupts <-chan os.Signal) 
 	}
 	go func() {
 		defer close(opened)
-		open.rt, open.fn, open.err = a.open(context.Background(), o, dir)
+		open.rt, open.fn, open.err = a.openAndFind(context.Background(), o, dir)
 	}()
 	select {
 	case <-opened:
@@ -305,15 +307,16 @@ func (a *app) openFunction(o mapOptions, t target, interrupts <-chan os.Signal) 
 	}
 }
 
-func (a *app) open(ctx context.Context, o mapOptions, dir string) (*gilt.Runtime, *gilt.Func[[]byte, []byte], error) {
-	c := a.config()
-	c.Path = []string{dir}
-	c.MaxThreads = max(256, o.workers)
+func (a *app) openAndFind(ctx context.Context, o mapOptions, dir string) (*gilt.Runtime, *gilt.Func[[]byte, []byte], error) {
+	c := gilt.Config{Path: []string{dir}, MaxThreads: max(256, o.workers)}
 	if o.interpreters > 1 {
 		c.Interpreters = o.interpreters
 	}
-	rt, err := gilt.Open(ctx, c)
+	rt, err := a.open(ctx, c)
 	if err != nil {
+		if p, none := discover.Find(ctx, discover.Options{Python: a.python}); none == nil && c.Interpreters > 1 && p.Minor < 12 {
+			err = fmt.Errorf("--interpreters %d needs CPython 3.12 or later, and %s is %s: leave --interpreters out, or name another Python with --python", o.interpreters, p.Library, cmp.Or(p.Version, "older"))
+		}
 		return nil, nil, err
 	}
 	fn, err := find(ctx, rt, o.function)

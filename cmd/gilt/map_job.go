@@ -369,18 +369,18 @@ func (j *job) count(b *batch, records, written, bad int) {
 
 // reached says how far an interrupted job came.
 func (j *job) reached() string {
-	n := j.written.Load()
+	n := count(j.written.Load(), "line")
 	switch {
 	case j.last == "":
 		return "nothing was written"
 	case j.o.unordered:
-		return fmt.Sprintf("%d lines are written, not in the order of the input", n)
+		return n + " written, not in the order of the input"
 	}
-	return fmt.Sprintf("%d lines are written, up to %s", n, j.last)
+	return fmt.Sprintf("%s written, up to %s", n, j.last)
 }
 
 func (j *job) summary() string {
 	took := time.Since(j.start)
 	n := j.records.Load()
-	return fmt.Sprintf("%d records, %d errors, %.0f records/s, %s", n, j.bad.Load(), float64(n)/took.Seconds(), took.Round(time.Millisecond))
+	return fmt.Sprintf("%s, %s, %.0f records/s, %s", count(n, "record"), count(j.bad.Load(), "error"), float64(n)/took.Seconds(), took.Round(time.Millisecond))
 }

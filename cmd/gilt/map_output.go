@@ -23,13 +23,15 @@ func openOutput(path string, stdout io.Writer) (*output, error) {
 		return &output{w: stdout}, nil
 	}
 	wrong := func(err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
+		if _, gone := os.Stat(filepath.Dir(path)); errors.Is(gone, fs.ErrNotExist) {
 			return fmt.Errorf("output %s: there is no directory %s; make it first", path, filepath.Dir(path))
 		}
 		return fmt.Errorf("output %s cannot be written: %s", path, fileError(err))
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // a link keeps pointing to the new file
+	} else if target, notLink := os.Readlink(path); notLink == nil {
+		return nil, fmt.Errorf("output %s is a link to %s, which does not exist: make that file first, or name another one", path, target)
 	}
 	mode := os.FileMode(0o666)
 	if info, err := os.Stat(path); err == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"gilt/internal/discover"
 )
 
 const functions = `
@@ -59,6 +62,9 @@ func TestMap(t *testing.T) {
 	dir := files(t, "fn.py", functions, "a.jsonl", "1\n2\n", "b.jsonl", "3\n\"\xff\"\n5", "json.py", "def f(x): return x",
 		"bad.py", "1/0", "bad2.py", "import nosuchmodule", "bad3.py", "def f(:", "exits.py", "import sys; sys.exit(0)", "my-mod.py", "",
 		"pipe.py", "import os, time\nr, w = os.pipe(); os.close(r)\ntry: os.write(w, b'x')\nexcept BrokenPipeError: time.sleep(0.2)\ndef f(x): return x")
+	if err := os.Symlink("gone/out", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		args   []string
 		stdin  string
@@ -104,10 +110,16 @@ func TestMap(t *testing.T) {
 		"no identifier":              {[]string{"my-mod.py:f"}, "1\n", 2, "", []string{"must be a Python identifier"}},
 		"input missing":              {[]string{"fn.py:same", "a.jsonl", "nosuch.jsonl"}, "", 1, "", []string{"input nosuch.jsonl cannot be read: no such file"}},
 		"input is a directory":       {[]string{"fn.py:same", "."}, "", 1, "", []string{"input . is a directory"}},
+		"output in /proc":            {[]string{"fn.py:same", "-o", "/proc/x"}, "1\n", 1, "", []string{"output /proc/x cannot be written"}},
+		"output directory read-only": {[]string{"fn.py:same", "-o", readOnly + "/x"}, "1\n", 1, "", []string{"output /sys/x cannot be written"}},
+		"output through a dead link": {[]string{"fn.py:same", "-o", "link"}, "1\n", 1, "", []string{"output link is a link to gone/out, which does not exist: make that file first, or name another one"}},
 		"output directory missing":   {[]string{"fn.py:same", "-o", "no/such"}, "", 1, "", []string{"there is no directory no; make it first"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if last := c.args[len(c.args)-1]; strings.HasPrefix(last, "/proc/") || strings.HasPrefix(last, readOnly) {
+				needsLinux(t)
+			}
 			if slices.Contains(c.args, "--interpreters") && minor(t) < 12 {
 				t.Skip("interpreters with their own GIL came with CPython 3.12")
 			}
@@ -118,6 +130,30 @@ func TestMap(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The errors of flags that this Python cannot follow name the flags.
+func TestMapNamesItsFlags(t *testing.T) {
+	t.Parallel()
+	dir := files(t, "fn.py", functions)
+	run(t, setting{dir: dir}, "map", "-f", "fn.py:same", "--python", "/nonexistent").
+		want(t, 1, "", "gilt: /nonexistent (from --python) does not exist")
+	old := oldPython(t)
+	got := run(t, setting{dir: dir, env: []string{"GILT_PYTHON=" + old}, stdin: "1\n"}, "map", "-f", "fn.py:same", "--interpreters", "2")
+	got.want(t, 1, "", "gilt: --interpreters 2 needs CPython 3.12 or later, and ", ": leave --interpreters out, or name another Python with --python\n")
+}
+
+// oldPython is a Python that cannot make interpreters with their own GIL.
+func oldPython(t *testing.T) string {
+	t.Helper()
+	for _, choice := range []string{testPython(), "python3.11", "python3.10"} {
+		p, err := discover.Find(t.Context(), discover.Options{Python: cmp.Or(choice, discover.Bundled)})
+		if err == nil && p.Minor < 12 {
+			return p.Executable
+		}
+	}
+	t.Skip("needs a CPython 3.10 or 3.11: put python3.11 on PATH, or name one in GILT_TEST_PYTHON")
+	return ""
 }
 
 func TestMapUnordered(t *testing.T) {
@@ -206,7 +242,7 @@ func TestMapIsInterrupted(t *testing.T) {
 			t.Parallel()
 			got := interrupted(t, setting{dir: dir, signal: syscall.SIGINT}, append([]string{"map", "-f", "fn.py:" + c.function}, c.args...)...)
 			n := strings.Count(got.stdout, "\n")
-			if got.code != 130 || got.stdout != numbers(n) || !strings.Contains(got.stderr, fmt.Sprintf("gilt: interrupted: %d lines are written, up to in.jsonl line %d\n", n, n)) {
+			if got.code != 130 || got.stdout != numbers(n) || !strings.Contains(got.stderr, fmt.Sprintf("gilt: interrupted: %s written, up to in.jsonl line %d\n", count(int64(n), "line"), n)) {
 				t.Errorf("exit code %d; stdout %q; stderr %q", got.code, got.stdout, got.stderr)
 			}
 		})

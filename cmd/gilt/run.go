@@ -141,9 +141,8 @@ func (a *app) run(p program) int {
 		return exitUsage
 	}
 	ctx := context.Background()
-	c := a.config()
-	c.SwitchInterval = 5 * time.Millisecond // CPython's own: the program's threads have only each other
-	rt, err := gilt.Open(ctx, c)
+	// CPython's own switch interval: the program's threads have only each other.
+	rt, err := a.open(ctx, gilt.Config{SwitchInterval: 5 * time.Millisecond})
 	if err != nil {
 		a.fail("%s", message(err))
 		return exitFailed

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"debug/elf"
+	endian "encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -144,6 +147,19 @@ func TestRunIsInterrupted(t *testing.T) {
 	}
 }
 
+// The bundled Python goes into an empty cache directory, once.
+func TestEmptyCache(t *testing.T) {
+	t.Parallel()
+	s := setting{env: []string{"GILT_PYTHON=bundled", "GILT_CACHE_DIR=" + t.TempDir()}}
+	for range 2 {
+		got := run(t, s, "run", "-c", "import sys; print(sys.prefix)")
+		got.want(t, 0, got.stdout)
+		if dir := strings.TrimPrefix(s.env[1], "GILT_CACHE_DIR="); !strings.HasPrefix(got.stdout, dir) {
+			t.Errorf("the prefix is %q, not in %s", got.stdout, dir)
+		}
+	}
+}
+
 func TestRunOutput(t *testing.T) {
 	t.Parallel()
 	t.Run("a full device is 120", func(t *testing.T) {
@@ -168,17 +184,66 @@ func TestRunOutput(t *testing.T) {
 	})
 }
 
+// foreignLibrary is a libpython for another architecture: what can be told from its header.
+func foreignLibrary(t *testing.T) (path, architecture string) {
+	t.Helper()
+	machine, architecture := elf.EM_AARCH64, "arm64"
+	if runtime.GOARCH == architecture {
+		machine, architecture = elf.EM_X86_64, "amd64"
+	}
+	h := elf.Header64{Type: uint16(elf.ET_DYN), Machine: uint16(machine), Version: uint32(elf.EV_CURRENT), Ehsize: 64, Phentsize: 56, Shentsize: 64}
+	copy(h.Ident[:], elf.ELFMAG)
+	h.Ident[elf.EI_CLASS], h.Ident[elf.EI_DATA], h.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)
+	var b strings.Builder
+	if err := endian.Write(&b, endian.LittleEndian, h); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(files(t, "libpython3.12.so.1.0", b.String()), "libpython3.12.so.1.0"), architecture
+}
+
+// staticPython answers as a python3 that was built without a shared library.
+func staticPython(t *testing.T) string {
+	t.Helper()
+	dir := files(t, "bin/python3", `#!/bin/sh
+echo 'gilt-python:{"implementation": "cpython", "version": "3.12.1", "info": [3, 12, 1], "executable": "/nonexistent/bin/python3",
+"base_prefix": "/nonexistent", "base_exec_prefix": "/nonexistent", "libdir": "/nonexistent/lib", "ldlibrary": "libpython3.12.a", "instsoname": "libpython3.12.a"}' | tr -d '\n'
+`)
+	path := filepath.Join(dir, "bin", "python3")
+	if err := os.Chmod(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// readOnly is a directory in which nobody can make a file, root included, whom modes do not stop.
+const readOnly = "/sys"
+
+// needsLinux skips a test of a file that only Linux has, or loads.
+func needsLinux(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("it needs /sys, /proc or ELF, and this is " + runtime.GOOS)
+	}
+}
+
 func TestNoPython(t *testing.T) {
 	t.Parallel()
 	dir := files(t, "fn.py", "def f(x): return x\n", "text", "not a Python\n", "libpython3.12.so", "not a library\n")
+	foreign, foreignName := foreignLibrary(t)
 	for name, c := range map[string]struct{ env, words string }{
-		"does not exist":     {"GILT_PYTHON=/nonexistent", "/nonexistent (from GILT_PYTHON) does not exist"},
-		"is no interpreter":  {"GILT_PYTHON=" + filepath.Join(dir, "text"), "is not executable"},
-		"is no library":      {"GILT_PYTHON=" + filepath.Join(dir, "libpython3.12.so"), "libpython3.12.so (from GILT_PYTHON)"},
-		"cache is no folder": {"GILT_PYTHON=bundled GILT_CACHE_DIR=" + filepath.Join(dir, "text", "x"), "set GILT_CACHE_DIR to a directory"},
+		"does not exist":                    {"GILT_PYTHON=/nonexistent", "/nonexistent (from GILT_PYTHON) does not exist"},
+		"is no interpreter":                 {"GILT_PYTHON=" + filepath.Join(dir, "text"), "is not executable"},
+		"is no library":                     {"GILT_PYTHON=" + filepath.Join(dir, "libpython3.12.so"), "libpython3.12.so (from GILT_PYTHON)"},
+		"a library of another architecture": {"GILT_PYTHON=" + foreign, "libpython3.12.so.1.0 (from GILT_PYTHON) is built for " + foreignName},
+		"a static python3":                  {"GILT_PYTHON=" + staticPython(t), "is statically linked and has no shared libpython3.12"},
+		"cache is read-only":                {"GILT_PYTHON=bundled GILT_CACHE_DIR=" + readOnly + "/cache", "cannot be written"},
+		"cache is no folder":                {"GILT_PYTHON=bundled GILT_CACHE_DIR=" + filepath.Join(dir, "text", "x"), "set GILT_CACHE_DIR to a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if strings.Contains(c.env, foreign) || strings.Contains(c.env, readOnly) {
+				needsLinux(t)
+			}
 			s := setting{dir: dir, env: strings.Fields(c.env), stdin: "1\n"}
 			for _, args := range [][]string{{"run", "-c", "1"}, {"map", "-f", "fn.py:f", "-o", "out"}, {"doctor"}} {
 				got := run(t, s, args...)
