@@ -176,7 +176,7 @@ func (e *Error) Bind(tok *Token) Bound {
 	return e.py.Bind(tok)
 }
 
-// ExceptionClass names an exception class, "module.Name", for errors.Is. The built-in ones are variables.
+// ExceptionClass names an exception class, "module.Name", for errors.Is. The built-in ones are constants.
 type ExceptionClass string
 
 // Error is the class's name.

@@ -319,7 +319,7 @@ func (b Bound) Bytes() ([]byte, error) {
 	return append([]byte{}, r.Data...), nil
 }
 
-// As converts an object to a Go value: see the package documentation of From for the pairs.
+// As converts an object to a Go value: see From for the pairs.
 func As[T any](b Bound) (T, error) {
 	const op = "As"
 	e := b.entry(op)
