@@ -86,12 +86,20 @@ func (r report) print(w io.Writer) error {
 	seconds, mb := r.took.Seconds(), float64(r.bytes)/1e6
 	held := (r.after.Held - r.before.Held).Seconds() / seconds / float64(r.info.Interpreters)
 	waits := r.after.Waits
-	_, err := fmt.Fprintf(w, `CPython %s (%s), mode %s, %d interpreters
-%d files, %.1f MB in %.2f s: %.0f files/s, %.1f MB/s; %d could not be parsed
+	_, err := fmt.Fprintf(w, `CPython %s (%s), mode %s, %s
+%s, %.1f MB in %.2f s: %.0f files/s, %.1f MB/s; %d could not be parsed
 tokens held %.0f%% of the time; %d of %d grants had to wait, p50 %v, p99 %v
 written to %s
-`, r.info.Version, r.info.Source, r.info.Mode, r.info.Interpreters,
-		r.files, mb, seconds, float64(r.files)/seconds, mb/seconds, r.errors,
+`, r.info.Version, r.info.Source, r.info.Mode, number(r.info.Interpreters, "interpreter"),
+		number(r.files, "file"), mb, seconds, float64(r.files)/seconds, mb/seconds, r.errors,
 		100*held, waits.Count(), r.after.Granted, waits.Quantile(0.5), waits.Quantile(0.99), r.output)
 	return err
+}
+
+// number gives a number with its noun: 1 file, 2 files.
+func number(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
