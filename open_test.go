@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,8 +137,8 @@ func ownGIL() error {
 		if s.err != nil {
 			return s.err
 		}
-		if s.interval != restInterval && s.interval != 100e-6 { // the configured one while somebody asks
-			return errors.New("a switch interval is not the configured one")
+		if s.interval != restInterval && math.Abs(s.interval-100e-6) > 1e-6 { // the configured one while somebody asks
+			return fmt.Errorf("interpreter %d has the switch interval %v", s.id, s.interval)
 		}
 		ids[s.id]++
 	}
