@@ -23,6 +23,9 @@ var ErrClosed = errors.New("gilt: the runtime is closed: no Python runs any more
 // too, and CPython's own switch interval decides between them.
 const grace = 100 * time.Microsecond
 
+// tending is how often the pacer looks when nobody waits but a long task computes, whose books it keeps.
+const tending = time.Millisecond
+
 // Config is what a Host needs; the root package fills it in.
 type Config struct {
 	Python      *thread.Python
@@ -97,23 +100,30 @@ func (h *Host) Lanes() []*cpython.Interp { return h.lanes }
 // pace times the grace for one GIL's lanes while anybody waits for them.
 func (h *Host) pace(it *cpython.Interp, lanes []int) {
 	runtime.LockOSThread() // a timer slack is set for the thread
-	more := false
+	pace := scheduler.Rest
 	for {
-		look := it.PacerWait(more, grace)
+		pause, looks := grace, 50
+		switch pace {
+		case scheduler.Tend:
+			pause = tending
+		case scheduler.Rush:
+			looks = 1
+		}
+		look := it.PacerWait(pace != scheduler.Rest, grace, pause, looks)
 		switch look.Pace {
 		case cpython.PaceStop:
 			return
 		case cpython.PaceTick:
-			more = false
+			pace = scheduler.Rest
 			seen := scheduler.Look{Known: look.Known, Taken: look.Taken, Holder: look.Holder, Pending: look.Pending,
-				Moved: look.Moved, User: look.User, Used: look.Used}
+				Moved: look.Moved, Got: look.Got, Forced: look.Forced, User: look.User, Used: look.Used}
 			for _, lane := range lanes {
-				more = h.sched.Tick(lane, seen) || more
+				pace = max(pace, h.sched.Tick(lane, seen))
 			}
 		case cpython.PaceCheck:
-			more = false
+			pace = scheduler.Rest
 			for _, lane := range lanes {
-				more = h.sched.Waiting(lane) || more
+				pace = max(pace, h.sched.Pace(lane))
 			}
 		}
 	}
@@ -246,6 +256,14 @@ func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, f func(*T
 		return closedError(err)
 	}
 	return h.run(g, f)
+}
+
+// Tag is what the C side is told of a task: its name, and whether it may hurry others.
+func Tag(g scheduler.Grant) uint64 {
+	if g.Patient() {
+		return g.Tag() | cpython.Patient
+	}
+	return g.Tag()
 }
 
 func (h *Host) token(g scheduler.Grant) *Token {

@@ -46,7 +46,7 @@ var ErrNoMemory = errors.New("gilt: no memory for a Python thread state")
 // begin enters Python's books on this OS thread. The goroutine is locked to it until end.
 func (t *Token) begin() error {
 	runtime.LockOSThread()
-	e, status := t.interp.Enter(t.grant.Tag())
+	e, status := t.interp.Enter(Tag(t.grant))
 	if status == cpython.OK {
 		t.entry, t.scope = e, &t.whole
 		t.state.Store(stateLive)
@@ -63,7 +63,7 @@ func (t *Token) begin() error {
 // end.
 func (t *Token) adopt(e cpython.Entry) {
 	runtime.LockOSThread()
-	e.SetTag(t.grant.Tag())
+	e.SetTag(Tag(t.grant))
 	t.entry, t.scope = e, &t.whole
 	t.state.Store(stateLive)
 }
@@ -146,7 +146,7 @@ func (t *Token) AllowThreads(f func()) {
 	away := t.host.sched.Suspend(t.grant, r.Held)
 	defer func() {
 		t.grant = t.host.sched.Resume(away)
-		t.entry.SetTag(t.grant.Tag())
+		t.entry.SetTag(Tag(t.grant))
 		t.state.Store(stateLive)
 	}()
 	f()

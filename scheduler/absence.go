@@ -18,6 +18,8 @@ type absence struct {
 	suspended bool
 	resuming  bool  // suspended, and waiting to come back
 	computing bool  // lapsed, and one of its lane's runners
+	outside   bool  // lapsed, and never seen with the GIL since
+	aside     int64 // when it was let in beside its lane, known to give the GIL up; 0 for others
 	prepaid   int64 // charged since it lapsed, to be set against what it turns out to have held
 }
 
@@ -114,7 +116,7 @@ func (s *Scheduler) askResume(x Suspended) (Grant, *waiter) {
 		if to := w.next(c.index); l.cas(w, to) {
 			s.back(t, c)
 			s.taken(l)
-			return Grant{c, to.gen(), x.lane, x.history}, nil
+			return Grant{class: c, gen: to.gen(), lane: x.lane, history: x.history}, nil
 		}
 	}
 	a.resuming = true
@@ -146,6 +148,10 @@ func (s *Scheduler) releaseLapsed(g Grant, ns int64, charged bool) {
 		c.others -= ns // it was a runner's
 	}
 	g.history.learn(a.prepaid, ns)
+	if away := s.cfg.Now() - a.aside; a.aside != 0 {
+		a.outside = away > int64(s.cfg.Slice)/2 && ns < away/2
+	}
+	g.history.outside(a.outside)
 	s.leave(c)
 	s.back(t, c)
 }

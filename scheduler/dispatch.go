@@ -25,6 +25,9 @@ func (s *Scheduler) ask(ctx context.Context, c *Class, h *History, lane int) (Gr
 	if !long {
 		if g, ok := s.take(c, lane); ok {
 			g.history = h
+			if h.Blocks() {
+				s.aside(&s.lanes[g.lane], &g)
+			}
 			return g, nil, nil
 		}
 	}
@@ -101,7 +104,7 @@ func (s *Scheduler) take(c *Class, lane int) (Grant, bool) {
 		if l.cas(w, to) {
 			s.enter(c)
 			s.taken(l)
-			return Grant{c, to.gen(), l.index, nil}, true
+			return Grant{class: c, gen: to.gen(), lane: l.index}, true
 		}
 	}
 	return Grant{}, false
@@ -238,7 +241,7 @@ func (s *Scheduler) finished(l *lane, g Grant, ns int64) {
 	if paid != 0 {
 		g.class.advance(float64(-paid))
 	}
-	g.history.learn(paid, ns)
+	g.history.quick(paid, ns)
 	s.leave(g.class)
 }
 
@@ -398,20 +401,32 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 		s.enter(c)
 	}
 	l.startSlice(s.slice())
-	w.grant = Grant{c, to.gen(), l.index, w.history}
+	w.grant = Grant{class: c, gen: to.gen(), lane: l.index, history: w.history}
 	s.taken(l)
-	if w.isLong() {
-		s.aside(l, w.grant)
+	if w.isLong() || w.history.Blocks() {
+		s.aside(l, &w.grant)
 	}
 	s.settle(w, stateGranted)
 	return true
 }
 
-// aside makes a primary one of the lane's runners at once: it is known to be long.
-func (s *Scheduler) aside(l *lane, g Grant) {
+// aside lets a primary go beside its lane at once, which another may then have: it is known to be long, and
+// one of the lane's runners, or known to give the GIL up by itself, as a few may that come between two looks.
+func (s *Scheduler) aside(l *lane, g *Grant) {
 	a := &absence{ticket: ticket{g.gen, l.index}, class: g.class}
+	if g.history.Long() {
+		s.run(l, a)
+	} else {
+		if l.asides++; l.asides > maxBurst {
+			l.crowded = true
+			s.pace(l, Rush)
+			return
+		}
+		a.aside = s.cfg.Now()
+		g.patient = len(l.runners) == 0
+	}
 	s.leaveLane(a)
-	s.run(l, a)
+	s.retune(1)
 	l.clear(flagHeld | flagCall)
 	s.revisit = true
 }

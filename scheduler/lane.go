@@ -31,7 +31,9 @@ type lane struct {
 	runners     []*absence // lapsed grants that compute: they compete with those who wait
 	proxy       *absence   // the runner for which the lane is held, nil if it is free or a primary's
 	primaryPaid int64      // what looks have charged for the primary
-	paced       bool       // the pacer is on
+	paced       Pace       // what the pacer was told
+	asides      int        // blocking tasks let in beside since the last look
+	crowded     bool       // there would have been more
 	busy        bool       // somebody came since the pacer's last look
 	unused      int        // looks in a row that found the GIL free
 	burst       int        // how many were sent at once, last time
@@ -142,14 +144,14 @@ func (s *Scheduler) reflag() {
 		s.waiting++
 		l.startSlice(s.slice())
 		l.set(flagWaiting)
-		s.pace(l)
+		s.pace(l, Watch)
 	}
 }
 
-// pace has the pacer armed for l, if it is not on.
-func (s *Scheduler) pace(l *lane) {
-	if s.cfg.Arm != nil && !l.paced {
-		l.paced = true
+// pace has the pacer armed for l, if it looks less closely than that.
+func (s *Scheduler) pace(l *lane, p Pace) {
+	if s.cfg.Arm != nil && l.paced < p {
+		l.paced = p
 		s.arm = append(s.arm, int(l.index))
 	}
 }
@@ -157,7 +159,7 @@ func (s *Scheduler) pace(l *lane) {
 // taken notes that somebody took l beside its runners, whose books the pacer keeps.
 func (s *Scheduler) taken(l *lane) {
 	if l.busy = true; len(l.runners) > 0 {
-		s.pace(l)
+		s.pace(l, Tend)
 	}
 }
 

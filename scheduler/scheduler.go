@@ -27,9 +27,9 @@ type Config struct {
 	// Now reads a monotonic clock in nanoseconds. It is called with the lock held and by waiters only.
 	// Defaults to the real clock.
 	Now func() int64
-	// Arm is called when a lane that nobody waited for gets a waiter: start calling Tick for it, about
-	// every 100 µs, until it returns false. It is called without locks, from the goroutine that waits,
-	// possibly while a Tick of the same lane is just returning false: Arm wins. It must not block.
+	// Arm is called when a lane that nobody waited for gets a waiter: start calling Tick for it, as
+	// often as it then says. It is called without locks, from the goroutine that waits,
+	// possibly while a Tick of the same lane is just returning Rest: Arm wins. It must not block.
 	// Defaults to nil: no pacer.
 	Arm func(lane int)
 }
@@ -135,11 +135,16 @@ type Grant struct {
 	class   *Class
 	gen     uint64
 	lane    uint32
+	patient bool
 	history *History
 }
 
 // Tag names the grant among those of its lane: what a Look says.
 func (g Grant) Tag() uint64 { return g.gen }
+
+// Patient says that the grant was let in beside others because its work gives the GIL up by itself, as do
+// those that it may meet there: nobody needs to be forced off for it.
+func (g Grant) Patient() bool { return g.patient }
 
 // Lane is the GIL the grant is for.
 func (g Grant) Lane() int { return int(g.lane) }
@@ -158,7 +163,7 @@ func (s *Scheduler) Acquire(ctx context.Context, c *Class) (Grant, error) {
 // AcquireFor is Acquire for work of which h is the history: work that is known to be long waits for its
 // place among Config.MaxLong, and what this grant turns out to use is noted in h.
 func (s *Scheduler) AcquireFor(ctx context.Context, c *Class, h *History) (Grant, error) {
-	if len(s.lanes) == 1 && !h.Long() {
+	if len(s.lanes) == 1 && !h.special() {
 		return s.acquire(ctx, c, h, 0, 0)
 	}
 	return s.acquire(ctx, c, h, s.likelyLane(), anyLane)
@@ -170,7 +175,7 @@ func (s *Scheduler) TryAcquire(ctx context.Context, c *Class, h *History) (Grant
 	if c == nil {
 		c = s.def
 	}
-	if ctx.Err() != nil || c.s != s || h.Long() {
+	if ctx.Err() != nil || c.s != s || h.special() {
 		return Grant{}, false
 	}
 	lane := 0
@@ -219,7 +224,7 @@ func (s *Scheduler) acquire(ctx context.Context, c *Class, h *History, likely, l
 	if c.s != s {
 		return Grant{}, ErrForeignClass
 	}
-	if !h.Long() {
+	if !h.special() {
 		if g, ok := s.tryFast(c, likely); ok {
 			g.history = h
 			return g, nil
@@ -236,7 +241,7 @@ func (s *Scheduler) tryFast(c *Class, lane int) (Grant, bool) {
 		return Grant{}, false
 	}
 	to := w.next(c.index)
-	return Grant{c, to.gen(), l.index, nil}, l.cas(w, to)
+	return Grant{class: c, gen: to.gen(), lane: l.index}, l.cas(w, to)
 }
 
 // likelyLane is a free lane with the fewest grants away, or any. Ties go round.
@@ -276,13 +281,13 @@ func (s *Scheduler) Release(g Grant, held time.Duration) {
 		case mine:
 			charged = true
 			if g.class.charge(g.lane, ns) && l.cas(w, w.free()) {
-				g.history.learn(0, ns)
+				g.history.quick(0, ns)
 				return
 			}
 		case mine | flagWaiting:
 			charged, counted = true, true
 			if g.class.charge(g.lane, ns) && l.spend(ns) && l.cas(w, w.free()) {
-				g.history.learn(0, ns)
+				g.history.quick(0, ns)
 				return
 			}
 		}

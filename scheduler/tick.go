@@ -9,6 +9,8 @@ type Look struct {
 	Holder  uint64        // whose grant, 0 for a stranger's
 	Pending int           // grants whose holders wait for the GIL
 	Moved   bool          // one of them got it since the last look
+	Got     int           // so many of them got it since the last Tick
+	Forced  int           // so many of these had to wait for the switch interval: somebody computes
 	User    uint64        // whose grant used it for long since the last Tick, 0 for nobody's
 	Used    time.Duration // how long
 }
@@ -23,21 +25,45 @@ type Look struct {
 //     next waiter's.
 //   - several at once, when the GIL was free though the lane was not: its holder sleeps, and so may they.
 //
-// It returns whether it wants to be called again; after false the pacer may sleep until Config.Arm. A Look
-// with nothing in it lapses the primary whatever it does. It panics for a lane the scheduler does not have.
-func (s *Scheduler) Tick(lane int, k Look) (again bool) {
+// It returns how soon it wants to be called again. A Look with nothing in it lapses the primary whatever it
+// does. It panics for a lane the scheduler does not have.
+func (s *Scheduler) Tick(lane int, k Look) Pace {
 	l := &s.lanes[lane]
 	s.mu.Lock()
 	defer s.unlock()
 	s.retune(1)
 	s.credit(l, k)
 	s.sight(l, k)
+	l.asides = 0
 	if l.waiting {
 		s.advanceLane(l, k)
 	}
-	again = l.waiting || l.busy && len(l.runners) > 0
-	l.busy, l.paced = false, again
-	return again
+	return l.wants()
+}
+
+// Pace is how closely a lane wants to be looked at.
+type Pace int
+
+// The paces. Config.Arm is called when a lane comes to want more than it said last.
+const (
+	Rest  Pace = iota // not at all
+	Tend              // about each millisecond: a long task computes, and others come and go without waiting
+	Watch             // about each 100 µs, but short tasks that come and go need no report: somebody waits
+	Rush              // about each 100 µs: somebody waits for a GIL that is hardly used
+)
+
+func (l *lane) wants() Pace {
+	l.paced = Rest
+	switch {
+	case l.waiting && (l.burst > 1 || l.crowded):
+		l.paced = Rush
+	case l.waiting:
+		l.paced = Watch
+	case l.busy && len(l.runners) > 0:
+		l.paced = Tend
+	}
+	l.busy, l.crowded = false, false
+	return l.paced
 }
 
 // credit charges the look's long user.
@@ -99,7 +125,7 @@ func (s *Scheduler) run(l *lane, a *absence) {
 	if a.computing {
 		return
 	}
-	a.computing = true
+	a.computing, a.outside = true, false
 	if len(l.runners) == 0 {
 		l.set(flagGuard)
 	}
@@ -176,7 +202,7 @@ func (s *Scheduler) unstand(l *lane) {
 	}
 }
 
-// maxBurst is how many are sent at once to a GIL that is not used.
+// maxBurst is how many may be on their way to a GIL that nobody has to be forced off from.
 const maxBurst = 16
 
 // advanceLane is the part of Tick that lets the next one in.
@@ -184,20 +210,18 @@ func (s *Scheduler) advanceLane(l *lane, k Look) {
 	w := l.load()
 	primary := w.held() && l.proxy == nil
 	switch {
-	case primary && k.Pending > 0:
-		s.stalled(l, w)
-		return
-	case primary && k.Moved && w.gen() != l.seen:
-		l.seen = w.gen()
-		return // it has only come
-	case k.Known && !k.Taken && k.Pending == 0:
-		l.burst = min(max(2*l.burst, 1), maxBurst)
-	default:
+	case k.Forced > 0 || !k.Known:
 		l.burst = 1
+	case k.Got > 0 || !k.Taken && k.Pending == 0:
+		l.burst = min(max(2*l.burst, 1), maxBurst)
 	}
+	fresh := primary && k.Moved && w.gen() != l.seen && l.burst < maxBurst // it has only come
 	l.seen = w.gen()
-	for range l.burst {
-		if !s.follow(l, k) {
+	if primary && k.Pending >= l.burst {
+		s.stalled(l, w)
+	}
+	for range max(l.burst, 1) - k.Pending {
+		if fresh || !s.follow(l, k) {
 			return
 		}
 	}
@@ -232,6 +256,7 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 		}
 		if s.seat(l, w, next) {
 			s.lapsed(w, l, c, k, computes)
+			s.retune(1)
 			return true
 		}
 	}
@@ -241,7 +266,7 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 // lapsed notes that the primary w of class c has lost its lane. Where it cannot be seen what it uses, half a
 // slice is charged at once, so that a class cannot fill the cap with long work before any of it is charged.
 func (s *Scheduler) lapsed(w word, l *lane, c *Class, k Look, computes bool) {
-	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, prepaid: l.primaryPaid}
+	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, prepaid: l.primaryPaid, outside: k.Known && !computes && k.Pending == 0}
 	l.primaryPaid = 0
 	if !k.Known {
 		paid := int64(s.cfg.Slice) / 2
@@ -255,12 +280,11 @@ func (s *Scheduler) lapsed(w word, l *lane, c *Class, k Look, computes bool) {
 	}
 }
 
-// Waiting says whether a pacer is of use to the lane. It is for a pacer that has seen nothing new.
-func (s *Scheduler) Waiting(lane int) bool {
+// Pace says how closely the lane wants to be looked at, for a pacer that has seen nothing to report.
+func (s *Scheduler) Pace(lane int) Pace {
 	l := &s.lanes[lane]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	again := l.waiting || l.busy && len(l.runners) > 0
-	l.busy, l.paced = false, again
-	return again
+	l.asides = 0
+	return l.wants()
 }

@@ -20,7 +20,7 @@ type Pool struct {
 	wake    *sync.Cond
 	ready   []Job
 	n       atomic.Int32 // = len(ready), for a look without the lock
-	looking int // workers awake that will look at ready
+	looking int          // workers awake that will look at ready
 	asleep  int
 	closed  bool
 	workers sync.WaitGroup

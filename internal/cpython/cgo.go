@@ -46,7 +46,9 @@ static void go_release(uintptr_t it, uintptr_t o) { gilt_release(gilt_it(it), o)
 static int64_t go_backlog(uintptr_t it) { return gilt_backlog(gilt_it(it)); }
 static int go_reap(uintptr_t it) { return gilt_reap(gilt_it(it)); }
 static int go_count_states(uintptr_t it) { return gilt_count_states(gilt_it(it)); }
-static gilt_look go_pacer_wait(uintptr_t it, int more, int64_t grace_ns) { return gilt_pacer_wait(gilt_it(it), more, grace_ns); }
+static gilt_look go_pacer_wait(uintptr_t it, int more, int64_t grace_ns, int64_t pause_ns, int looks) {
+	return gilt_pacer_wait(gilt_it(it), more, grace_ns, pause_ns, looks);
+}
 static void go_pacer_arm(uintptr_t it) { gilt_pacer_arm(gilt_it(it)); }
 static void go_pacer_stop(uintptr_t it) { gilt_pacer_stop(gilt_it(it)); }
 static void go_fn_free(uintptr_t fn) { gilt_fn_free((gilt_fn *)fn); }
@@ -188,14 +190,14 @@ func (it *Interp) Reap() int { return int(C.go_reap(it.c)) }
 func (it *Interp) States() int { return int(C.go_count_states(it.c)) }
 
 // PacerWait blocks: see pacer.c. One goroutine for each interpreter calls it.
-func (it *Interp) PacerWait(more bool, grace time.Duration) Look {
+func (it *Interp) PacerWait(more bool, grace, pause time.Duration, looks int) Look {
 	m := C.int(0)
 	if more {
 		m = 1
 	}
-	l := C.go_pacer_wait(it.c, m, C.int64_t(grace))
+	l := C.go_pacer_wait(it.c, m, C.int64_t(grace), C.int64_t(pause), C.int(looks))
 	return Look{
-		Pace: Pace(l.what), Known: l.known != 0, Taken: l.taken != 0, Pending: int(l.pending), Moved: l.moved != 0,
+		Pace: Pace(l.what), Known: l.known != 0, Taken: l.taken != 0, Pending: int(l.pending), Moved: l.moved != 0, Got: int(l.got), Forced: int(l.forced),
 		Holder: uint64(l.holder), User: uint64(l.user), Used: time.Duration(l.used),
 	}
 }

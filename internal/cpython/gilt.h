@@ -64,6 +64,8 @@ void gilt_refuse(void); // from now on every entry answers GILT_STOPPED
 
 // thread.c
 // A task's tag is the scheduler's name for it, which the pacer reports; it may be changed through the pointer.
+// GILT_PATIENT in it says that the task's attaches need not hurry whoever has the GIL.
+#define GILT_PATIENT ((uint64_t)1 << 63)
 typedef struct { gilt_thread *th; uint64_t serial; uint64_t *tag; int32_t status; } gilt_entry;
 int gilt_nested(void); // this thread is inside a task
 int gilt_yield(void);  // the same, and it gives the GIL up if it has it: the task's next operation attaches again
@@ -86,11 +88,13 @@ typedef struct {
 	int32_t taken;   // somebody holds it
 	int32_t pending; // attaches of ours that wait for it
 	int32_t moved;   // one of ours got it since the last look
+	int32_t got;     // so many of ours got it since the last answer
+	int32_t forced;  // so many of these had to force the holder off
 	uint64_t holder; // tag of the task that holds it; 0 for nobody, or nobody's task
 	uint64_t user;   // tag of the task that had the GIL for long since the last answer, 0 for none
 	int64_t used;    // how long, in nanoseconds
 } gilt_look;
-gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns);
+gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t pause_ns, int looks);
 void gilt_pacer_arm(gilt_interp *it);
 void gilt_pacer_stop(gilt_interp *it);
 

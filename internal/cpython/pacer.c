@@ -20,16 +20,16 @@ void gilt_pacer_stop(gilt_interp *it) {
 	pthread_mutex_unlock(&it->pace_mu);
 }
 
-static void sleep_grace(gilt_interp *it, int64_t grace_ns) { // with pace_mu held
+static void pause_for(gilt_interp *it, int64_t ns, int whatever) { // with pace_mu held; ends early when someone begins to wait, unless whatever
 	struct timespec t;
 #ifdef __APPLE__
-	t.tv_sec = 0, t.tv_nsec = grace_ns;
+	t.tv_sec = 0, t.tv_nsec = ns;
 	pthread_cond_timedwait_relative_np(&it->pace_cond, &it->pace_mu, &t);
 #else
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += grace_ns;
+	t.tv_nsec += ns;
 	t.tv_sec += t.tv_nsec / 1000000000, t.tv_nsec %= 1000000000;
-	while (!it->pace_stop && pthread_cond_timedwait(&it->pace_cond, &it->pace_mu, &t) == 0) {}
+	while (!it->pace_stop && (whatever || !it->armed) && pthread_cond_timedwait(&it->pace_cond, &it->pace_mu, &t) == 0) {}
 #endif
 }
 
@@ -55,7 +55,11 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	atomic_store(&it->looked_at, now);
 	atomic_store(&it->clean_seen, clean);
 	atomic_fetch_add(&it->looks, 1);
-	if (since && now > since && (double)(now - since) * gilt_ns_per_tick >= (double)grace_ns) atomic_store(&it->user, th);
+	if (since && now > since && (double)(now - since) * gilt_ns_per_tick >= (double)grace_ns) {
+		// Met twice within some looks: once is also somebody who is back from a sleep for a moment.
+		uint64_t looks = atomic_load(&it->looks), sighted = atomic_exchange(&th->sighted, looks);
+		atomic_store(&it->user, sighted && looks - sighted <= 8 ? th : NULL);
+	}
 	else if (since && now > since) others += now - since; // it has only come
 	else atomic_store(&it->user, NULL);                  // nobody, or a thread of Python's own
 	gilt_thread *user = atomic_load(&it->user);
@@ -63,19 +67,21 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	if (user && dt > others) {
 		atomic_fetch_add(&user->sampled, dt - others);
 		l->used += (int64_t)((double)(dt - others) * gilt_ns_per_tick);
-		l->user = atomic_load(&user->tag);
+		l->user = atomic_load(&user->tag) & ~GILT_PATIENT;
 	}
 	l->known = it->gil != NULL;
 	l->taken = ts != NULL;
-	l->holder = th ? atomic_load(&th->tag) : 0;
+	l->holder = th ? atomic_load(&th->tag) & ~GILT_PATIENT : 0;
 	pthread_mutex_unlock(&gilt_all_mu);
 }
 
-// Waits until someone waits (more says that someone still does), then looks once a grace: until one has
-// passed in which no attach of ours got the GIL, or some task has used it for long: GILT_PACE_TICK. While
-// short attaches go on it stays here, and gives word every 50th time: GILT_PACE_CHECK.
-gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns) {
+// Waits until someone waits (more says that someone still does, or is worth looking after), then looks once
+// a pause: until one has passed in which no attach of ours got the GIL, or some task has used it for long:
+// GILT_PACE_TICK. While short attaches go on it stays here, and gives word after so many looks
+// (GILT_PACE_CHECK), or after each one if looks is 1. A pause longer than the grace ends when someone begins to wait.
+gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t pause_ns, int looks) {
 	gilt_look l = {.what = GILT_PACE_CHECK};
+	uint64_t forced = atomic_load(&it->forced), first = atomic_load(&it->got);
 	pthread_mutex_lock(&it->pace_mu);
 #ifdef __linux__
 	if (!it->pace_ready) prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
@@ -85,16 +91,19 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns) {
 		while (!it->armed && !it->pace_stop) pthread_cond_wait(&it->pace_cond, &it->pace_mu);
 		begin_looks(it);
 	}
-	it->armed = 0;
-	for (int i = 0; i < 50 && !it->pace_stop && l.what == GILT_PACE_CHECK; i++) {
+	for (int i = 0; i < looks && !it->pace_stop && l.what == GILT_PACE_CHECK; i++) {
 		uint64_t got = atomic_load(&it->got);
-		sleep_grace(it, grace_ns);
+		if (pause_ns > grace_ns && !it->armed) pause_for(it, pause_ns - grace_ns, 0);
+		it->armed = 0;
+		pause_for(it, grace_ns, 1);
 		look(it, &l, grace_ns);
 		uint64_t now_got = atomic_load(&it->got);
 		l.pending = (int32_t)(atomic_load(&it->asked) - now_got);
 		l.moved = now_got != got;
-		if (!l.moved || l.used > 0) l.what = GILT_PACE_TICK;
+		if (!l.moved || l.used > 0 || looks == 1) l.what = GILT_PACE_TICK;
 	}
+	l.forced = (int32_t)(atomic_load(&it->forced) - forced);
+	l.got = (int32_t)(atomic_load(&it->got) - first);
 	if (it->pace_stop) l.what = GILT_PACE_STOP;
 	pthread_mutex_unlock(&it->pace_mu);
 	return l;

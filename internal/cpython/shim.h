@@ -65,8 +65,9 @@ struct gilt_interp {
 	gilt_exctype exctypes[256]; // direct-mapped by address
 
 	struct gilt_gil *gil;                // gil.c; NULL where who holds the GIL cannot be told
-	unsigned long ask_us, rest_us;       // its switch interval while one of ours asks for it, and otherwise
+	unsigned long ask_us;                // its switch interval while one of ours asks for it
 	_Atomic uint64_t asked;              // attaches begun
+	_Atomic uint64_t forced;             // attaches that had to force the holder off; written with the GIL held
 	_Atomic uint64_t got;                // attaches that have the GIL; written with the GIL held
 	_Atomic uint64_t clean;              // ticks held by attaches that nobody interrupted; written with the GIL held
 	_Atomic uint64_t looked_at, looks;   // the pacer's last look, in ticks, and their number
@@ -111,6 +112,7 @@ struct gilt_thread {
 	unsigned long switches; // of the GIL, then
 	uint64_t looks;         // of the pacer, then
 	_Atomic uint64_t sampled; // ticks that the pacer saw this attach have since
+	_Atomic uint64_t sighted; // the pacer's last look that met it
 	_Atomic uint64_t tag;   // of the innermost task: the scheduler's name for it
 	uint64_t held;          // ticks held and not yet reported
 	gilt_state states[GILT_MAX_INTERPS];

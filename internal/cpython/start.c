@@ -105,10 +105,9 @@ static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
 	if (!m) return -1;
 	py.Py_DecRef(m);
 	gilt_gil_find(it, ts);
-	enum { REST_US = 500 }; // see gilt_attach
+	const double rest = 500e-6; // see take_gil
 	it->ask_us = (unsigned long)(switch_interval * 1e6 + 0.5);
-	it->rest_us = it->gil && it->ask_us < REST_US ? REST_US : it->ask_us;
-	return gilt_set_switch_interval((double)it->rest_us / 1e6) || gilt_names_init(it) ? -1 : 0;
+	return gilt_set_switch_interval(it->gil && switch_interval < rest ? rest : switch_interval) || gilt_names_init(it) ? -1 : 0;
 }
 
 static char *prepare_error(gilt_interp *it, gilt_thread *th) {

@@ -98,6 +98,9 @@ const (
 	OpAppend
 )
 
+// Patient, in a task's tag, says that its attaches need not hurry whoever has the GIL: thread.c.
+const Patient uint64 = 1 << 63
+
 // Look is what Interp.PacerWait saw. Tasks are named by their tags.
 type Look struct {
 	Pace    Pace
@@ -105,6 +108,8 @@ type Look struct {
 	Taken   bool          // somebody holds it
 	Pending int           // attaches of ours that wait for it
 	Moved   bool          // one of ours got it since the look before
+	Got     int           // so many of ours got it since the last answer
+	Forced  int           // so many of these had to force the holder off
 	Holder  uint64        // who holds it; 0 for nobody, or a thread that Python code started
 	User    uint64        // who used it for long since the last answer, 0 for nobody
 	Used    time.Duration // how long
