@@ -41,8 +41,14 @@ type Config struct {
 	MaxLong int
 	// MaxQueued caps the work that waits, submitted or not; more gets ErrSaturated. Defaults to 65536.
 	MaxQueued int
-	// SwitchInterval is CPython's own, in every interpreter: how long a thread that computes keeps the
-	// GIL when another asks. Defaults to 50 µs (CPython's own default is 5 ms).
+	// Class is what classes are made of that Runtime.Class makes on first use. The zero ClassConfig has
+	// weight 1 and no limits of its own.
+	Class ClassConfig
+	// MaxClasses caps the classes that exist at once. Defaults to 10000.
+	MaxClasses int
+	// SwitchInterval is CPython's own, in every interpreter, while a task asks for the GIL: how long a
+	// thread that computes may keep it then. Defaults to 50 µs. While nobody asks it rests at 500 µs, or at
+	// what Python code sets (CPython's own default is 5 ms).
 	SwitchInterval time.Duration
 }
 
@@ -76,6 +82,7 @@ func (c Config) normalise(freeThreaded bool) (Config, error) {
 	fill(&c.MaxThreads, 256)
 	fill(&c.MaxLong, 1)
 	fill(&c.MaxQueued, 65536)
+	fill(&c.MaxClasses, 10000)
 	if c.SwitchInterval == 0 {
 		c.SwitchInterval = 50 * time.Microsecond
 	}
@@ -98,7 +105,7 @@ func (c Config) check() error {
 		max   int
 	}{
 		{"Interpreters", c.Interpreters, maxInterpreters}, {"Workers", c.Workers, 1 << 10}, {"MaxThreads", c.MaxThreads, 1 << 13},
-		{"MaxLong", c.MaxLong, 1 << 13}, {"MaxQueued", c.MaxQueued, 1 << 30},
+		{"MaxLong", c.MaxLong, 1 << 13}, {"MaxQueued", c.MaxQueued, 1 << 30}, {"MaxClasses", c.MaxClasses, 1 << 14},
 	} {
 		if f.value < 1 || f.value > f.max {
 			return fmt.Errorf("gilt: Config.%s %d: give 0 for the default, or 1 to %d", f.name, f.value, f.max)

@@ -40,10 +40,27 @@ type Pinned = gil.Pinned
 // The errors that callers branch on. Deadlines and cancellation are context.DeadlineExceeded and
 // context.Canceled; Python exceptions are *handles.Error.
 var (
-	ErrClosed             = gil.ErrClosed
-	ErrSaturated          = scheduler.ErrSaturated
+	// ErrClosed is work for a runtime that is shutting down or has shut down.
+	ErrClosed = gil.ErrClosed
+	// ErrSaturated is work for which a queue has no room.
+	ErrSaturated = scheduler.ErrSaturated
+	// ErrShutdownIncomplete is a shutdown that could not finalize Python.
 	ErrShutdownIncomplete = gil.ErrShutdownIncomplete
+	// ErrTooManyClasses is one class more than Config.MaxClasses.
+	ErrTooManyClasses = scheduler.ErrTooManyClasses
+	// ErrClassConfig is a class's configuration that makes no sense, or is not the existing class's.
+	ErrClassConfig = scheduler.ErrConfig
+	// ErrClassBusy is a class that cannot be dropped.
+	ErrClassBusy = scheduler.ErrClassBusy
+	// ErrGoexit is work that called runtime.Goexit.
+	ErrGoexit = gil.ErrGoexit
 )
+
+// MisuseError is the value of the panic that answers a programming bug at the boundary.
+type MisuseError = gil.MisuseError
+
+// PanicError is a panic of submitted work, given to whoever waits for it.
+type PanicError = gil.PanicError
 
 // WithClass gives a context whose work is charged to c.
 func WithClass(ctx context.Context, c *Class) context.Context { return gil.WithClass(ctx, c) }
@@ -75,13 +92,29 @@ func (rt *Runtime) OnMain(ctx context.Context, f func(*Token) error) error {
 	return rt.host.OnMain(ctx, f)
 }
 
-// Class gives the class of that name, made on first use with weight 1.
-func (rt *Runtime) Class(name string) (*Class, error) {
-	return rt.host.Scheduler().Class(name, scheduler.ClassConfig{})
+// ClassConfig says what a class may have: its weight, and limits on what waits and runs.
+type ClassConfig = scheduler.ClassConfig
+
+// Class gives the class of that name, made on first use from Config.Class. Classes that have been idle for
+// a minute make room for others; a handle to one that has gone is as good as new. It returns an error that
+// matches ErrTooManyClasses.
+func (rt *Runtime) Class(name string) (*Class, error) { return rt.ClassWith(name, ClassConfig{}) }
+
+// WeightedClass is Class with a weight: its share of Python's time against the other classes that have
+// work. It returns an error that matches ErrClassConfig for a weight that is not positive, or not the
+// existing class's.
+func (rt *Runtime) WeightedClass(name string, weight float64) (*Class, error) {
+	if weight == 0 {
+		weight = -1 // in a ClassConfig 0 is the default
+	}
+	return rt.ClassWith(name, ClassConfig{Weight: weight})
 }
 
-// WeightedClass gives the class of that name, made on first use with that weight: its share of Python's
-// time against the other classes that have work.
-func (rt *Runtime) WeightedClass(name string, weight float64) (*Class, error) {
-	return rt.host.Scheduler().Class(name, scheduler.ClassConfig{Weight: weight})
+// ClassWith is Class with a configuration of its own. Limits below 0 are errors; 0 is the runtime's limit.
+func (rt *Runtime) ClassWith(name string, c ClassConfig) (*Class, error) {
+	return rt.host.Scheduler().Class(name, c)
 }
+
+// DropClass forgets a class at once, or returns an error that matches ErrClassBusy while its work waits or
+// runs.
+func (rt *Runtime) DropClass(c *Class) error { return rt.host.Scheduler().Drop(c) }

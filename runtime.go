@@ -69,7 +69,10 @@ func Open(ctx context.Context, c Config) (*Runtime, error) {
 	for len(lanes) < c.Interpreters {
 		lanes = append(lanes, python.Main())
 	}
-	host, err := gil.NewHost(gil.Config{Python: python, Lanes: lanes, Workers: c.Workers, MaxInFlight: c.MaxThreads, MaxLong: c.MaxLong, MaxQueued: c.MaxQueued})
+	host, err := gil.NewHost(gil.Config{
+		Python: python, Lanes: lanes, Workers: c.Workers,
+		Scheduler: scheduler.Config{MaxInFlight: c.MaxThreads, MaxLong: c.MaxLong, MaxQueued: c.MaxQueued, MaxClasses: c.MaxClasses, Template: c.Class},
+	})
 	if err != nil {
 		python.Abandon()
 		return nil, err

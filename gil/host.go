@@ -28,12 +28,10 @@ const tending = time.Millisecond
 
 // Config is what a Host needs; the root package fills it in.
 type Config struct {
-	Python      *thread.Python
-	Lanes       []*cpython.Interp // one for each token that may be out at once
-	Workers     int               // OS threads for submitted work
-	MaxInFlight int               // threads inside Python
-	MaxLong     int               // long tasks that compute at once, on each lane
-	MaxQueued   int               // waiters, submitted work included
+	Python    *thread.Python
+	Lanes     []*cpython.Interp // one for each token that may be out at once
+	Workers   int               // OS threads for submitted work
+	Scheduler scheduler.Config  // without Lanes and Arm
 }
 
 // Host runs tasks: it acquires a grant, enters the interpreter of the grant's lane on this OS thread and
@@ -56,10 +54,9 @@ type Host struct {
 // NewHost starts the workers, the pacers and the janitors.
 func NewHost(c Config) (*Host, error) {
 	h := &Host{python: c.Python, lanes: c.Lanes, kick: make(chan struct{}, 1), quit: make(chan struct{})}
-	s, err := scheduler.New(scheduler.Config{
-		Lanes: len(c.Lanes), MaxInFlight: c.MaxInFlight, MaxLong: c.MaxLong, MaxQueued: c.MaxQueued,
-		Arm: func(lane int) { h.lanes[lane].PacerArm() },
-	})
+	c.Scheduler.Lanes = len(c.Lanes)
+	c.Scheduler.Arm = func(lane int) { h.lanes[lane].PacerArm() }
+	s, err := scheduler.New(c.Scheduler)
 	if err != nil {
 		return nil, err
 	}

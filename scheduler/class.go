@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// MaxClasses is how many classes a scheduler makes, the default class included.
-const MaxClasses = 10000
-
 // DefaultClass is the name of the class of work that names none.
 const DefaultClass = "default"
 
@@ -34,6 +31,8 @@ type ClassConfig struct {
 type Class struct {
 	s           *Scheduler
 	name        string
+	config      ClassConfig // as asked for
+	expired     atomic.Bool // it has no index any more: see Scheduler.current
 	index       uint32
 	weight      float64
 	maxInFlight int // 0: only the scheduler's
@@ -71,42 +70,13 @@ type Class struct {
 	cancelled   atomic.Uint64
 
 	waits, holds recorder
+
+	sweptAt  int64  // when a sweep found it changed, and
+	sweptHad uint64 // its finished grants then
 }
 
 // Name is the name the class was made with.
 func (c *Class) Name() string { return c.name }
-
-// Class returns the class of that name and makes it on first use; cfg counts only then. The empty name
-// is the default class. It returns an error that matches ErrConfig for a bad cfg, and ErrTooManyClasses.
-// Any goroutine may call it.
-func (s *Scheduler) Class(name string, cfg ClassConfig) (*Class, error) {
-	if name == "" {
-		name = DefaultClass
-	}
-	if err := cfg.normalise(name, s.cfg.MaxInFlight); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c := s.byName[name]; c != nil {
-		return c, nil
-	}
-	if len(s.classes) >= MaxClasses {
-		return nil, ErrTooManyClasses
-	}
-	c := &Class{
-		s: s, name: name, index: uint32(len(s.classes)), weight: cfg.Weight,
-		maxInFlight: cfg.MaxInFlight, maxQueued: cfg.MaxQueued,
-		cells: make([]cell, len(s.lanes)), sampleLeft: sampleEvery,
-	}
-	for i := range c.cells {
-		c.cells[i].class = c
-	}
-	c.general = c.addLine(&s.general, kindNew)
-	s.classes = append(s.classes, c)
-	s.byName[name] = c
-	return c, nil
-}
 
 // Default is the class of work that names none.
 func (s *Scheduler) Default() *Class { return s.def }

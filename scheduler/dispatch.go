@@ -21,6 +21,10 @@ func (s *Scheduler) ask(ctx context.Context, c *Class, h *History, lane int) (Gr
 	if s.closed {
 		return Grant{}, nil, ErrClosed
 	}
+	c, err := s.current(c)
+	if err != nil {
+		return Grant{}, nil, err
+	}
 	long := lane == anyLane && h.Long()
 	if !long {
 		if g, ok := s.take(c, lane); ok {

@@ -13,8 +13,11 @@ var (
 	// ErrSaturated is matched (errors.Is) by every *SaturatedError: a queue is full, try later or elsewhere.
 	ErrSaturated = errors.New("gilt/scheduler: saturated")
 
-	// ErrTooManyClasses is returned by Class when MaxClasses names are in use.
-	ErrTooManyClasses = fmt.Errorf("gilt/scheduler: more than %d classes: name classes after tenants or endpoints, not after requests", MaxClasses)
+	// ErrTooManyClasses is matched by the error for one class more than Config.MaxClasses.
+	ErrTooManyClasses = errors.New("gilt/scheduler: too many classes: name classes after tenants or endpoints, not after requests, or raise MaxClasses")
+
+	// ErrClassBusy is matched by the error for a class that cannot be dropped.
+	ErrClassBusy = errors.New("gilt/scheduler: the class is in use")
 
 	// ErrConfig is matched by every error about a bad Config or ClassConfig.
 	ErrConfig = errors.New("gilt/scheduler: bad configuration")

@@ -21,6 +21,12 @@ type Config struct {
 	// MaxQueued caps the waiters over all classes; more get a *SaturatedError. Resumed work does not
 	// count. Defaults to 65536.
 	MaxQueued int
+	// MaxClasses caps the classes that exist at once, the default class included. Defaults to 10000.
+	MaxClasses int
+	// Template is what Class makes a class of that is asked for with the zero ClassConfig.
+	Template ClassConfig
+	// ClassIdle is after how long without work a class may be forgotten to make room. Defaults to 1 minute.
+	ClassIdle time.Duration
 	// Slice is how long one class may keep a lane that others wait for without handing it over. With
 	// many waiters it is shorter: 5 ms divided by their number. Defaults to 200 µs.
 	Slice time.Duration
@@ -47,6 +53,7 @@ func (cfg Config) normalise() (Config, error) {
 		{"MaxInFlight", &cfg.MaxInFlight, 256, 1 << 30},
 		{"MaxLong", &cfg.MaxLong, 1, 1 << 30},
 		{"MaxQueued", &cfg.MaxQueued, 65536, 1 << 30},
+		{"MaxClasses", &cfg.MaxClasses, 10000, maxClassesLimit},
 	} {
 		if *field.value == 0 {
 			*field.value = field.byDefault
@@ -60,6 +67,16 @@ func (cfg Config) normalise() (Config, error) {
 	}
 	if cfg.Slice < 0 || cfg.Slice > time.Minute {
 		return cfg, badConfig("Slice %v: give 0 (the default, 200µs) to 1m", cfg.Slice)
+	}
+	if cfg.ClassIdle == 0 {
+		cfg.ClassIdle = defaultClassIdle
+	}
+	if cfg.ClassIdle < 0 {
+		return cfg, badConfig("ClassIdle %v: give 0 (the default, 1m) or more", cfg.ClassIdle)
+	}
+	template := cfg.Template
+	if err := template.normalise("template", cfg.MaxInFlight); err != nil {
+		return cfg, err
 	}
 	if cfg.Now == nil {
 		start := time.Now()
@@ -79,6 +96,8 @@ type Scheduler struct {
 	mu      sync.Mutex
 	byName  map[string]*Class
 	classes []*Class // by Class.index
+	unused  []uint32 // indices of expired classes
+	sweptAt int64
 	general heap[*line]
 	nested  heap[*line]
 	long    heap[*line] // work that is known to be long
@@ -237,7 +256,7 @@ func (s *Scheduler) acquire(ctx context.Context, c *Class, h *History, likely, l
 func (s *Scheduler) tryFast(c *Class, lane int) (Grant, bool) {
 	l := &s.lanes[lane]
 	w := l.load()
-	if c.limited() || !w.open(c.index) {
+	if c.limited() || !w.open(c.index) || c.expired.Load() { // in this order: see expire
 		return Grant{}, false
 	}
 	to := w.next(c.index)

@@ -65,15 +65,15 @@ func TestClassesByName(t *testing.T) {
 	if _, err := newScheduler(t, Config{}).Acquire(context.Background(), a); !errors.Is(err, ErrForeignClass) {
 		t.Errorf("a class of another scheduler: %v", err)
 	}
-	for i := 2; i < MaxClasses; i++ {
+	for i := 2; i < s.cfg.MaxClasses; i++ {
 		if _, err := s.Class(fmt.Sprint(i), ClassConfig{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := s.Class("one more", ClassConfig{}); !errors.Is(err, ErrTooManyClasses) {
-		t.Errorf("class %d: %v", MaxClasses+1, err)
+		t.Errorf("class %d: %v", s.cfg.MaxClasses+1, err)
 	}
-	last, _ := s.Class(fmt.Sprint(MaxClasses-1), ClassConfig{})
+	last, _ := s.Class(fmt.Sprint(s.cfg.MaxClasses-1), ClassConfig{})
 	g, _ := s.Acquire(context.Background(), last)
 	if st := s.Stats(); st.Lanes[0].Holder != last.Name() {
 		t.Errorf("holder %q", st.Lanes[0].Holder)

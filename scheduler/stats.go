@@ -57,7 +57,7 @@ func (st *Stats) Class(name string) ClassStats {
 func (s *Scheduler) Stats() Stats {
 	s.mu.Lock()
 	st := Stats{Classes: make([]ClassStats, len(s.classes)), Lanes: make([]LaneStats, len(s.lanes))}
-	for i, c := range s.classes {
+	for i, c := range s.classes { // an expired one too, until its index is another's
 		st.Classes[i] = c.stats()
 	}
 	for i := range s.lanes {

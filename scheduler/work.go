@@ -49,6 +49,10 @@ func (s *Scheduler) Queue(ctx context.Context, c *Class, h *History, work Work) 
 	if s.closed {
 		return Queued{}, ErrClosed
 	}
+	c, err := s.current(c)
+	if err != nil {
+		return Queued{}, err
+	}
 	if err := s.admit(c); err != nil {
 		return Queued{}, err
 	}

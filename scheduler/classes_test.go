@@ -1,0 +1,166 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestClass_MadeFromTheTemplate(t *testing.T) {
+	s := newScheduler(t, Config{Template: ClassConfig{Weight: 3, MaxQueued: 7}})
+	c, err := s.Class("a", ClassConfig{})
+	if err != nil || c.weight != 3 || c.maxQueued != 7 {
+		t.Fatal(c, err)
+	}
+	if same, err := s.Class("a", ClassConfig{}); same != c || err != nil {
+		t.Error(same, err)
+	}
+	if same, err := s.Class("a", ClassConfig{Weight: 3, MaxQueued: 7}); same != c || err != nil {
+		t.Error(same, err)
+	}
+	if _, err := s.Class("a", ClassConfig{Weight: 4}); !errors.Is(err, ErrConfig) {
+		t.Error("another weight:", err)
+	}
+	for _, bad := range []ClassConfig{{Weight: -1}, {MaxInFlight: -1}, {MaxQueued: -1}} {
+		if _, err := New(Config{Template: bad}); !errors.Is(err, ErrConfig) {
+			t.Error(bad, err)
+		}
+	}
+}
+
+func TestClass_IdleOnesMakeRoom(t *testing.T) {
+	now := int64(1)
+	s := newScheduler(t, Config{MaxClasses: 4, ClassIdle: time.Minute, Now: func() int64 { return now }})
+	ctx := context.Background()
+	var classes []*Class
+	for i := range 3 {
+		c, err := s.Class(fmt.Sprint(i), ClassConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		classes = append(classes, c)
+	}
+	if _, err := s.Class("more", ClassConfig{}); !errors.Is(err, ErrTooManyClasses) {
+		t.Fatal("with all just made:", err)
+	}
+	use := func(c *Class) {
+		t.Helper()
+		g, err := s.Acquire(ctx, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Release(g, 1)
+	}
+	held, _ := s.Acquire(ctx, classes[0]) // in flight all along
+	now += int64(50 * time.Second)
+	away := s.Suspend(held, 0)
+	use(classes[1])
+	now += int64(20 * time.Second) // 2 has been idle for 70 s, 1 for 20
+	more, err := s.Class("more", ClassConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !classes[2].expired.Load() || classes[1].expired.Load() || classes[0].expired.Load() || more.index != classes[2].index {
+		t.Fatal("the wrong class made room")
+	}
+	if _, err := s.Acquire(ctx, classes[2]); !errors.Is(err, ErrTooManyClasses) {
+		t.Error("the handle of a class that made room, with no room:", err)
+	}
+	now += int64(2 * time.Minute)
+	use(classes[2]) // enrolled again, in the place of another
+	if s.byName["2"] != classes[2] || classes[2].expired.Load() {
+		t.Error("not enrolled again")
+	}
+	s.Release(s.Resume(away), 0)
+	again, err := s.Class("more", ClassConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again == more {
+		t.Fatal("the idle class is still there")
+	}
+	use(more) // the old handle stands for the new class
+	if again.fold(); again.released != 1 {
+		t.Error(again.released)
+	}
+}
+
+func TestDrop(t *testing.T) {
+	s := newScheduler(t, Config{})
+	ctx := context.Background()
+	c, _ := s.Class("c", ClassConfig{})
+	other, _ := s.Class("other", ClassConfig{})
+	g, _ := s.Acquire(ctx, c)
+	if err := s.Drop(c); !errors.Is(err, ErrClassBusy) {
+		t.Error("in flight:", err)
+	}
+	waiting, cancel := context.WithCancel(ctx)
+	done := make(chan error)
+	go func() { _, err := s.Acquire(waiting, other); done <- err }()
+	for st := s.Stats(); st.All.Queued == 0; st = s.Stats() {
+		runtime.Gosched()
+	}
+	if err := s.Drop(other); !errors.Is(err, ErrClassBusy) {
+		t.Error("waiting:", err)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	s.Release(g, 1)
+	for _, c := range []*Class{c, other, other} {
+		if err := s.Drop(c); err != nil {
+			t.Error(err)
+		}
+	}
+	if g, err := s.Acquire(ctx, c); err != nil {
+		t.Error("used after it was dropped:", err)
+	} else {
+		s.Release(g, 1)
+	}
+	if err := s.Drop(s.Default()); !errors.Is(err, ErrClassBusy) {
+		t.Error("the default class:", err)
+	}
+	if err := s.Drop(nil); !errors.Is(err, ErrForeignClass) {
+		t.Error(err)
+	}
+}
+
+// Classes come and go while goroutines use their handles: every grant is of the class that was asked for.
+func TestClass_ComeAndGoWhileUsed(t *testing.T) {
+	s := newScheduler(t, Config{MaxClasses: 6, ClassIdle: 1})
+	ctx := context.Background()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			name := fmt.Sprint(i)
+			var c *Class
+			for range 3000 {
+				if c == nil {
+					c, _ = s.Class(name, ClassConfig{})
+					continue
+				}
+				g, err := s.Acquire(ctx, c)
+				switch {
+				case errors.Is(err, ErrTooManyClasses):
+					c = nil
+				case err != nil:
+					t.Error(err)
+				default:
+					if g.Class().Name() != name {
+						t.Errorf("a grant of class %s, not %s", g.Class().Name(), name)
+					}
+					s.Release(g, 10)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if st := s.Stats(); st.All.InFlight != 0 || st.All.Queued != 0 {
+		t.Error(st.All)
+	}
+}
