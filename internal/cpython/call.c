@@ -1,5 +1,6 @@
 // Calls: arguments, the call and its result in one crossing; a prepared call attaches and detaches in it.
 #include "shim.h"
+#include "typeflags.h"
 #include <stdio.h>
 
 static int not_instance(PyObject *o, const char *want) {
@@ -36,11 +37,11 @@ static int text(gilt_thread *th, PyObject *o, int rkind, gilt_res *r) {
 	const char *p = NULL;
 	unsigned long flags = py.PyType_GetFlags(gilt_type(o));
 	if (rkind == GILT_R_STR) {
-		if (!(flags & 1ul << 28)) return not_instance(o, "str");
+		if (!(flags & STR_SUB)) return not_instance(o, "str");
 		p = py.PyUnicode_AsUTF8AndSize(o, &n);
-	} else if (flags & 1ul << 27) {
+	} else if (flags & BYTES_SUB) {
 		if (!py.PyBytes_AsStringAndSize(o, &q, &n)) p = q;
-	} else if (py.PyObject_IsInstance(o, py.PyByteArray_Type) == 1) {
+	} else if (py.PyType_IsSubtype(gilt_type(o), py.PyByteArray_Type)) { // not isinstance, which asks __class__
 		p = py.PyByteArray_AsString(o), n = py.PyByteArray_Size(o);
 	} else return not_instance(o, "bytes");
 	if (!p) return -1;

@@ -1,5 +1,6 @@
 // Operations on objects for a token: each is one crossing.
 #include "shim.h"
+#include "typeflags.h"
 
 // An operation that needs no argument or one value in wire form. The macro keeps the frame of all of them:
 // check the token, attach when needed, do it, give the result, come back detached when it took long.
@@ -100,7 +101,7 @@ static void with_value(gilt_thread *th, gilt_interp *it, int op, PyObject *o, co
 		case GILT_ISINSTANCE: answer(th, it, py.PyObject_IsInstance(o, a), r); break;
 		case GILT_EQUAL: answer(th, it, py.PyObject_RichCompareBool(o, a, 2), r); break;
 		case GILT_APPEND:
-			if (!(py.PyType_GetFlags(gilt_type(o)) & 1ul << 25))
+			if (!(py.PyType_GetFlags(gilt_type(o)) & LIST_SUB))
 				py.PyErr_Format(py.PyExc_TypeError, "'%.200s' object is not an instance of 'list'", gilt_type_name(o)), gilt_raised(th, it, r);
 			else raised_if(th, it, py.PyList_Append(o, a), r);
 		}

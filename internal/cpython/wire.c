@@ -5,6 +5,7 @@
 //   L D u64 count, then int64s or float64s: a list of numbers   O a PyObject * (only towards Python, borrowed)
 // Go's half is wire.go.
 #include "shim.h"
+#include "typeflags.h"
 
 enum { MAX_DEPTH = 500 }; // nesting; CPython's own limit for JSON-like recursion is 1000
 
@@ -217,8 +218,6 @@ static int write_items(gilt_thread *th, PyObject *o, int depth, int list) {
 	return 0;
 }
 
-enum { LONG_SUB = 1 << 24, LIST_SUB = 1 << 25, TUPLE_SUB = 1 << 26, BYTES_SUB = 1 << 27, STR_SUB = 1 << 28, DICT_SUB = 1 << 29 };
-
 int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
 	if (o == py._Py_NoneStruct) return gilt_buf_byte(th, 'N') ? no_memory() : 0;
 	if (o == py._Py_TrueStruct) return gilt_buf_byte(th, 'T') ? no_memory() : 0;
@@ -247,7 +246,7 @@ int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
 		}
 		return flags & DICT_SUB ? write_dict(th, o, depth) : write_items(th, o, depth, (flags & LIST_SUB) != 0);
 	}
-	if (t == py.PyByteArray_Type)
+	if (py.PyType_IsSubtype(t, py.PyByteArray_Type))
 		return put_bytes(th, 'b', py.PyByteArray_AsString(o), (size_t)py.PyByteArray_Size(o)) ? no_memory() : 0;
 	if (t == py.PyRange_Type) {
 		PyObject *l = py.PySequence_List(o);
@@ -255,7 +254,7 @@ int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
 		if (l) py.Py_DecRef(l);
 		return bad ? -1 : 0;
 	}
-	if (py.PyType_IsSubtype(t, py.PyFloat_Type)) { // isinstance would run a __class__ property
+	if (py.PyType_IsSubtype(t, py.PyFloat_Type)) {
 		double d = py.PyFloat_AsDouble(o);
 		uint64_t v;
 		memcpy(&v, &d, 8);
