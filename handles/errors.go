@@ -153,8 +153,8 @@ func (e *Error) Is(target error) bool {
 }
 
 // ExitCode is the exit status that a SystemExit asks for, as python3 would exit: its code when that is
-// an int, 0 for None, and 1 for anything else, which python3 prints to stderr. ok is false for any other
-// exception.
+// an int or of a subclass (a bool, an IntEnum), -1 for one that does not fit, 0 for None, and 1 for
+// anything else, which python3 prints to stderr. ok is false for any other exception.
 func (e *Error) ExitCode() (code int, ok bool) {
 	if !e.Is(SystemExit) {
 		return 0, false

@@ -229,10 +229,52 @@ func TestError_Notes(t *testing.T) {
 	})
 }
 
+// A note whose text is asked for is kept alive, whatever asking does to the list.
+func TestError_NotesThatChangeTheirList(t *testing.T) {
+	pytest.Do(t, func(tok *gilt.Token) {
+		if pytest.Minor(t) < 11 {
+			t.Skip("notes came with CPython 3.11")
+		}
+		e := raise(t, tok, `
+import weakref
+class Evil:
+    def __repr__(self):
+        if e.__notes__:
+            e.__notes__.clear()
+            e.__notes__.extend([bytearray(40) for _ in range(100)])
+            e.__notes__.clear()
+        return 'gone' if last() is None else 'alive'
+evils = [Evil() for _ in range(3)]
+last = weakref.ref(evils[2])
+e = ValueError('v')
+e.__notes__ = [slice(*evils), 'b', 'c']
+del evils
+raise e
+`)
+		if len(e.Notes) != 1 || e.Notes[0] != "slice(alive, alive, alive)" {
+			t.Errorf("%q", e.Notes)
+		}
+		e = raise(t, tok, `
+class More:
+    def __str__(self):
+        e.__notes__.append(self)
+        return 'more'
+e = ValueError('v')
+e.__notes__ = [More()]
+raise e
+`)
+		if len(e.Notes) != 1 || e.Notes[0] != "more" {
+			t.Errorf("%q", e.Notes)
+		}
+	})
+}
+
 func TestBehaviour18_SystemExit(t *testing.T) {
 	for source, want := range map[string]int{
 		"import sys; sys.exit(3)": 3, "import sys; sys.exit()": 0, "import sys; sys.exit('text')": 1, "raise SystemExit": 0,
-		"import sys; sys.exit(-1)": -1, "exit(4)": 4, "import sys; sys.exit(None)": 0, "import sys; sys.exit([1])": 1, "import sys; sys.exit(2**80)": 1,
+		"import sys; sys.exit(-1)": -1, "exit(4)": 4, "import sys; sys.exit(None)": 0, "import sys; sys.exit([1])": 1, "import sys; sys.exit(2**80)": -1,
+		"import sys; sys.exit(False)": 0, "import sys; sys.exit(True)": 1, "import sys, enum\nclass E(enum.IntEnum): A = 7\nsys.exit(E.A)": 7,
+		"import sys\nclass I(int):\n  def __str__(self): return '9'\n  def __index__(self): return 9\nsys.exit(I(5))": 5, "import sys; sys.exit(2.0)": 1,
 	} {
 		if source == "exit(4)" {
 			continue // site's

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"runtime"
+	"strings"
 	"testing"
 
 	"gilt"
@@ -112,6 +113,53 @@ func TestEntry_NestedTasks(t *testing.T) {
 		}
 		if r := e.Object(cpython.OpLen, o, nil, cpython.KindNone); r.Status != cpython.OK || r.Int != 1 {
 			t.Error(r)
+		}
+	})
+}
+
+// The buffer in which an exception or a value is written cannot grow: an error, and nothing is written
+// where there is no room (make test-asan sees that).
+func TestEntry_NoMemoryForAResult(t *testing.T) {
+	const raising = `
+def f(n):
+    if n: f(n - 1)
+    e = ValueError('v' * 100)
+    e.__notes__ = ['n' * 50] * 20
+    e.__cause__ = OSError(2, 'cause')
+    raise e
+f(50)
+`
+	const value = "{'a' * 100: [1, 2.5, 2**80, b'b' * 100, 'c' * 300, (), {'d': range(40)}], 'e': 'f' * 500}"
+	in(t, func(it *cpython.Interp, e cpython.Entry) {
+		defer cpython.FailGrowth(-1)
+		for n := range 20 {
+			cpython.FailGrowth(n)
+			r := e.Exec(raising, "<test>", false, 0, 0, cpython.KindNone)
+			x, err := cpython.ReadException(r.Data)
+			switch {
+			case r.Status == cpython.Failed && r.Obj == 0 && strings.Contains(string(r.Data), "memory"):
+			case r.Status == cpython.Raised && err == nil && x.Name == "ValueError" && len(x.Frames) == 52 && n > 0:
+				it.Release(r.Obj)
+			default:
+				t.Errorf("after %d growths: status %d, %v, %v", n, r.Status, x, err)
+			}
+			for _, k := range []cpython.Kind{cpython.KindWire, cpython.KindStr, cpython.KindBytes} {
+				expr := map[cpython.Kind]string{cpython.KindWire: value, cpython.KindStr: "'s' * 3000", cpython.KindBytes: "b'b' * 3000"}[k]
+				cpython.FailGrowth(n)
+				switch r := e.Exec(expr, "<test>", true, 0, 0, k); r.Status {
+				case cpython.OK, cpython.Failed:
+				case cpython.Raised:
+					if x, err := cpython.ReadException(r.Data); err != nil || x.Name != "MemoryError" {
+						t.Errorf("%s after %d growths: %v, %v", expr, n, x, err)
+					}
+					it.Release(r.Obj)
+				default:
+					t.Errorf("%s after %d growths: status %d", expr, n, r.Status)
+				}
+			}
+			if e.ErrorIndicator() {
+				t.Error("the error indicator is set")
+			}
 		}
 	})
 }

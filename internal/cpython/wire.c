@@ -9,8 +9,21 @@
 
 enum { MAX_DEPTH = 500 }; // nesting; CPython's own limit for JSON-like recursion is 1000
 
+static _Atomic int64_t growths_left = -1; // negative: no limit
+
+void gilt_fail_growth(int64_t after) { // for tests, see fault.go
+	growths_left = after;
+	if (!gilt_tls) return;
+	free(gilt_tls->buf);
+	gilt_tls->buf = NULL, gilt_tls->nbuf = gilt_tls->capbuf = 0;
+}
+
 static int reserve(gilt_thread *th, size_t n) {
 	if (GILT_LIKELY(th->nbuf + n <= th->capbuf)) return 0;
+	if (GILT_UNLIKELY(growths_left >= 0) && growths_left-- == 0) {
+		growths_left = 0;
+		return -1;
+	}
 	size_t c = th->capbuf ? th->capbuf * 2 : 512;
 	while (c < th->nbuf + n) c *= 2;
 	uint8_t *b = realloc(th->buf, c);
