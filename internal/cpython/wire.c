@@ -207,51 +207,54 @@ static int write_int(gilt_thread *th, PyObject *o) {
 	return bad ? -1 : 0;
 }
 
+// Python code may run while a value is written: on 3.10 and 3.11 the garbage collector, and with it any
+// __del__, runs whenever C makes an object that the collector tracks: the list of a range, an exception.
+// That code may take out of a container what was borrowed from it. So whatever needs such an object while it
+// is written, and each container, is held by a reference (write_held). None, bools, ints, floats, bytes and
+// bytearrays, and their subclasses, need none: writing them runs no Python code and makes no such object
+// (an int of more than 64 bits makes a str, which is not tracked), so they stay borrowed, at no cost. A str
+// that is not UTF-8 makes an exception with itself in it: held on 3.10 and 3.11 only.
+
+static int changed(const char *what) {
+	py.PyErr_Clear();
+	py.PyErr_Format(py.PyExc_RuntimeError, "%s changed size during iteration", what);
+	return -1;
+}
+
 static int write_dict(gilt_thread *th, PyObject *d, int depth) {
-	Py_ssize_t pos = 0;
-	PyObject *k, *v;
-	size_t at = th->nbuf;
-	uint64_t n = 0;
-	if (put_tagged(th, 'm', 0)) return no_memory();
-	while (py.PyDict_Next(d, &pos, &k, &v)) { // writing runs no Python code that could change d
-		if (gilt_wire_write(th, k, depth + 1) || gilt_wire_write(th, v, depth + 1)) return -1;
-		n++;
+	Py_ssize_t pos = 0, n = py.PyDict_Size(d), i = 0;
+	PyObject *k, *v; // borrowed; PyDict_Next itself copes with a dict that has changed
+	if (put_tagged(th, 'm', (uint64_t)n)) return no_memory();
+	for (; i < n && py.PyDict_Next(d, &pos, &k, &v); i++) {
+		PyObject *t = gilt_type(k);
+		int hold = t != py.PyUnicode_Type && t != py.PyLong_Type; // writing the key may drop the value
+		if (hold) py.Py_IncRef(v);
+		int bad = gilt_wire_write(th, k, depth + 1) || gilt_wire_write(th, v, depth + 1);
+		if (hold) py.Py_DecRef(v);
+		if (bad) return -1;
 	}
-	memcpy(th->buf + at + 1, &n, 8);
-	return 0;
+	return i == n && py.PyDict_Size(d) == n ? 0 : changed("dictionary");
 }
 
 static int write_items(gilt_thread *th, PyObject *o, int depth, int list) {
-	Py_ssize_t n = list ? py.PyList_Size(o) : py.PyTuple_Size(o);
+	Py_ssize_t n = list ? py.PyList_Size(o) : py.PyTuple_Size(o), i = 0;
 	if (put_tagged(th, list ? 'l' : 't', (uint64_t)n)) return no_memory();
-	for (Py_ssize_t i = 0; i < n; i++) {
+	for (; i < n; i++) {
 		PyObject *item = list ? py.PyList_GetItem(o, i) : py.PyTuple_GetItem(o, i); // borrowed
-		if (!item || gilt_wire_write(th, item, depth + 1)) return -1;
+		if (GILT_UNLIKELY(!item)) break;
+		if (gilt_wire_write(th, item, depth + 1)) return -1;
 	}
-	return 0;
+	return i == n && (!list || py.PyList_Size(o) == n) ? 0 : changed("list");
 }
 
-int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
-	if (o == py._Py_NoneStruct) return gilt_buf_byte(th, 'N') ? no_memory() : 0;
-	if (o == py._Py_TrueStruct) return gilt_buf_byte(th, 'T') ? no_memory() : 0;
-	if (o == py._Py_FalseStruct) return gilt_buf_byte(th, 'F') ? no_memory() : 0;
-	PyObject *t = gilt_type(o);
-	if (t == py.PyFloat_Type) {
-		double d = py.PyFloat_AsDouble(o);
-		uint64_t v;
-		memcpy(&v, &d, 8);
-		return put_tagged(th, 'd', v) ? no_memory() : 0;
-	}
-	unsigned long flags = py.PyType_GetFlags(t); // subclasses of the built-in types too
-	if (flags & LONG_SUB) return write_int(th, o);
-	if (flags & (STR_SUB | BYTES_SUB)) {
-		Py_ssize_t n;
-		char *q = NULL;
-		const char *p = NULL;
-		if (flags & STR_SUB) p = py.PyUnicode_AsUTF8AndSize(o, &n);
-		else if (!py.PyBytes_AsStringAndSize(o, &q, &n)) p = q;
-		return !p ? -1 : put_bytes(th, flags & STR_SUB ? 's' : 'b', p, (size_t)n) ? no_memory() : 0;
-	}
+static int write_str(gilt_thread *th, PyObject *o) {
+	Py_ssize_t n;
+	const char *p = py.PyUnicode_AsUTF8AndSize(o, &n);
+	return !p ? -1 : put_bytes(th, 's', p, (size_t)n) ? no_memory() : 0;
+}
+
+static int write_held(gilt_thread *th, PyObject *o, PyObject *t, unsigned long flags, int depth) {
+	if (flags & STR_SUB) return write_str(th, o);
 	if (flags & (LIST_SUB | TUPLE_SUB | DICT_SUB)) {
 		if (depth >= MAX_DEPTH) {
 			py.PyErr_Format(py.PyExc_RecursionError, "a Python value is nested deeper than %d, or holds itself", MAX_DEPTH);
@@ -259,20 +262,46 @@ int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
 		}
 		return flags & DICT_SUB ? write_dict(th, o, depth) : write_items(th, o, depth, (flags & LIST_SUB) != 0);
 	}
-	if (py.PyType_IsSubtype(t, py.PyByteArray_Type))
-		return put_bytes(th, 'b', py.PyByteArray_AsString(o), (size_t)py.PyByteArray_Size(o)) ? no_memory() : 0;
 	if (t == py.PyRange_Type) {
 		PyObject *l = py.PySequence_List(o);
 		int bad = !l || gilt_wire_write(th, l, depth);
 		if (l) py.Py_DecRef(l);
 		return bad ? -1 : 0;
 	}
-	if (py.PyType_IsSubtype(t, py.PyFloat_Type)) {
-		double d = py.PyFloat_AsDouble(o);
-		uint64_t v;
-		memcpy(&v, &d, 8);
-		return put_tagged(th, 'd', v) ? no_memory() : 0;
-	}
 	py.PyErr_Format(py.PyExc_TypeError, "cannot convert '%.200s' object to a Go value", gilt_type_name(o));
 	return -1;
+}
+
+static int write_float(gilt_thread *th, PyObject *o) {
+	double d = py.PyFloat_AsDouble(o);
+	uint64_t v;
+	memcpy(&v, &d, 8);
+	return put_tagged(th, 'd', v) ? no_memory() : 0;
+}
+
+// o may be borrowed from a container.
+int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
+	if (o == py._Py_NoneStruct) return gilt_buf_byte(th, 'N') ? no_memory() : 0;
+	if (o == py._Py_TrueStruct) return gilt_buf_byte(th, 'T') ? no_memory() : 0;
+	if (o == py._Py_FalseStruct) return gilt_buf_byte(th, 'F') ? no_memory() : 0;
+	PyObject *t = gilt_type(o);
+	if (t == py.PyFloat_Type) return write_float(th, o);
+	unsigned long flags = py.PyType_GetFlags(t); // subclasses of the built-in types too
+	if (flags & LONG_SUB) return write_int(th, o);
+	if (flags & BYTES_SUB) {
+		Py_ssize_t n;
+		char *p = NULL;
+		if (py.PyBytes_AsStringAndSize(o, &p, &n)) return -1;
+		return put_bytes(th, 'b', p, (size_t)n) ? no_memory() : 0;
+	}
+	if (flags & STR_SUB && gilt_minor() >= 12) return write_str(th, o);
+	if (!(flags & (STR_SUB | LIST_SUB | TUPLE_SUB | DICT_SUB))) {
+		if (py.PyType_IsSubtype(t, py.PyByteArray_Type))
+			return put_bytes(th, 'b', py.PyByteArray_AsString(o), (size_t)py.PyByteArray_Size(o)) ? no_memory() : 0;
+		if (py.PyType_IsSubtype(t, py.PyFloat_Type)) return write_float(th, o);
+	}
+	py.Py_IncRef(o);
+	int bad = write_held(th, o, t, flags, depth);
+	py.Py_DecRef(o);
+	return bad;
 }
