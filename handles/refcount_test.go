@@ -1,8 +1,11 @@
 package handles_test
 
 import (
+	"errors"
+	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"gilt"
@@ -325,4 +328,67 @@ func TestHandlesStayAliveDuringTheOperation(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A name that Go gives is gone with the operation: on 3.12 an interned string lives for ever.
+func TestNamesDoNotAccumulate(t *testing.T) {
+	const n = 5000
+	pytest.Install(t, "namesink", `
+import sys
+class Any:
+    def __getattr__(self, name): return ignore
+    def blocks(self):
+        import gc; gc.collect(); return sys.getallocatedblocks()
+def ignore(*a, **k): pass
+any = Any()
+def module(name): sys.modules[name] = any
+def forget(name): del sys.modules[name]
+`)
+	ops := map[string]func(tok *gilt.Token, m, o py.Bound, name string) error{
+		"Attr":   func(_ *gilt.Token, _, o py.Bound, name string) error { _, err := o.Attr(name); return err },
+		"Method": func(_ *gilt.Token, _, o py.Bound, name string) error { _, err := o.Method(name, ""); return err },
+		"Method with keywords": func(_ *gilt.Token, _, o py.Bound, name string) error {
+			_, err := o.Method(name, py.Kw{"k": 1})
+			return err
+		},
+		"Import": func(tok *gilt.Token, m, _ py.Bound, name string) error {
+			_, err := m.Method("module", name)
+			_, err2 := py.Import(tok, name)
+			_, err3 := m.Method("forget", name)
+			return errors.Join(err, err2, err3)
+		},
+	}
+	for what, op := range ops {
+		prefix := strings.ReplaceAll(what, " ", "_")
+		t.Run(what, func(t *testing.T) {
+			pytest.Do(t, func(tok *gilt.Token) {
+				m, err := py.Import(tok, "namesink")
+				if err != nil {
+					t.Fatal(err)
+				}
+				o, err := m.Attr("any")
+				if err != nil {
+					t.Fatal(err)
+				}
+				names := func(round int) int {
+					for i := range n {
+						err := py.Scope(tok, func() error { return op(tok, m, o, fmt.Sprintf("%s_%d_%d", prefix, round, i)) })
+						if err != nil {
+							t.Fatal(err)
+						}
+					}
+					runtime.GC()
+					blocks, err := py.MethodAs[int](o, "blocks")
+					if err != nil {
+						t.Fatal(err)
+					}
+					return blocks
+				}
+				before := names(0)
+				if d := names(1) - before; d > n/4 {
+					t.Errorf("%d names left %d blocks behind", n, d)
+				}
+			})
+		})
+	}
 }

@@ -1,6 +1,5 @@
 // Calls: arguments, the call and its result in one crossing; a prepared call attaches and detaches in it.
-#include "shim.h"
-#include "typeflags.h"
+#include "objects.h"
 #include <stdio.h>
 
 static int not_instance(PyObject *o, const char *want) {
@@ -133,11 +132,7 @@ gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const c
                    const uint8_t *w, uint64_t wn, int rkind) {
 	gilt_res r = {.status = gilt_op_begin(th, serial)};
 	if (r.status) return r;
-	PyObject *name = NULL;
-	if (method) {
-		name = py.PyUnicode_DecodeUTF8(method, (Py_ssize_t)mn, "strict");
-		if (name) py.PyUnicode_InternInPlace(&name);
-	}
+	PyObject *name = method ? gilt_name(method, mn) : NULL;
 	PyObject *o = method && !name ? NULL : call_wire((PyObject *)callable, name, w, wn);
 	gilt_result(th, th->attached, o, rkind, &r);
 	if (name) py.Py_DecRef(name);

@@ -4,8 +4,7 @@
 //   text: str(exception); u64 count of frames, each text file, text function, u64 line, outermost first
 //   u64 count of notes, then texts; a value: SystemExit.code, OSError.errno or None
 //   byte: 1 when the context is suppressed; byte: bit 0 a cause follows, bit 1 a context follows; then those
-#include "shim.h"
-#include "typeflags.h"
+#include "objects.h"
 
 enum { MAX_CHAIN = 16, MAX_EXCEPTIONS = 64, END_FRAMES = 100 }; // END_FRAMES from each end of a long traceback
 

@@ -4,8 +4,7 @@
 //   d float64   s u64 length, UTF-8   b u64 length, bytes   l t m u64 count, then items (m: key, value)
 //   L D u64 count, then int64s or float64s: a list of numbers   O a PyObject * (only towards Python, borrowed)
 // Go's half is wire.go.
-#include "shim.h"
-#include "typeflags.h"
+#include "objects.h"
 
 enum { MAX_DEPTH = 500 }; // nesting; CPython's own limit for JSON-like recursion is 1000
 
