@@ -57,11 +57,13 @@ func failure(tok *Token, op string, r cpython.Result) error {
 	if r.Status != cpython.Raised {
 		return gil.Status(op, r)
 	}
+	exc := own(tok, r.Obj)
 	err, bad := raised(r)
 	if bad != nil {
+		exc.Release()
 		return bad
 	}
-	err.py = own(tok, r.Obj)
+	err.py = exc
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"gilt"
 	py "gilt/handles"
+	"gilt/internal/cpython"
 	"gilt/internal/pytest"
 )
 
@@ -391,4 +392,27 @@ def forget(name): del sys.modules[name]
 			})
 		})
 	}
+}
+
+// The exception of a wire form that Go cannot read is given back all the same.
+func TestError_BrokenWireFormReleasesTheException(t *testing.T) {
+	pytest.Do(t, func(tok *gilt.Token) {
+		e := tok.Entry("test")
+		sys := e.Import("sys")
+		count := e.GetAttr(sys.Obj, "getrefcount", cpython.KindObject)
+		exc := e.Exec("ValueError('e')", "<test>", true, 0, 0, cpython.KindObject)
+		args := cpython.AppendObject(cpython.AppendCall(nil, 1, 0), exc.Obj)
+		before := e.Call(count.Obj, "", args, cpython.KindInt64)
+		for range 10 {
+			r := e.NewRef(exc.Obj)
+			r.Status, r.Data = cpython.Raised, []byte("no wire form")
+			if err := py.Failure(tok, "test", r); !errors.Is(err, cpython.ErrWire) {
+				t.Error(err)
+			}
+		}
+		tok.AllowThreads(func() {}) // the next operation attaches, which drains the decref queue
+		if after := e.Call(count.Obj, "", args, cpython.KindInt64); after.Status != cpython.OK || after.Int != before.Int {
+			t.Errorf("%d references, and then %d, status %d", before.Int, after.Int, after.Status)
+		}
+	})
 }
