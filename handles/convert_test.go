@@ -1,11 +1,13 @@
 package handles_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"math/big"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,8 +165,13 @@ def nest(n, v=None):
 
 func checkAs(t *testing.T, cases []asCase) {
 	t.Helper()
+	checkAsWith(t, convertHelpers, cases)
+}
+
+func checkAsWith(t *testing.T, helpers string, cases []asCase) {
+	t.Helper()
 	pytest.Do(t, func(tok *gilt.Token) {
-		ns := pytest.Module(t, tok, convertHelpers)
+		ns := pytest.Module(t, tok, helpers)
 		for _, c := range cases {
 			b, err := py.Eval(tok, c.expr, ns)
 			if err != nil {
@@ -212,12 +219,128 @@ func TestBehaviour08_IntsThatDoNotFit(t *testing.T) {
 	})
 }
 
+const floatIsNoInt = "'float' object cannot be interpreted as an integer"
+
+type count int16
+
+// Behaviours 8 and 9 for an integer type, alone and inside others.
+func integerCases[T comparable](lo, hi string, bits int) []asCase {
+	var v T
+	set := func(x int64) T {
+		r := reflect.ValueOf(&v).Elem()
+		if r.CanInt() {
+			r.SetInt(x)
+		} else {
+			r.SetUint(uint64(x))
+		}
+		return v
+	}
+	five, one, zero := set(5), set(1), set(0)
+	type holder struct{ X T }
+	cases := []asCase{
+		as("5", five), as("True", one), as("False", zero), as("MyInt(5)", five), as("Color.RED", set(3)), as("Index(5)", five), as("Index(MyInt(5))", five),
+		as("[5, True, Index(5)]", []T{five, one, five}), as("(Index(1), 0)", [2]T{one, zero}), as("{'a': Index(5)}", map[string]T{"a": five}),
+		as("{Index(5): True}", map[T]bool{five: true}), as("{'X': Index(5)}", holder{five}), as("Index(5)", &five), as("[Index(1)]", []*T{&one}), as("None", (*T)(nil)),
+	}
+	for _, bad := range []struct {
+		expr, say string
+		class     py.ExceptionClass
+	}{
+		{"1.0", floatIsNoInt, py.TypeError}, {"MyFloat(1)", "' object cannot be interpreted as an integer", py.TypeError},
+		{"'1'", "'str' object cannot be interpreted as an integer", py.TypeError}, {"b'1'", "'bytes' object cannot be interpreted as an integer", py.TypeError},
+		{"[1]", "'list' object cannot be interpreted as an integer", py.TypeError}, {"None", "'NoneType' object cannot be interpreted as an integer", py.TypeError},
+		{"Raises()", "no", py.KeyError}, {"Index('x')", "str", py.TypeError}, {"object()", "'object'", py.TypeError},
+		{lo, "", py.OverflowError}, {hi, "", py.OverflowError}, {"2**70", "", py.OverflowError}, {"-2**70", "", py.OverflowError},
+		{"Index(" + hi + ")", "", py.OverflowError}, {"Index(2**70)", "", py.OverflowError}, {"Index(" + lo + ")", "", py.OverflowError},
+	} {
+		cases = append(cases, refused[T](bad.expr, bad.class, bad.say), refused[[1]T]("["+bad.expr+"]", bad.class, bad.say), refused[map[string]T]("{'a': "+bad.expr+"}", bad.class, bad.say))
+		if bits != 8 || reflect.TypeFor[T]().Kind() != reflect.Uint8 { // a []byte is of bytes
+			cases = append(cases, refused[[]T]("["+bad.expr+"]", bad.class, bad.say))
+		}
+		if bad.expr != "None" {
+			cases = append(cases, refused[*T](bad.expr, bad.class, bad.say))
+		}
+	}
+	return cases
+}
+
+// Every width of integer, alone or inside another type, takes and refuses the same.
+func TestBehaviour09_AllIntegerTypesAlike(t *testing.T) {
+	signed := func(bits int) (lo, hi string) {
+		return fmt.Sprintf("-2**%d - 1", bits-1), fmt.Sprintf("2**%d", bits-1)
+	}
+	lo8, hi8 := signed(8)
+	lo16, hi16 := signed(16)
+	lo32, hi32 := signed(32)
+	lo64, hi64 := signed(64)
+	for name, cases := range map[string][]asCase{
+		"int8": integerCases[int8](lo8, hi8, 8), "int16": integerCases[int16](lo16, hi16, 16), "int32": integerCases[int32](lo32, hi32, 32),
+		"int64": integerCases[int64](lo64, hi64, 64), "int": integerCases[int](lo64, hi64, 64), "named": integerCases[count](lo16, hi16, 16),
+		"uint8": integerCases[uint8]("-1", "256", 8), "uint16": integerCases[uint16]("-1", "2**16", 16), "uint32": integerCases[uint32]("-1", "2**32", 32),
+		"uint64": integerCases[uint64]("-1", "2**64", 64), "uint": integerCases[uint]("-1", "2**64", 64), "uintptr": integerCases[uintptr]("-1", "2**64", 64),
+	} {
+		if name == "uint8" { // [5, True] is no []byte
+			cases = slices.DeleteFunc(cases, func(c asCase) bool { _, bytes := c.want.([]byte); return bytes })
+		}
+		t.Run(name, func(t *testing.T) { checkAs(t, cases) })
+	}
+	t.Run("others", func(t *testing.T) {
+		checkAs(t, []asCase{
+			as("Index(2**70)", new(big.Int).Lsh(big.NewInt(1), 70)), as("[Index(-5)]", []*big.Int{big.NewInt(-5)}), refused[big.Int]("1.0", py.TypeError, floatIsNoInt),
+			refused[*big.Int]("Raises()", py.KeyError, "no"), refused[any]("Index(5)", py.TypeError, "cannot convert 'Index' object to a Go value"),
+			refused[[]any]("[Index(5)]", py.TypeError, "cannot convert 'Index' object to a Go value"), refused[map[string]any]("{'a': Index(5)}", py.TypeError, "'Index'"),
+			refused[string]("Index(5)", py.TypeError, "'Index'"), refused[[]string]("[Index(5)]", py.TypeError, "'Index'"), refused[[]bool]("[Index(1)]", py.TypeError, "'Index'"),
+			refused[map[string]int]("Index(5)", py.TypeError, "'Index'"), refused[[]int]("Index(5)", py.TypeError, "'Index'"), refused[person]("Index(5)", py.TypeError, "'Index'"),
+			as("Index(5)", 5.0), as("[Index(5), 1.5]", []float64{5, 1.5}), as("Index(5)", float32(5)), as("{'name': 'x', 'more': [Index(5)]}", person{Name: "x"}),
+			refused[[]float64]("[Index(2**1024)]", py.OverflowError, "int too large to convert to float"),
+		})
+	})
+	for expr, want := range map[string]string{"7": "7", "-1": "OverflowError", "300": "OverflowError", "2.0": "TypeError: " + floatIsNoInt} {
+		pytest.Install(t, "narrow", "def f(): return "+expr)
+		v, err := call[struct{}, uint8](t, "narrow:f", struct{}{})
+		if got := fmt.Sprint(v, err); !strings.Contains(got, want) {
+			t.Errorf("a prepared function's %s as uint8: %s", expr, got)
+		}
+	}
+}
+
+// Code that __index__ runs in the middle of a conversion, on every version.
+func TestConvert_IndexChangesTheContainer(t *testing.T) {
+	const helpers = `
+spare = []
+class Index:
+    def __init__(self, then): self.then, self.v = then, 1
+    def __index__(self):
+        self.then()
+        spare[:] = [str(i) * 5 for i in range(200)]
+        return self.v
+    def __hash__(self): return 1
+def shrinking(): l = [0]; l[:] = [Index(l.clear), 2]; return l
+def growing(): l = [0]; l[:] = [Index(lambda: l.extend(range(1000))), 2]; return l
+def replacing(): l = [0]; l[:] = [Index(lambda: l.__setitem__(0, 0)), 2]; return l
+def nested(): l = [0]; l[:] = [[Index(l.clear), 2]]; return l
+def renested():
+    l = [[0, 2]]; l[0][0] = Index(lambda: l.__setitem__(0, 0)); return l
+def smaller(): d = {}; d.update({Index(d.clear): 'v' * 3, 2: 'w'}); return d
+def larger(): d = {}; d.update({Index(lambda: d.update(dict.fromkeys(range(1000), 'x'))): 'v' * 3, 2: 'w'}); return d
+def revalued(): d = {}; k = Index(lambda: d.update({k: 'w'})); d.update({k: ''.join(['v'] * 3), 2: 'w'}); return d
+`
+	const list, dict = "list changed size during iteration", "dictionary changed size during iteration"
+	cases := []asCase{
+		refused[[]int]("shrinking()", py.RuntimeError, list), refused[[]int]("growing()", py.RuntimeError, list), as("replacing()", []int{1, 2}),
+		refused[[][]int]("nested()", py.RuntimeError, list), as("renested()", [][]int{{1, 2}}),
+		refused[map[int]string]("smaller()", py.RuntimeError, dict), refused[map[int]string]("larger()", py.RuntimeError, dict),
+		as("revalued()", map[int]string{1: "vvv", 2: "w"}),
+	}
+	for range 20 {
+		checkAsWith(t, helpers, cases)
+	}
+}
+
 func TestBehaviour09_FloatIsNoInt(t *testing.T) {
 	checkAs(t, []asCase{
-		refused[int64]("1.0", py.TypeError, "'float' object cannot be interpreted as an integer"),
-		refused[int]("1.0", py.TypeError, "'float' object cannot be interpreted as an integer"),
-		refused[uint64]("1.0", py.TypeError, "'float' object cannot be interpreted as an integer"),
-		refused[int32]("1.0", py.TypeError, "'float'"), refused[int8]("'1'", py.TypeError, "'str'"),
+		refused[int64]("1.0", py.TypeError, floatIsNoInt), refused[int]("1.0", py.TypeError, floatIsNoInt), refused[uint64]("1.0", py.TypeError, floatIsNoInt),
+		refused[int32]("1.0", py.TypeError, floatIsNoInt), refused[int8]("'1'", py.TypeError, "'str' object cannot be interpreted as an integer"),
 		refused[int64]("'1'", py.TypeError, "'str' object cannot be interpreted as an integer"), refused[int64]("None", py.TypeError, "NoneType"),
 		as[int64]("True", 1), as[int64]("False", 0), as[int8]("True", 1), as[uint64]("True", 1), as[int]("MyInt(5)", 5), as[int64]("Color.RED", 3),
 		as[int64]("Index(5)", 5), as[uint64]("Index(2**64-1)", math.MaxUint64), refused[int64]("Index(2**63)", py.OverflowError, ""),
@@ -262,6 +385,7 @@ func TestBehaviour11_Text(t *testing.T) {
 		as[string](`'a\0b'`, "a\x00b"), as[string]("''", ""), as[string]("'é😀'", "é😀"), as[name]("MyStr('x')", "x"), as[string]("MyStr('x')", "x"), as[any]("MyStr('x')", "x"),
 		refused[string]("b'x'", py.TypeError, "'bytes'"), refused[string]("1", py.TypeError, "'int'"), refused[string]("None", py.TypeError, "NoneType"), refused[[]string]("[1]", py.TypeError, "item 0"),
 		as[[]byte](`b'\0\xff'`, []byte{0, 255}), as[[]byte]("bytearray(b'ab')", []byte("ab")), as[[]byte]("b''", []byte{}), as[[]byte]("MyBytes(b'z')", []byte("z")),
+		as[[]byte]("None", nil), as[[][]byte]("[None]", [][]byte{nil}), as[json.RawMessage]("None", nil), as[*[]byte]("None", nil), as[json.RawMessage]("b'{}'", json.RawMessage("{}")),
 		refused[[]byte]("'x'", py.TypeError, "'str'"), as[any]("bytearray(b'ab')", []byte("ab")), as[[][]byte]("[b'a', bytearray(b'b')]", [][]byte{[]byte("a"), []byte("b")}),
 	})
 }

@@ -26,27 +26,36 @@ func decoded[T any](tok *Token, op string, run func(cpython.Kind) cpython.Result
 	if err = failure(tok, op, r); err != nil {
 		return v, err
 	}
-	err = decodeResult(r, &v)
+	err = decodeResult(k, r, &v)
 	return v, err
 }
 
-// kindOf is how a result for T travels.
+// kindOf is how a result for T travels. Numbers, bools and strings of every type go as Python's own
+// conversions give them, so that __index__ and __float__ are honoured and errors have Python's text.
 func kindOf[T any]() cpython.Kind {
-	switch any((*T)(nil)).(type) {
+	switch any((*T)(nil)).(type) { // the common ones without reflection
 	case *int64, *int:
 		return cpython.KindInt64
-	case *uint64, *uint:
-		return cpython.KindUint64
 	case *float64:
 		return cpython.KindFloat64
-	case *bool:
-		return cpython.KindBool
 	case *string:
 		return cpython.KindStr
 	case *[]byte:
 		return cpython.KindBytes
 	case *struct{}:
 		return cpython.KindNone
+	}
+	switch reflect.TypeFor[T]().Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint8, reflect.Uint16, reflect.Uint32:
+		return cpython.KindInt64 // the small unsigned ones too: what does not fit is named
+	case reflect.Uint, reflect.Uint64, reflect.Uintptr:
+		return cpython.KindUint64
+	case reflect.Float32, reflect.Float64:
+		return cpython.KindFloat64
+	case reflect.Bool:
+		return cpython.KindBool
+	case reflect.String:
+		return cpython.KindStr
 	}
 	return cpython.KindWire
 }
@@ -69,31 +78,27 @@ func decoder[R any]() func(cpython.Result) (R, error) {
 	case *struct{}:
 		f = func(cpython.Result) (struct{}, error) { return struct{}{}, nil }
 	default:
+		k := kindOf[R]()
 		return func(r cpython.Result) (v R, err error) {
-			err = decodeResult(r, &v)
+			err = decodeResult(k, r, &v)
 			return v, err
 		}
 	}
 	return f.(func(cpython.Result) (R, error))
 }
 
-// decodeResult copies a result into *v; r.Data may be C memory and is not kept.
-func decodeResult[T any](r cpython.Result, v *T) error {
+// decodeResult copies a result of kind k into *v; r.Data may be C memory and is not kept.
+func decodeResult[T any](k cpython.Kind, r cpython.Result, v *T) error {
 	switch p := any(v).(type) {
 	case *int64:
 		*p = r.Int
 	case *int:
 		*p = int(r.Int)
 		if int64(*p) != r.Int {
-			return tooLarge(r.Int, "int")
+			return tooLarge(r.Int, reflect.TypeFor[int]())
 		}
 	case *uint64:
 		*p = uint64(r.Int)
-	case *uint:
-		*p = uint(r.Int)
-		if uint64(*p) != uint64(r.Int) {
-			return tooLarge(uint64(r.Int), "uint")
-		}
 	case *float64:
 		*p = math.Float64frombits(uint64(r.Int))
 	case *bool:
@@ -101,7 +106,7 @@ func decodeResult[T any](r cpython.Result, v *T) error {
 	case *string:
 		*p = string(r.Data)
 	case *[]byte:
-		*p = append([]byte{}, r.Data...)
+		*p = bytesOf(r)
 	case *struct{}:
 	case *any:
 		rd := &cpython.Reader{Data: r.Data}
@@ -112,8 +117,12 @@ func decodeResult[T any](r cpython.Result, v *T) error {
 		*p = x
 		return rd.Err
 	default:
+		to := reflect.ValueOf(v).Elem()
+		if k != cpython.KindWire {
+			return setScalar(k, r, to)
+		}
 		rd := &cpython.Reader{Data: r.Data}
-		if err := readInto(rd, reflect.ValueOf(v).Elem()); err != nil {
+		if err := readInto(rd, to); err != nil {
 			return err
 		}
 		return rd.Err
@@ -121,13 +130,65 @@ func decodeResult[T any](r cpython.Result, v *T) error {
 	return nil
 }
 
-func tooLarge(v any, goType string) error {
-	return conversionError(OverflowError, "int %v does not fit in Go's %s", v, goType)
+// bytesOf copies the bytes of a result: nil for None, which C marks by Int.
+func bytesOf(r cpython.Result) []byte {
+	if r.Int == 1 {
+		return nil
+	}
+	return append([]byte{}, r.Data...)
+}
+
+// setScalar sets v, of another type than the result's own, when the value fits.
+func setScalar(k cpython.Kind, r cpython.Result, v reflect.Value) error {
+	switch {
+	case v.CanInt():
+		return setInt(v, r.Int)
+	case v.CanUint() && k == cpython.KindInt64 && r.Int < 0:
+		return tooLarge(r.Int, v.Type())
+	case v.CanUint():
+		return setUint(v, uint64(r.Int))
+	case v.CanFloat():
+		return setFloat(v, math.Float64frombits(uint64(r.Int)))
+	case v.Kind() == reflect.Bool:
+		v.SetBool(r.Int != 0)
+	case v.Kind() == reflect.String:
+		v.SetString(string(r.Data))
+	}
+	return nil
+}
+
+func setInt(v reflect.Value, x int64) error {
+	if v.OverflowInt(x) {
+		return tooLarge(x, v.Type())
+	}
+	v.SetInt(x)
+	return nil
+}
+
+func setUint(v reflect.Value, x uint64) error {
+	if v.OverflowUint(x) {
+		return tooLarge(x, v.Type())
+	}
+	v.SetUint(x)
+	return nil
+}
+
+func setFloat(v reflect.Value, f float64) error {
+	if v.OverflowFloat(f) {
+		return conversionError(OverflowError, "float %v does not fit in Go's %s", f, v.Type())
+	}
+	v.SetFloat(f)
+	return nil
+}
+
+func tooLarge(x any, t reflect.Type) error {
+	return conversionError(OverflowError, "int %v does not fit in Go's %s", x, t)
 }
 
 // readAny reads the next value as Go's nearest type.
-func readAny(r *cpython.Reader) (any, error) {
-	tag := r.Byte()
+func readAny(r *cpython.Reader) (any, error) { return readAnyOf(r, r.Byte()) }
+
+func readAnyOf(r *cpython.Reader, tag byte) (any, error) {
 	switch tag {
 	case 'N':
 		return nil, nil
@@ -156,6 +217,8 @@ func readAny(r *cpython.Reader) (any, error) {
 		return list, nil
 	case 'm':
 		return readAnyMap(r)
+	case 'x': // an int only where one is asked for
+		return nil, conversionError(TypeError, "cannot convert '%s' object to a Go value", r.Text())
 	}
 	return nil, cmpErr(r.Err, cpython.ErrWire)
 }
@@ -209,8 +272,16 @@ var kindNames = map[byte]string{
 
 var pyType, boundType, borrowedType = reflect.TypeFor[Py](), reflect.TypeFor[Bound](), reflect.TypeFor[Borrowed]()
 
-func wrongType(tag byte, t reflect.Type) error {
-	return conversionError(TypeError, "'%s' object cannot be converted to Go's %s", kindNames[tag], t)
+// typeName is the Python type of the value whose tag was read.
+func typeName(r *cpython.Reader, tag byte) string {
+	if tag == 'x' {
+		return r.Text()
+	}
+	return kindNames[tag]
+}
+
+func wrongType(r *cpython.Reader, tag byte, t reflect.Type) error {
+	return conversionError(TypeError, "'%s' object cannot be converted to Go's %s", typeName(r, tag), t)
 }
 
 // readInto reads the next value into v.
@@ -218,63 +289,70 @@ func readInto(r *cpython.Reader, v reflect.Value) error {
 	if len(r.Data) == 0 {
 		return cpython.ErrWire
 	}
-	tag := r.Data[0]
+	return readTagged(r, r.Byte(), v)
+}
+
+// readTagged reads the rest of a value whose tag was read.
+func readTagged(r *cpython.Reader, tag byte, v reflect.Value) error {
 	t := v.Type()
 	switch t {
 	case bigType:
-		return readBig(r, v.Addr().Interface().(*big.Int))
+		return readBig(r, tag, v.Addr().Interface().(*big.Int))
 	case pyType, boundType, borrowedType:
 		return conversionError(TypeError, "a %s cannot be inside a converted value: convert to it alone, or use Bound.Item and Bound.Attr", t)
 	}
 	switch t.Kind() {
 	case reflect.Interface:
 		if t.NumMethod() > 0 {
-			return wrongType(tag, t)
+			return wrongType(r, tag, t)
 		}
-		x, err := readAny(r)
+		x, err := readAnyOf(r, tag)
 		if x != nil {
 			v.Set(reflect.ValueOf(x))
 		}
 		return err
 	case reflect.Pointer:
 		if tag == 'N' {
-			r.Byte()
 			v.SetZero()
 			return nil
 		}
 		v.Set(reflect.New(t.Elem()))
-		return readInto(r, v.Elem())
+		return readTagged(r, tag, v.Elem())
 	case reflect.Bool:
 		if tag != 'T' && tag != 'F' {
-			return wrongType(tag, t)
+			return wrongType(r, tag, t)
 		}
-		v.SetBool(r.Byte() == 'T')
+		v.SetBool(tag == 'T')
 		return nil
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return readInt(r, v)
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return readUint(r, v)
+		return readInt(r, tag, v)
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return readUint(r, tag, v)
 	case reflect.Float32, reflect.Float64:
-		return readFloat(r, v)
+		return readFloat(r, tag, v)
 	case reflect.String:
 		if tag != 's' {
-			return wrongType(tag, t)
+			return wrongType(r, tag, t)
 		}
-		r.Byte()
 		v.SetString(r.Text())
 		return nil
 	case reflect.Slice, reflect.Array:
-		return readList(r, v)
+		return readList(r, tag, v)
 	case reflect.Map:
-		return readMap(r, v)
+		return readMap(r, tag, v)
 	case reflect.Struct:
-		return readStruct(r, v)
+		return readStruct(r, tag, v)
 	}
-	return wrongType(tag, t)
+	return wrongType(r, tag, t)
 }
 
-func readBig(r *cpython.Reader, v *big.Int) error {
-	switch tag := r.Byte(); tag {
+// readBig reads what Python's operator.index takes: an int, a bool, or an object with __index__.
+func readBig(r *cpython.Reader, tag byte, v *big.Int) error {
+	if tag == 'x' {
+		r.Bytes() // the type's name
+		tag = r.Byte()
+	}
+	switch tag {
 	case 'i':
 		v.SetInt64(int64(r.Uint64()))
 	case 'I':
@@ -282,49 +360,46 @@ func readBig(r *cpython.Reader, v *big.Int) error {
 	case 'T', 'F':
 		v.SetInt64(int64(map[byte]int{'T': 1}[tag]))
 	default:
-		return wrongType(tag, bigType)
+		return conversionError(TypeError, "'%s' object cannot be interpreted as an integer", typeName(r, tag))
 	}
 	return nil
 }
 
-func readInt(r *cpython.Reader, v reflect.Value) error {
+func readInt(r *cpython.Reader, tag byte, v reflect.Value) error {
+	if tag == 'i' { // most are
+		return setInt(v, int64(r.Uint64()))
+	}
 	var x big.Int
-	if err := readBig(r, &x); err != nil {
+	if err := readBig(r, tag, &x); err != nil {
 		return err
 	}
-	if !x.IsInt64() || v.OverflowInt(x.Int64()) {
-		return tooLarge(&x, v.Type().String())
+	if !x.IsInt64() {
+		return tooLarge(&x, v.Type())
 	}
-	v.SetInt(x.Int64())
-	return nil
+	return setInt(v, x.Int64())
 }
 
-func readUint(r *cpython.Reader, v reflect.Value) error {
+func readUint(r *cpython.Reader, tag byte, v reflect.Value) error {
 	var x big.Int
-	if err := readBig(r, &x); err != nil {
+	if err := readBig(r, tag, &x); err != nil {
 		return err
 	}
-	if !x.IsUint64() || v.OverflowUint(x.Uint64()) {
-		return tooLarge(&x, v.Type().String())
+	if !x.IsUint64() {
+		return tooLarge(&x, v.Type())
 	}
-	v.SetUint(x.Uint64())
-	return nil
+	return setUint(v, x.Uint64())
 }
 
-func readFloat(r *cpython.Reader, v reflect.Value) error {
-	if r.Data[0] == 'd' {
-		r.Byte()
-		f := math.Float64frombits(r.Uint64())
-		if v.OverflowFloat(f) {
-			return conversionError(OverflowError, "float %v does not fit in Go's %s", f, v.Type())
-		}
-		v.SetFloat(f)
-		return nil
+func readFloat(r *cpython.Reader, tag byte, v reflect.Value) error {
+	if tag == 'd' {
+		return setFloat(v, math.Float64frombits(r.Uint64()))
+	}
+	if tag != 'i' && tag != 'I' && tag != 'T' && tag != 'F' && tag != 'x' {
+		return conversionError(TypeError, "must be real number, not %s", typeName(r, tag))
 	}
 	var x big.Int
-	tag := r.Data[0]
-	if err := readBig(r, &x); err != nil {
-		return conversionError(TypeError, "must be real number, not %s", kindNames[tag])
+	if err := readBig(r, tag, &x); err != nil {
+		return err
 	}
 	f, _ := new(big.Float).SetInt(&x).Float64()
 	if math.IsInf(f, 0) || v.OverflowFloat(f) {
@@ -334,8 +409,8 @@ func readFloat(r *cpython.Reader, v reflect.Value) error {
 	return nil
 }
 
-func readList(r *cpython.Reader, v reflect.Value) error {
-	tag, t := r.Byte(), v.Type()
+func readList(r *cpython.Reader, tag byte, v reflect.Value) error {
+	t := v.Type()
 	switch {
 	case tag == 'N' && t.Kind() == reflect.Slice:
 		v.SetZero()
@@ -344,7 +419,7 @@ func readList(r *cpython.Reader, v reflect.Value) error {
 		v.SetBytes(append([]byte{}, r.Bytes()...))
 		return nil
 	case tag != 'l' && tag != 't':
-		return wrongType(tag, t)
+		return wrongType(r, tag, t)
 	}
 	n := r.Uint64()
 	if n > uint64(len(r.Data)) {
@@ -365,14 +440,14 @@ func readList(r *cpython.Reader, v reflect.Value) error {
 	return nil
 }
 
-func readMap(r *cpython.Reader, v reflect.Value) error {
-	tag, t := r.Byte(), v.Type()
+func readMap(r *cpython.Reader, tag byte, v reflect.Value) error {
+	t := v.Type()
 	if tag == 'N' {
 		v.SetZero()
 		return nil
 	}
 	if tag != 'm' {
-		return wrongType(tag, t)
+		return wrongType(r, tag, t)
 	}
 	n := r.Uint64()
 	m := reflect.MakeMapWithSize(t, int(min(n, uint64(len(r.Data)))))
@@ -395,9 +470,9 @@ func readMap(r *cpython.Reader, v reflect.Value) error {
 
 // readStruct reads a dict's items into the fields of their names; a field without an item stays zero,
 // an item without a field is passed over.
-func readStruct(r *cpython.Reader, v reflect.Value) error {
-	if tag := r.Byte(); tag != 'm' {
-		return wrongType(tag, v.Type())
+func readStruct(r *cpython.Reader, tag byte, v reflect.Value) error {
+	if tag != 'm' {
+		return wrongType(r, tag, v.Type())
 	}
 	byName := make(map[string]int)
 	for _, f := range fieldsOf(v.Type()) {
@@ -439,6 +514,9 @@ func skip(r *cpython.Reader) {
 			items += r.Uint64()
 		case 'm':
 			items += 2 * r.Uint64()
+		case 'x':
+			r.Bytes()
+			items++
 		}
 	}
 }

@@ -316,7 +316,11 @@ func (b Bound) Bytes() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append([]byte{}, r.Data...), nil
+	data := bytesOf(r)
+	if data == nil {
+		return nil, conversionError(TypeError, "'NoneType' object is not an instance of 'bytes'")
+	}
+	return data, nil
 }
 
 // As converts an object to a Go value: see From for the pairs.
@@ -334,7 +338,8 @@ func As[T any](b Bound) (T, error) {
 //	slices and arrays → list; maps → dict; structs → dict of their exported fields, by the names of
 //	`py:"name"` or `json:"name"` tags; pointers as what they point to; Bound and Py as their object.
 //
-// As goes the other way: None gives a pointer, slice, map or any its nil; int, float, str, bytes, list,
+// As goes the other way: None gives a pointer, slice, map or any its nil; an integer of any type, alone or
+// inside another, takes an int, a bool or an object with __index__, and never a float; int, float, str, bytes, list,
 // tuple and dict give int64 (or *big.Int), float64, string, []byte, []any and map[string]any (map[any]any
 // when a key is no str) where any is asked for. An int that does not fit is an OverflowError, a value of
 // another type is a TypeError; nothing is cut or guessed.

@@ -42,6 +42,9 @@ static int text(gilt_thread *th, PyObject *o, int rkind, gilt_res *r) {
 		if (!py.PyBytes_AsStringAndSize(o, &q, &n)) p = q;
 	} else if (py.PyType_IsSubtype(gilt_type(o), py.PyByteArray_Type)) { // not isinstance, which asks __class__
 		p = py.PyByteArray_AsString(o), n = py.PyByteArray_Size(o);
+	} else if (o == py._Py_NoneStruct) {
+		r->i = 1; // no bytes: Go decides whether that is nil
+		return 0;
 	} else return not_instance(o, "bytes");
 	if (!p) return -1;
 	if (gilt_buf_put(th, p, (size_t)n)) {

@@ -2,6 +2,7 @@
 // once. One tag byte, then, little-endian:
 //   N None   T True   F False   i int64   u uint64 above int64   I u64 length, the int in hexadecimal
 //   d float64   s u64 length, UTF-8   b u64 length, bytes   l t m u64 count, then items (m: key, value)
+//   x u64 length, the name of a type, then i or I: an object with __index__, and what that gives (only towards Go)
 //   L D u64 count, then int64s or float64s: a list of numbers   O a PyObject * (only towards Python, borrowed)
 // Go's half is wire.go.
 #include "objects.h"
@@ -206,7 +207,7 @@ static int write_int(gilt_thread *th, PyObject *o) {
 	return bad ? -1 : 0;
 }
 
-// Python code may run while a value is written: on 3.10 and 3.11 the garbage collector, and with it any
+// Python code may run while a value is written: an __index__, and on 3.10 and 3.11 the garbage collector, and with it any
 // __del__, runs whenever C makes an object that the collector tracks: the list of a range, an exception.
 // That code may take out of a container what was borrowed from it. So whatever needs such an object while it
 // is written, and each container, is held by a reference (write_held). None, bools, ints, floats, bytes and
@@ -252,6 +253,16 @@ static int write_str(gilt_thread *th, PyObject *o) {
 	return !p ? -1 : put_bytes(th, 's', p, (size_t)n) ? no_memory() : 0;
 }
 
+// An object with __index__, which is an int where Go asks for one.
+static int write_index(gilt_thread *th, PyObject *o) {
+	PyObject *i = py.PyNumber_Index(o);
+	if (!i) return -1;
+	const char *name = gilt_type_name(o);
+	int bad = put_bytes(th, 'x', name, strlen(name)) ? no_memory() : write_int(th, i);
+	py.Py_DecRef(i);
+	return bad;
+}
+
 static int write_held(gilt_thread *th, PyObject *o, PyObject *t, unsigned long flags, int depth) {
 	if (flags & STR_SUB) return write_str(th, o);
 	if (flags & (LIST_SUB | TUPLE_SUB | DICT_SUB)) {
@@ -267,6 +278,7 @@ static int write_held(gilt_thread *th, PyObject *o, PyObject *t, unsigned long f
 		if (l) py.Py_DecRef(l);
 		return bad ? -1 : 0;
 	}
+	if (py.PyIndex_Check(o)) return write_index(th, o);
 	py.PyErr_Format(py.PyExc_TypeError, "cannot convert '%.200s' object to a Go value", gilt_type_name(o));
 	return -1;
 }
