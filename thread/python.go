@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 // ErrAlreadyStarted is a second Start in one process: CPython cannot be started twice, nor again after
 // it was stopped.
 var ErrAlreadyStarted = errors.New("gilt: Python was already started in this process, and CPython starts only once: share the one Runtime")
+
+// ErrOnMain is a Stop by work on Python's main thread, which cannot finalize Python under itself.
+var ErrOnMain = errors.New("gilt: Python cannot be stopped by a function that runs on its main thread: call Shutdown outside OnMain; Python stays initialized and refuses entry")
 
 // ErrStopped is work for a main lane that has ended.
 var ErrStopped = errors.New("gilt: Python's main thread has ended")
@@ -33,9 +37,11 @@ type Options struct {
 type Python struct {
 	main    *cpython.Interp
 	own     []*cpython.Interp
+	thread  cpython.OSThread // Python's main thread
 	lane    chan func()
 	closing chan struct{}
 	done    chan struct{}
+	ended   sync.Once // closes done
 	status  int
 }
 
@@ -61,8 +67,9 @@ func Start(o Options) (*Python, error) {
 
 // serve is the main lane. The goroutine never unlocks its OS thread, so the thread ends with it.
 func (p *Python) serve(o Options, result chan<- error) {
-	defer close(p.done)
+	defer p.end()
 	runtime.LockOSThread()
+	p.thread = cpython.ThisThread()
 	main, err := cpython.Start(o.Program, o.Home, o.SwitchInterval)
 	p.main = main
 	for i := 0; err == nil && i < o.Interpreters; i++ {
@@ -77,6 +84,8 @@ func (p *Python) serve(o Options, result chan<- error) {
 	}
 	p.run()
 }
+
+func (p *Python) end() { p.ended.Do(func() { close(p.done) }) }
 
 // run runs the lane's jobs. One that calls runtime.Goexit must not end Python's main thread, so the lane
 // goes on in the deferred call, which Goexit waits for.
@@ -98,6 +107,9 @@ func (p *Python) run() {
 	}
 }
 
+// OnMainThread says whether the caller runs on Python's main thread: inside OnMain, that is.
+func (p *Python) OnMainThread() bool { return cpython.ThisThread() == p.thread }
+
 // Main is the main interpreter.
 func (p *Python) Main() *cpython.Interp { return p.main }
 
@@ -105,8 +117,15 @@ func (p *Python) Main() *cpython.Interp { return p.main }
 func (p *Python) Own() []*cpython.Interp { return p.own }
 
 // OnMain runs f on Python's main thread (signal.signal, pending calls) and waits for it. f may be left
-// behind when ctx ends first: it then runs later, or never. A panic of f is the caller's.
+// behind when ctx ends first: it then runs later, or never. A panic of f is the caller's. Called by work that
+// is on Python's main thread, it runs f at once, inside that.
 func (p *Python) OnMain(ctx context.Context, f func()) error {
+	if p.OnMainThread() {
+		if err := inline(ctx, f); err != nil {
+			return fmt.Errorf("gilt: waiting for Python's main thread: %w", err)
+		}
+		return nil
+	}
 	j := newJob(f)
 	select {
 	case p.lane <- j.run:
@@ -124,8 +143,14 @@ func (p *Python) OnMain(ctx context.Context, f func()) error {
 }
 
 // Stop ends the interpreters and finalizes Python. The caller has made sure that no thread is inside.
-// It gives Py_FinalizeEx's status, not 0 when buffered output was lost.
+// It gives Py_FinalizeEx's status, not 0 when buffered output was lost. Called by work on Python's main
+// thread it gives ErrOnMain, and is Abandon: Python stays as it is under that work.
 func (p *Python) Stop(ctx context.Context) (status int, err error) {
+	if p.OnMainThread() {
+		p.Abandon()
+		p.end() // whoever waits for the lane's end must not wait for work that waits for Stop
+		return 0, ErrOnMain
+	}
 	err = p.OnMain(ctx, func() { p.status = cpython.Stop() })
 	if err == nil {
 		p.Abandon()
@@ -143,5 +168,5 @@ func (p *Python) Abandon() {
 	}
 }
 
-// Done is closed when the main lane has ended.
+// Done is closed when the main lane takes no more work: it has ended, or ends with the work that called Stop.
 func (p *Python) Done() <-chan struct{} { return p.done }

@@ -3,17 +3,24 @@ package thread_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"gilt"
+	py "gilt/handles"
+	"gilt/internal/cpython"
 	"gilt/internal/pytest"
 	"gilt/thread"
 )
 
-func TestMain(m *testing.M) { pytest.Main(m, nil) }
+func TestMain(m *testing.M) {
+	pytest.Main(m, pytest.Children{"shutdown on main": shutdownOnMain})
+}
 
 var ctx = context.Background()
 
@@ -128,14 +135,172 @@ func TestSession(t *testing.T) {
 	}
 	close(release)
 	<-done
-	if err := s.Run(ctx, runtime.Goexit); !errors.Is(err, thread.ErrGoexit) {
+	s.Close()
+	s.Close()
+	if err := s.Run(ctx, func() { t.Error("it ran") }); !errors.Is(err, thread.ErrSessionClosed) {
 		t.Error(err)
 	}
-	if err := s.Run(ctx, func() {}); !errors.Is(err, thread.ErrSessionClosed) {
+}
+
+// Rule 9: work that ends its goroutine does not end the session, nor take it to another OS thread.
+func TestRule09_SessionOutlivesGoexit(t *testing.T) {
+	s := thread.NewSession()
+	defer s.Close()
+	var first cpython.OSThread
+	if err := s.Run(ctx, func() { first = cpython.ThisThread() }); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if err := s.Run(ctx, runtime.Goexit); !errors.Is(err, thread.ErrGoexit) {
+			t.Fatal(err)
+		}
+		ran := false
+		if err := s.Run(ctx, func() { ran = first == cpython.ThisThread() }); err != nil || !ran {
+			t.Fatal(ran, err)
+		}
+	}
+	func() {
+		defer func() {
+			if v := recover(); v != "boom" {
+				t.Error(v)
+			}
+		}()
+		_ = s.Run(ctx, func() { panic("boom") })
+	}()
+}
+
+// soon is a context for what must not wait.
+func soon(t *testing.T) context.Context {
+	c, cancel := context.WithTimeout(ctx, 5*time.Second)
+	t.Cleanup(cancel)
+	return c
+}
+
+// Work of a session that gives the session more work would wait for itself: it is run at once.
+func TestSession_RunInsideRun(t *testing.T) {
+	s := thread.NewSession()
+	var order []int
+	err := s.Run(ctx, func() {
+		order = append(order, 1)
+		if err := s.Run(soon(t), func() {
+			order = append(order, 2)
+			if err := s.Run(soon(t), func() { order = append(order, 3) }); err != nil {
+				t.Error(err)
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+		order = append(order, 4)
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		if err := s.Run(ended, func() { t.Error("it ran") }); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	if err != nil || !slices.Equal(order, []int{1, 2, 3, 4}) {
+		t.Error(order, err)
+	}
+	if err := s.Run(ctx, func() { _ = s.Run(soon(t), runtime.Goexit); t.Error("Goexit came back") }); !errors.Is(err, thread.ErrGoexit) {
+		t.Error(err)
+	}
+	func() {
+		defer func() {
+			if v := recover(); v != "boom" {
+				t.Error(v)
+			}
+		}()
+		_ = s.Run(ctx, func() { _ = s.Run(soon(t), func() { panic("boom") }) })
+	}()
+	other := thread.NewSession()
+	defer other.Close()
+	var depth atomic.Int32
+	if err := s.Run(ctx, func() { // another session's thread is another one
+		if err := other.Run(ctx, func() { depth.Add(1) }); err != nil {
+			t.Error(err)
+		}
+	}); err != nil || depth.Load() != 1 {
+		t.Error(err)
+	}
+	if err := s.Run(ctx, func() { s.Close() }); err != nil { // it does not wait for itself either
+		t.Error(err)
+	}
+	if err := s.Run(ctx, func() { t.Error("it ran") }); !errors.Is(err, thread.ErrSessionClosed) {
 		t.Error(err)
 	}
 	s.Close()
-	s.Close()
+}
+
+func TestPinned_DoInsideDo(t *testing.T) {
+	s, err := pytest.Runtime().Pin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	nested(t, s.Do)
+}
+
+func TestOnMain_InsideOnMain(t *testing.T) { nested(t, pytest.Runtime().OnMain) }
+
+// nested runs do inside do, attached and inside AllowThreads.
+func nested(t *testing.T, do func(context.Context, func(*pytest.Token) error) error) {
+	err := do(ctx, func(tok *pytest.Token) error {
+		before, err := py.Eval(tok, "[1, 2]")
+		if err != nil {
+			return err
+		}
+		inner := func() {
+			err := do(soon(t), func(in *pytest.Token) error {
+				v, err := py.EvalAs[int](in, "40 + 2")
+				if v != 42 {
+					t.Error(v)
+				}
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		inner()
+		tok.AllowThreads(inner)
+		n, err := before.Len()
+		if n != 2 {
+			t.Error(n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A shutdown that work on Python's main thread asks for cannot finalize Python under that work.
+func TestShutdown_OnPythonsMainThread(t *testing.T) { pytest.Child(t, "shutdown on main") }
+
+func shutdownOnMain() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	c, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var shut error
+	err = rt.OnMain(ctx, func(tok *pytest.Token) error {
+		shut = rt.Shutdown(c)
+		if c.Err() != nil {
+			return errors.New("Shutdown waited for its own work")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if shut == nil {
+		return errors.New("Shutdown says that it finalized Python")
+	}
+	if err := rt.Do(ctx, func(*pytest.Token) error { return nil }); !errors.Is(err, gilt.ErrClosed) {
+		return fmt.Errorf("after Shutdown: %w", err)
+	}
+	return nil
 }
 
 func TestStart_Twice(t *testing.T) {
