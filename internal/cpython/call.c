@@ -63,11 +63,10 @@ void gilt_result(gilt_thread *th, gilt_interp *it, PyObject *o, int rkind, gilt_
 		case GILT_R_NONE: bad = 0; break;
 		case GILT_R_OBJECT:
 			r->obj = (uintptr_t)o;
-			if (gilt_push_ref(th, o)) {
-				r->status = GILT_FAILED;
-				return;
-			}
-			return;
+			if (gilt_push_ref(th, o)) r->status = GILT_FAILED;
+			o = NULL; // the scope's now
+			bad = 0;
+			break;
 		case GILT_R_STR:
 		case GILT_R_BYTES: bad = text(th, o, rkind, r); break;
 		case GILT_R_WIRE:
@@ -79,6 +78,7 @@ void gilt_result(gilt_thread *th, gilt_interp *it, PyObject *o, int rkind, gilt_
 	}
 	if (GILT_UNLIKELY(bad)) gilt_raised(th, it, r);
 	if (o) py.Py_DecRef(o);
+	if (GILT_UNLIKELY(th->capbuf > LARGE_BUFFER)) gilt_buf_shrink(th, &r->p);
 }
 
 enum { OFFSET = (int)(sizeof(size_t) * 8 - 1), FEW = 8 };

@@ -2,6 +2,7 @@ package cpython_test
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"math/big"
 	"runtime"
@@ -160,6 +161,52 @@ f(50)
 			if e.ErrorIndicator() {
 				t.Error("the error indicator is set")
 			}
+		}
+	})
+}
+
+// One large result does not keep its memory for as long as the thread lives; results that are all large do
+// not give it back each time.
+func TestEntry_ResultBufferShrinks(t *testing.T) {
+	const large, some = 8 << 20, 64 << 10
+	in(t, func(it *cpython.Interp, e cpython.Entry) {
+		bytes := func(n int) cpython.Object { return eval(t, e, fmt.Sprintf("b'x' * %d", n)) }
+		convert := func(o cpython.Object, k cpython.Kind, n int) {
+			t.Helper()
+			r := e.Object(cpython.OpConvert, o, nil, k)
+			if r.Status != cpython.OK || k >= cpython.KindStr && (len(r.Data) < n || r.Data[len(r.Data)-1] != 'x') {
+				t.Fatalf("status %d, %d bytes", r.Status, len(r.Data))
+			}
+		}
+		big, small, one, failing := bytes(large), bytes(some), eval(t, e, "1"), eval(t, e, "lambda: 1/0")
+		for name, next := range map[string]func(){
+			"bytes":  func() { convert(small, cpython.KindBytes, some) },
+			"wire":   func() { convert(small, cpython.KindWire, some) },
+			"number": func() { convert(one, cpython.KindInt64, 0) },
+			"object": func() { bytes(3) },
+			"exception": func() {
+				r := e.Call(failing, "", nil, cpython.KindNone)
+				if x, err := cpython.ReadException(r.Data); r.Status != cpython.Raised || err != nil || x.Name != "ZeroDivisionError" {
+					t.Error(r.Status, x, err)
+				}
+				it.Release(r.Obj)
+			},
+		} {
+			for _, k := range []cpython.Kind{cpython.KindBytes, cpython.KindWire} {
+				for range 3 {
+					convert(big, k, large)
+					if n := cpython.BufferSize(); n < large {
+						t.Fatalf("%d bytes in a buffer of %d", large, n)
+					}
+				}
+				next()
+				if n := cpython.BufferSize(); n > 1<<20 {
+					t.Errorf("%s after a large result: the buffer has %d bytes", name, n)
+				}
+			}
+		}
+		if e.ErrorIndicator() {
+			t.Error("the error indicator is set")
 		}
 	})
 }

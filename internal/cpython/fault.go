@@ -4,9 +4,13 @@ package cpython
 
 // #include <stdint.h>
 // void gilt_fail_growth(int64_t after);
+// uint64_t gilt_buffer_size(void);
 import "C"
 
 // FailGrowth drops the calling thread's result buffer, and lets result buffers grow only so many times
 // more, as if memory had run out; a negative number ends that. For tests: nothing else can make the shim
 // run out of memory and leave the rest of the process alone.
 func FailGrowth(after int) { C.gilt_fail_growth(C.int64_t(after)) }
+
+// BufferSize is the size of the calling thread's result buffer. For tests.
+func BufferSize() int { return int(C.gilt_buffer_size()) }

@@ -16,4 +16,9 @@ static inline PyObject *gilt_name(const char *s, uint64_t n) {
 	return o;
 }
 
+// wire.c: gives back most of a large result buffer that holds little now. p, when it points to the buffer's
+// start, is kept pointing there.
+enum { LARGE_BUFFER = 1 << 20 };
+void gilt_buf_shrink(gilt_thread *th, const uint8_t **p);
+
 #endif

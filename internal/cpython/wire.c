@@ -18,6 +18,8 @@ void gilt_fail_growth(int64_t after) { // for tests, see fault.go
 	gilt_tls->buf = NULL, gilt_tls->nbuf = gilt_tls->capbuf = 0;
 }
 
+uint64_t gilt_buffer_size(void) { return gilt_tls ? gilt_tls->capbuf : 0; } // for tests, see fault.go
+
 static int reserve(gilt_thread *th, size_t n) {
 	if (GILT_LIKELY(th->nbuf + n <= th->capbuf)) return 0;
 	if (GILT_UNLIKELY(growths_left >= 0) && growths_left-- == 0) {
@@ -30,6 +32,17 @@ static int reserve(gilt_thread *th, size_t n) {
 	if (!b) return -1;
 	th->buf = b, th->capbuf = c;
 	return 0;
+}
+
+// Not before a result but after it, when its size is known: results that are all large keep their buffer.
+void gilt_buf_shrink(gilt_thread *th, const uint8_t **p) {
+	size_t n = th->nbuf < 512 ? 512 : th->nbuf;
+	if (n > th->capbuf / 4) return;
+	int ours = *p == th->buf;
+	uint8_t *b = realloc(th->buf, n);
+	if (!b) return;
+	th->buf = b, th->capbuf = n;
+	if (ours) *p = b;
 }
 
 int gilt_buf_put(gilt_thread *th, const void *p, size_t n) {
