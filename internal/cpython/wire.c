@@ -309,6 +309,7 @@ int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
 	if (o == py._Py_TrueStruct) return gilt_buf_byte(th, 'T') ? no_memory() : 0;
 	if (o == py._Py_FalseStruct) return gilt_buf_byte(th, 'F') ? no_memory() : 0;
 	PyObject *t = gilt_type(o);
+	if (t == py.PyLong_Type) return write_int(th, o);
 	if (t == py.PyFloat_Type) return write_float(th, o);
 	unsigned long flags = py.PyType_GetFlags(t); // subclasses of the built-in types too
 	if (flags & LONG_SUB) return write_int(th, o);
