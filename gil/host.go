@@ -62,7 +62,12 @@ func NewHost(c Config) (*Host, error) {
 	}
 	h.sched = s
 	// The shim's descriptor stays open for the process; this is a copy to wait on and to close.
+	syscall.ForkLock.RLock()
 	fd, err := syscall.Dup(cpython.OrphanFD())
+	if err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
 	if err != nil {
 		return nil, fmt.Errorf("gilt: cannot watch for ended threads: %w", err)
 	}
@@ -142,6 +147,7 @@ func (h *Host) reap() {
 // ReapThreads gives back the thread states of OS threads that have ended. It happens by itself; tests
 // call it to know when it is done.
 func (h *Host) ReapThreads() {
+	cpython.SinkOrphans()
 	seen := make(map[*cpython.Interp]bool)
 	for _, it := range append([]*cpython.Interp{h.python.Main()}, h.lanes...) {
 		if !seen[it] {
@@ -184,18 +190,27 @@ func (h *Host) drain() {
 		case <-timer.C:
 		}
 		h.kicked.Store(false)
-		for lane, it := range h.lanes {
-			for it.Backlog() > 0 && h.doOn(context.Background(), nil, lane, attachOnce) == nil {
-			}
+		h.drainAll(context.Background())
+	}
+}
+
+func (h *Host) drainAll(ctx context.Context) {
+	main := h.python.Main()
+	for lane, it := range h.lanes {
+		for it.Backlog() > 0 && h.doOn(ctx, nil, lane, attachOnce) == nil {
 		}
+		if it == main {
+			main = nil
+		}
+	}
+	for main != nil && main.Backlog() > 0 && h.onMain(ctx, main, attachOnce) == nil { // in mode own-gil
 	}
 }
 
 // attachOnce attaches, which drains the decref queue.
 func attachOnce(t *Token) error {
 	base, _ := t.entry.ScopeBase()
-	t.entry.ScopeEnd(base)
-	return nil
+	return Status("drain", t.entry.ScopeEnd(base))
 }
 
 type classKey struct{}
@@ -247,8 +262,11 @@ func (h *Host) Do(ctx context.Context, f func(*Token) error) error {
 }
 
 func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, f func(*Token) error) error {
-	cpython.Yield()
-	g, err := h.sched.AcquireLane(ctx, c, lane)
+	acquire := func() (scheduler.Grant, error) { return h.sched.AcquireLane(ctx, c, lane) }
+	if cpython.Yield() && h.sched.NearLimit(c) && len(h.lanes) == 1 {
+		acquire = func() (scheduler.Grant, error) { return h.sched.AcquireNested(ctx, c) }
+	}
+	g, err := acquire()
 	if err != nil {
 		return closedError(err)
 	}
@@ -306,8 +324,11 @@ func (h *Host) onMain(ctx context.Context, it *cpython.Interp, f func(*Token) er
 		}
 		defer func() {
 			t.state.Store(stateDead)
-			t.entry.Leave()
+			r := t.entry.Leave()
 			runtime.UnlockOSThread()
+			if r.Int > 0 {
+				h.wakeDrainer()
+			}
 		}()
 		err = f(t)
 	})

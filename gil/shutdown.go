@@ -41,7 +41,9 @@ func (h *Host) Close() (flushed bool, err error) {
 }
 
 func (h *Host) shutdown(ctx context.Context) (flushed bool, err error) {
-	if err = h.drained(ctx); err == nil {
+	if h.python.OnMainThread() {
+		err = fmt.Errorf("%w: it was called by work on Python's main thread, which it would end", ErrShutdownIncomplete)
+	} else if err = h.drained(ctx); err == nil {
 		if ctx.Err() != nil { // nothing runs, so Python can be finalized: its exit functions get a moment
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), time.Second)

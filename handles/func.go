@@ -106,11 +106,13 @@ func (f *Func[A, R]) failure(g scheduler.Grant, r cpython.Result) error {
 	if r.Status != cpython.Raised {
 		return gil.Status(f.spec, r)
 	}
+	exception := ownFor(f.host, f.host.Lanes()[g.Lane()], r.Obj)
 	err, bad := raised(r)
 	if bad != nil {
+		exception.Release()
 		return bad
 	}
-	err.py = ownFor(f.host, f.host.Lanes()[g.Lane()], r.Obj)
+	err.py = exception
 	return err
 }
 

@@ -183,6 +183,9 @@ func (it *Interp) Release(o Object) { C.go_release(it.c, C.uintptr_t(o)) }
 // Backlog is the length of the decref queue.
 func (it *Interp) Backlog() int { return int(C.go_backlog(it.c)) }
 
+// SinkOrphans empties the pipe of OrphanFD, before Reap is called for every interpreter.
+func SinkOrphans() { C.gilt_sink_orphans() }
+
 // Reap gives back the thread states of OS threads that have ended; the caller holds no token.
 func (it *Interp) Reap() int { return int(C.go_reap(it.c)) }
 

@@ -76,6 +76,7 @@ gilt_res gilt_detach(gilt_thread *th, uint64_t serial); // AllowThreads; held si
 void gilt_release(gilt_interp *it, uintptr_t obj);          // owned reference, from any thread, attached or not
 int64_t gilt_backlog(gilt_interp *it);
 int gilt_orphan_fd(void);                               // readable when a thread with states has ended
+void gilt_sink_orphans(void);                           // before gilt_reap of each interpreter: what comes later is told again
 int gilt_reap(gilt_interp *it);                         // gives back the states of ended threads, from any thread
 int gilt_count_states(gilt_interp *it);                 // thread states of the interpreter, from any thread
 int gilt_id(gilt_interp *it);

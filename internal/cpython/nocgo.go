@@ -35,6 +35,7 @@ func Refuse()                                                          {}
 func Stop() int                                                        { return 0 }
 func Nested() bool                                                     { return false }
 func Yield() bool                                                      { return false }
+func SinkOrphans()                                                     {}
 func OrphanFD() int                                                    { return -1 }
 func (*Interp) Enter(uint64) (Entry, Status)                           { return Entry{}, Stopped }
 func (*Interp) Release(Object)                                         {}

@@ -87,7 +87,17 @@ gilt_thread *gilt_thread_here(void) {
 	int bad = grow((void **)&all, &capall, nall + 1, sizeof *all);
 	if (!bad) all[nall++] = th;
 	pthread_mutex_unlock(&gilt_all_mu);
-	if (bad || pthread_setspecific(key, th)) {
+	if (!bad && pthread_setspecific(key, th)) {
+		pthread_mutex_lock(&gilt_all_mu);
+		for (size_t i = 0; i < nall; i++)
+			if (all[i] == th) {
+				all[i] = all[--nall];
+				break;
+			}
+		pthread_mutex_unlock(&gilt_all_mu);
+		bad = 1;
+	}
+	if (bad) {
 		free(th);
 		return NULL;
 	}
@@ -409,9 +419,12 @@ static void give_back(gilt_interp *it, PyThreadState **list, size_t n) {
 	py.PyThreadState_DeleteCurrent();
 }
 
-int gilt_reap(gilt_interp *it) {
+void gilt_sink_orphans(void) {
 	char sink[64];
 	while (read(orphan_pipe[0], sink, sizeof sink) > 0) {}
+}
+
+int gilt_reap(gilt_interp *it) {
 	if (gilt_tls && gilt_tls->attached) return 0;
 	if (atomic_load(&gilt_generation) == 0) return 0;
 	pthread_mutex_lock(&it->mu);
