@@ -128,7 +128,7 @@ type starter struct {
 
 func (s starter) Run() {
 	h, w := s.host, s.work
-	t := h.token(w.begun())
+	t := h.token(w.begun(), 0)
 	if err := t.begin(); err != nil {
 		h.unable(w, err)
 		return
@@ -166,7 +166,7 @@ func (h *Host) turn(w work, t *Token) (next work, token *Token) {
 	}
 	next = queued.(work)
 	next.granted(g)
-	token = h.token(g)
+	token = h.token(g, 0)
 	if attached {
 		token.adopt(entry)
 		return next, token

@@ -56,6 +56,7 @@ func NewHost(c Config) (*Host, error) {
 	h := &Host{python: c.Python, lanes: c.Lanes, kick: make(chan struct{}, 1), quit: make(chan struct{})}
 	c.Scheduler.Lanes = len(c.Lanes)
 	c.Scheduler.Arm = func(lane int) { h.lanes[lane].PacerArm() }
+	c.Scheduler.Stuck = h.stuck
 	s, err := scheduler.New(c.Scheduler)
 	if err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func (h *Host) pace(it *cpython.Interp, lanes []int) {
 			return
 		case cpython.PaceTick:
 			pace = scheduler.Rest
-			seen := scheduler.Look{Known: look.Known, Taken: look.Taken, Holder: look.Holder, Pending: look.Pending,
+			seen := scheduler.Look{Known: look.Known, Taken: look.Taken, Holder: look.Holder, Pending: look.Pending, What: look.What,
 				Moved: look.Moved, Got: look.Got, Forced: look.Forced, User: look.User, Used: look.Used}
 			for _, lane := range lanes {
 				pace = max(pace, h.sched.Tick(lane, seen))
@@ -281,12 +282,12 @@ func Tag(g scheduler.Grant) uint64 {
 	return g.Tag()
 }
 
-func (h *Host) token(g scheduler.Grant) *Token {
-	return &Token{host: h, interp: h.lanes[g.Lane()], grant: g}
+func (h *Host) token(g scheduler.Grant, what uint64) *Token {
+	return &Token{host: h, interp: h.lanes[g.Lane()], grant: g, what: what}
 }
 
 func (h *Host) run(g scheduler.Grant, f func(*Token) error) error {
-	t := h.token(g)
+	t := h.token(g, fromCode(code(f)))
 	if err := t.begin(); err != nil {
 		h.sched.Release(g, 0)
 		return err

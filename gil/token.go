@@ -27,6 +27,7 @@ type Token struct {
 	host   *Host
 	interp *cpython.Interp
 	grant  scheduler.Grant
+	what   uint64 // what the task runs: see names.go
 	wire   []byte
 	taken  atomic.Bool // wire is in use
 }
@@ -46,7 +47,7 @@ var ErrNoMemory = errors.New("gilt: no memory for a Python thread state")
 // begin enters Python's books on this OS thread. The goroutine is locked to it until end.
 func (t *Token) begin() error {
 	runtime.LockOSThread()
-	e, status := t.interp.Enter(Tag(t.grant))
+	e, status := t.interp.Enter(Tag(t.grant), t.what)
 	if status == cpython.OK {
 		t.entry, t.scope = e, &t.whole
 		t.state.Store(stateLive)

@@ -92,6 +92,50 @@ func TestNestedDoWithATokenHeld(t *testing.T) {
 	})
 }
 
+// The nested task waits behind others, who need the GIL that the outer one has.
+func TestNestedWorkBehindCompetitors(t *testing.T) {
+	rt := pytest.Runtime()
+	f, err := gilt.Lookup[float64, float64](ctx, rt, "math:sqrt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nested := map[string]func() error{
+		"Do":     func() error { return rt.Do(ctx, func(tok *gilt.Token) error { evaluated(tok, "1"); return nil }) },
+		"Call":   func() error { _, err := f.Call(ctx, 4); return err },
+		"OnMain": func() error { return rt.OnMain(ctx, func(tok *gilt.Token) error { evaluated(tok, "1"); return nil }) },
+		"Submit and Wait": func() error {
+			_, err := gilt.Submit(ctx, rt, func(tok *gilt.Token) (int, error) { return py.EvalAs[int](tok, "1") }).Wait(ctx)
+			return err
+		},
+	}
+	for name, work := range nested {
+		t.Run(name, func(t *testing.T) {
+			var competitors sync.WaitGroup
+			pytest.Do(t, func(tok *gilt.Token) {
+				outer := evaluated(tok, "[1, 2]") // attached from here on
+				before := rt.Stats().All.Queued
+				for range 4 {
+					competitors.Go(func() {
+						if _, err := f.Call(ctx, 4); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				for rt.Stats().All.Queued == before && rt.Stats().All.Lapses == 0 {
+					runtime.Gosched()
+				}
+				if err := work(); err != nil {
+					t.Error(err)
+				}
+				if n, err := outer.Len(); n != 2 || err != nil {
+					t.Error(n, err)
+				}
+			})
+			competitors.Wait()
+		})
+	}
+}
+
 func TestBehaviour02_PanicInsideAllowThreads(t *testing.T) {
 	boom := errors.New("boom")
 	func() {

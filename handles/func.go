@@ -35,17 +35,20 @@ func Lookup[A, R any](ctx context.Context, h *gil.Host, spec string) (*Func[A, R
 	if !ok || module == "" || name == "" || strings.ContainsRune(spec, 0) {
 		return nil, fmt.Errorf("gilt: function %q: write it as module:function", spec)
 	}
-	fn, err := cpython.NewFn(module, name)
+	what, forget := gil.Prepared(spec)
+	fn, err := cpython.NewFn(module, name, what)
 	if err != nil {
+		forget()
 		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
 	}
 	f := &Func[A, R]{host: h, fn: fn, spec: spec, encode: encoder[A](), decode: decoder[R](), kind: kindOf[R]()}
 	f.scalar = f.kind != cpython.KindObject && f.kind < cpython.KindStr
 	if err := f.resolve(ctx); err != nil {
 		fn.Free()
+		forget()
 		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
 	}
-	runtime.AddCleanup(f, (*cpython.Fn).Free, fn)
+	runtime.AddCleanup(f, func(fn *cpython.Fn) { fn.Free(); forget() }, fn)
 	return f, nil
 }
 

@@ -20,6 +20,7 @@ type absence struct {
 	computing bool  // lapsed, and one of its lane's runners
 	outside   bool  // lapsed, and never seen with the GIL since
 	aside     int64 // when it was let in beside its lane, known to give the GIL up; 0 for others
+	since     int64 // when it left
 	prepaid   int64 // charged since it lapsed, to be set against what it turns out to have held
 }
 
@@ -35,6 +36,7 @@ type Suspended struct {
 func (x Suspended) Lane() int { return int(x.lane) }
 
 func (s *Scheduler) leaveLane(a *absence) {
+	a.since = s.cfg.Now()
 	s.away[a.ticket] = a
 	s.lanes[a.lane].away.Add(1)
 	if a.suspended {
@@ -52,6 +54,7 @@ func (s *Scheduler) back(t ticket, c *Class) {
 	s.lanes[t.lane].away.Add(-1)
 	if a.suspended {
 		c.suspended--
+		c.detached += s.cfg.Now() - a.since
 	} else {
 		c.lapsed--
 	}
@@ -80,7 +83,7 @@ func (s *Scheduler) Suspend(g Grant, held time.Duration) Suspended {
 		c.chargeLocked(ns, 0)
 		c.advance(float64(-a.prepaid))
 		s.stop(l, a)
-		a.suspended, a.prepaid = true, 0
+		a.suspended, a.prepaid, a.since = true, 0, s.cfg.Now()
 		c.lapsed--
 		c.suspended++
 	}

@@ -63,6 +63,7 @@ type Class struct {
 	ran, others int64
 
 	preemptions uint64
+	detached    int64 // nanoseconds suspended
 	released    uint64
 	held        int64
 	lapses      uint64

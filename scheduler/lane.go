@@ -38,7 +38,11 @@ type lane struct {
 	unused      int        // looks in a row that found the GIL free
 	burst       int        // how many were sent at once, last time
 	seen        uint64     // the primary at the last look
+	seenAt      int64      // and when it was first seen
 	stalled     uint64     // the heir last noted to wait for the GIL
+	stalledAt   int64      // since when
+	reported    bool       // as Stuck
+	stuck       uint64     // reports
 }
 
 const (

@@ -21,6 +21,7 @@ type ClassStats struct {
 
 	Granted     uint64        // grants, those in flight included
 	Held        time.Duration // what was charged
+	Detached    time.Duration // suspended: in AllowThreads, coming back included
 	VirtualTime time.Duration // Held/Weight, and what the class was moved forward for having been idle
 	Lapses      uint64        // grants that lost their lane to an heir
 	Preemptions uint64        // heirs that had to wait for the GIL
@@ -39,9 +40,18 @@ type ClassStats struct {
 
 // LaneStats is the state of one lane.
 type LaneStats struct {
-	Holder  string // class of the primary, empty if the lane is free
-	Away    int    // lapsed and suspended grants of this lane
-	Waiting bool   // somebody waits who could be granted this lane
+	Holder    string        // class of the primary, empty if the lane is free
+	HolderAge time.Duration // since the pacer first saw it; 0 if it has not: nobody waits
+	Long      []LongTask    // the tasks that compute beside it
+	Away      int           // lapsed and suspended grants of this lane: with the primary, the threads in use
+	Waiting   bool          // somebody waits who could be granted this lane
+	Stuck     uint64        // holders that were reported for not giving the GIL up
+}
+
+// LongTask is a task that is past its grace and computes.
+type LongTask struct {
+	Class string
+	Age   time.Duration // since it was past its grace
 }
 
 // Class is the snapshot of the class of that name, the zero value if there is none.
@@ -55,6 +65,7 @@ func (st *Stats) Class(name string) ClassStats {
 
 // Stats takes a snapshot. It takes the lock, and time in proportion to the number of classes.
 func (s *Scheduler) Stats() Stats {
+	now := s.cfg.Now()
 	s.mu.Lock()
 	st := Stats{Classes: make([]ClassStats, len(s.classes)), Lanes: make([]LaneStats, len(s.lanes))}
 	for i, c := range s.classes { // an expired one too, until its index is another's
@@ -62,10 +73,16 @@ func (s *Scheduler) Stats() Stats {
 	}
 	for i := range s.lanes {
 		l := &s.lanes[i]
-		st.Lanes[i] = LaneStats{Away: int(l.away.Load()), Waiting: l.waiting}
+		st.Lanes[i] = LaneStats{Away: int(l.away.Load()), Waiting: l.waiting, Stuck: l.stuck}
+		for _, r := range l.runners {
+			st.Lanes[i].Long = append(st.Lanes[i].Long, LongTask{r.class.name, time.Duration(now - r.since)})
+		}
 		if w := l.load(); w.held() && l.proxy == nil {
 			st.Lanes[i].Holder = s.classes[w.class()].name
 			st.Classes[w.class()].InFlight++
+			if w.gen() == l.seen {
+				st.Lanes[i].HolderAge = time.Duration(now - l.seenAt)
+			}
 		}
 	}
 	s.unlock()
@@ -83,7 +100,7 @@ func (c *Class) stats() ClassStats {
 	c.fold()
 	return ClassStats{
 		Name: c.name, Weight: c.weight,
-		Granted: c.released, Held: time.Duration(c.held), VirtualTime: time.Duration(c.vtime),
+		Granted: c.released, Held: time.Duration(c.held), Detached: time.Duration(c.detached), VirtualTime: time.Duration(c.vtime),
 		Lapses: c.lapses, Preemptions: c.preemptions, Rejected: c.rejected, Cancelled: c.cancelled.Load(),
 		InFlight: c.lapsed + c.suspended, Lapsed: c.lapsed, Suspended: c.suspended,
 		Queued: c.queued, Resuming: c.resuming,
@@ -94,6 +111,7 @@ func (c *Class) stats() ClassStats {
 func (c *ClassStats) add(o *ClassStats) {
 	c.Granted += o.Granted
 	c.Held += o.Held
+	c.Detached += o.Detached
 	c.Lapses += o.Lapses
 	c.Preemptions += o.Preemptions
 	c.Rejected += o.Rejected

@@ -11,6 +11,7 @@ type Look struct {
 	Moved   bool          // one of them got it since the last look
 	Got     int           // so many of them got it since the last Tick
 	Forced  int           // so many of these had to wait for the switch interval: somebody computes
+	What    uint64        // what the holder's task runs, the caller's number: for Stuck
 	User    uint64        // whose grant used it for long since the last Tick, 0 for nobody's
 	Used    time.Duration // how long
 }
@@ -216,9 +217,11 @@ func (s *Scheduler) advanceLane(l *lane, k Look) {
 		l.burst = min(max(2*l.burst, 1), maxBurst)
 	}
 	fresh := primary && k.Moved && w.gen() != l.seen && l.burst < maxBurst // it has only come
-	l.seen = w.gen()
+	if l.seen != w.gen() {
+		l.seen, l.seenAt = w.gen(), s.cfg.Now()
+	}
 	if primary && k.Pending >= l.burst {
-		s.stalled(l, w)
+		s.stalled(l, w, k)
 	}
 	for range max(l.burst, 1) - k.Pending {
 		if fresh || !s.follow(l, k) {
@@ -227,11 +230,34 @@ func (s *Scheduler) advanceLane(l *lane, k Look) {
 	}
 }
 
-// stalled notes, once for each heir, that it has to wait for the GIL.
-func (s *Scheduler) stalled(l *lane, w word) {
+// Stuck is a report: somebody has the GIL and does not give it up, though the next in line asks for it. It is
+// C code that never releases it, or a thread that the system does not run.
+type Stuck struct {
+	Lane   int
+	Class  string        // of the grant that has it; empty for a thread that Python code started
+	What   uint64        // Look.What
+	Heir   string        // class of who asks for it
+	Waited time.Duration // so far
+}
+
+// stuckAfter is how long an heir waits until it is reported.
+const stuckAfter = int64(100 * time.Millisecond)
+
+// stalled notes, once for each heir, that it has to wait for the GIL, and reports a long wait.
+func (s *Scheduler) stalled(l *lane, w word, k Look) {
+	now := s.cfg.Now()
 	if l.stalled != w.gen() {
-		l.stalled = w.gen()
+		l.stalled, l.stalledAt, l.reported = w.gen(), now, false
 		s.classes[w.class()].preemptions++
+	}
+	if waited := now - l.stalledAt; waited >= stuckAfter && !l.reported && k.Taken && k.Holder != w.gen() {
+		l.reported = true
+		l.stuck++
+		r := Stuck{Lane: int(l.index), What: k.What, Heir: s.classes[w.class()].name, Waited: time.Duration(waited)}
+		if a := s.away[ticket{k.Holder, l.index}]; a != nil {
+			r.Class = a.class.name
+		}
+		s.reports = append(s.reports, r)
 	}
 }
 

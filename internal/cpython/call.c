@@ -145,13 +145,15 @@ gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const c
 
 // A prepared function: its name, and the object in each interpreter that has run it.
 struct gilt_fn {
+	uint64_t what;
 	char *module, *name;
 	_Atomic(PyObject *) obj[GILT_MAX_INTERPS]; // owned
 };
 
-gilt_fn *gilt_fn_new(const char *module, const char *name, int *missing) {
+gilt_fn *gilt_fn_new(const char *module, const char *name, uint64_t what, int *missing) {
 	gilt_fn *fn = calloc(1, sizeof *fn);
 	if (!fn) return NULL;
+	fn->what = what;
 	fn->module = strdup(module);
 	fn->name = strdup(name);
 	*missing = !fn->module || !fn->name;
@@ -208,7 +210,7 @@ static PyObject *resolve(gilt_interp *it, gilt_fn *fn) { // borrowed from fn
 
 gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag) {
 	gilt_thread *th = gilt_thread_here();
-	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag) : GILT_FAILED};
+	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag, fn->what) : GILT_FAILED};
 	if (r.status) return r;
 	if (th->attached != it && gilt_attach(th, it)) r.status = GILT_FAILED;
 	else if (!resolve(it, fn)) gilt_raised(th, it, &r);
@@ -245,7 +247,7 @@ static PyObject *call_prepared(PyObject *f, int akind, int64_t ai, const uint8_t
 
 static inline void fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind, gilt_res *r) {
 	gilt_thread *th = gilt_thread_here();
-	r->status = th ? gilt_task_begin(th, it, tag) : GILT_FAILED;
+	r->status = th ? gilt_task_begin(th, it, tag, fn->what) : GILT_FAILED;
 	if (GILT_UNLIKELY(r->status)) return;
 	if (th->attached != it && GILT_UNLIKELY(gilt_attach(th, it))) r->status = GILT_FAILED;
 	else {

@@ -12,8 +12,8 @@ package cpython
 static gilt_interp *gilt_it(uintptr_t p) { return (gilt_interp *)p; }
 static gilt_thread *gilt_th(uintptr_t p) { return (gilt_thread *)p; }
 typedef struct { uintptr_t th; uint64_t serial; uint64_t *tag; int32_t status; } go_entry;
-static go_entry go_enter(uintptr_t it, uint64_t tag) {
-	gilt_entry e = gilt_enter(gilt_it(it), tag);
+static go_entry go_enter(uintptr_t it, uint64_t tag, uint64_t what) {
+	gilt_entry e = gilt_enter(gilt_it(it), tag, what);
 	return (go_entry){(uintptr_t)e.th, e.serial, e.tag, e.status};
 }
 static gilt_res go_leave(uintptr_t th, uint64_t serial) { return gilt_leave(gilt_th(th), serial); }
@@ -164,9 +164,10 @@ func Nested() bool { return C.gilt_nested() != 0 }
 func Yield() (nested bool) { return C.gilt_yield() != 0 }
 
 // Enter begins a task on the calling goroutine's OS thread, to which it must be locked until Leave.
-// It does not attach: the first operation does. tag is the scheduler's name for the task, not 0.
-func (it *Interp) Enter(tag uint64) (Entry, Status) {
-	e := C.go_enter(it.c, C.uint64_t(tag))
+// It does not attach: the first operation does. tag is the scheduler's name for the task, not 0;
+// what is the caller's number for what it runs, which Look gives back.
+func (it *Interp) Enter(tag, what uint64) (Entry, Status) {
+	e := C.go_enter(it.c, C.uint64_t(tag), C.uint64_t(what))
 	return Entry{e.th, e.serial, e.tag}, Status(e.status)
 }
 
@@ -201,7 +202,7 @@ func (it *Interp) PacerWait(more bool, grace, pause time.Duration, looks int) Lo
 	l := C.go_pacer_wait(it.c, m, C.int64_t(grace), C.int64_t(pause), C.int(looks))
 	return Look{
 		Pace: Pace(l.what), Known: l.known != 0, Taken: l.taken != 0, Pending: int(l.pending), Moved: l.moved != 0, Got: int(l.got), Forced: int(l.forced),
-		Holder: uint64(l.holder), User: uint64(l.user), Used: time.Duration(l.used),
+		Holder: uint64(l.holder), What: uint64(l.runs), User: uint64(l.user), Used: time.Duration(l.used),
 	}
 }
 
@@ -327,13 +328,14 @@ func (e Entry) ErrorIndicator() bool { return C.go_error_indicator(e.th, e.seria
 // Fn is a prepared function: looked up once in each interpreter that runs it.
 type Fn struct{ c C.uintptr_t } // gilt_fn *
 
-// NewFn prepares module's function name ("f", "Class.method"); nothing is looked up yet.
-func NewFn(module, name string) (*Fn, error) {
+// NewFn prepares module's function name ("f", "Class.method"); nothing is looked up yet. what is the
+// caller's number for it: see Enter.
+func NewFn(module, name string, what uint64) (*Fn, error) {
 	m, n := C.CString(module), C.CString(name)
 	defer C.free(unsafe.Pointer(m))
 	defer C.free(unsafe.Pointer(n))
 	var missing C.int
-	fn := C.gilt_fn_new(m, n, &missing)
+	fn := C.gilt_fn_new(m, n, C.uint64_t(what), &missing)
 	if fn == nil || missing != 0 {
 		return nil, errors.New("no memory for a prepared function")
 	}

@@ -69,7 +69,7 @@ void gilt_refuse(void); // from now on every entry answers GILT_STOPPED
 typedef struct { gilt_thread *th; uint64_t serial; uint64_t *tag; int32_t status; } gilt_entry;
 int gilt_nested(void); // this thread is inside a task
 int gilt_yield(void);  // the same, and it gives the GIL up if it has it: the task's next operation attaches again
-gilt_entry gilt_enter(gilt_interp *it, uint64_t tag);
+gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what); // what is the caller's number for what the task runs
 gilt_res gilt_leave(gilt_thread *th, uint64_t serial); // i is the length of the decref queue
 gilt_res gilt_turn(gilt_thread *th, uint64_t serial);  // ends the task and begins another, attached: i is its serial, 0 for none
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial); // AllowThreads; held since the last report
@@ -92,6 +92,7 @@ typedef struct {
 	int32_t got;     // so many of ours got it since the last answer
 	int32_t forced;  // so many of these had to force the holder off
 	uint64_t holder; // tag of the task that holds it; 0 for nobody, or nobody's task
+	uint64_t runs;   // and what it runs: gilt_enter's what
 	uint64_t user;   // tag of the task that had the GIL for long since the last answer, 0 for none
 	int64_t used;    // how long, in nanoseconds
 } gilt_look;
@@ -100,7 +101,7 @@ void gilt_pacer_arm(gilt_interp *it);
 void gilt_pacer_stop(gilt_interp *it);
 
 // call.c: one crossing each. w,wn is the wire form of the arguments.
-gilt_fn *gilt_fn_new(const char *module, const char *name, int *missing);
+gilt_fn *gilt_fn_new(const char *module, const char *name, uint64_t what, int *missing);
 void gilt_fn_free(gilt_fn *fn);
 gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag);
 gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);

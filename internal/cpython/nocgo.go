@@ -37,7 +37,7 @@ func Nested() bool                                                     { return 
 func Yield() bool                                                      { return false }
 func SinkOrphans()                                                     {}
 func OrphanFD() int                                                    { return -1 }
-func (*Interp) Enter(uint64) (Entry, Status)                           { return Entry{}, Stopped }
+func (*Interp) Enter(uint64, uint64) (Entry, Status)                   { return Entry{}, Stopped }
 func (*Interp) Release(Object)                                         {}
 func (*Interp) Backlog() int                                           { return 0 }
 func (*Interp) Reap() int                                              { return 0 }
@@ -62,7 +62,7 @@ func (Entry) Bind(Object) Result                                       { return 
 func (Entry) ScopeBase() (uint64, bool)                                { return 0, false }
 func (Entry) ScopeEnd(uint64) Result                                   { return stopped }
 func (Entry) ErrorIndicator() bool                                     { return false }
-func NewFn(string, string) (*Fn, error)                                { return nil, ErrNoCgo }
+func NewFn(string, string, uint64) (*Fn, error)                        { return nil, ErrNoCgo }
 func (*Fn) Free()                                                      {}
 func (*Fn) Resolve(*Interp, uint64) Result                             { return stopped }
 func (*Fn) Call(*Interp, uint64, ArgKind, int64, []byte, Kind) Result  { return stopped }

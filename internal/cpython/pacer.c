@@ -71,6 +71,7 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	}
 	l->known = it->gil != NULL;
 	l->taken = ts != NULL;
+	l->runs = th ? atomic_load(&th->what) : 0;
 	l->holder = th ? atomic_load(&th->tag) & ~GILT_PATIENT : 0;
 	pthread_mutex_unlock(&gilt_all_mu);
 }

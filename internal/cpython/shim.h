@@ -100,7 +100,7 @@ typedef struct {
 	PyObject *context; // entered for this task when it is nested, owned
 	size_t base;       // its first reference in refs
 	uint64_t held;     // what the outer task had held and not reported
-	uint64_t tag;      // of the outer task
+	uint64_t tag, what; // of the outer task
 } gilt_task;
 
 struct gilt_thread {
@@ -114,6 +114,7 @@ struct gilt_thread {
 	_Atomic uint64_t sampled; // ticks that the pacer saw this attach have since
 	_Atomic uint64_t sighted; // the pacer's last look that met it
 	_Atomic uint64_t tag;   // of the innermost task: the scheduler's name for it
+	_Atomic uint64_t what;  // what it runs
 	uint64_t held;          // ticks held and not yet reported
 	gilt_state states[GILT_MAX_INTERPS];
 	gilt_task *tasks;
@@ -158,7 +159,7 @@ char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)
 gilt_thread *gilt_thread_here(void);                      // makes it when there is none; NULL without memory
 int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory
 void gilt_detach_now(gilt_thread *th);
-int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag); // a status
+int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what); // a status
 gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts);     // under gilt_all_mu; NULL for a stranger's
 extern pthread_mutex_t gilt_all_mu;
 int64_t gilt_task_end(gilt_thread *th);                // nanoseconds held

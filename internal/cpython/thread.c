@@ -224,10 +224,11 @@ void gilt_detach_now(gilt_thread *th) {
 
 static _Thread_local uint64_t serials;
 
-static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag) {
+static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what) {
 	if (GILT_UNLIKELY(th->ntasks == th->captasks) && grow((void **)&th->tasks, &th->captasks, th->ntasks + 1, sizeof *th->tasks)) return NULL;
 	gilt_task *t = &th->tasks[th->ntasks++];
-	*t = (gilt_task){.serial = ++serials, .it = it, .base = th->nrefs, .held = th->held, .tag = atomic_load_explicit(&th->tag, memory_order_relaxed)};
+	*t = (gilt_task){.serial = ++serials, .it = it, .base = th->nrefs, .held = th->held, .tag = atomic_load_explicit(&th->tag, memory_order_relaxed), .what = atomic_load_explicit(&th->what, memory_order_relaxed)};
+	atomic_store_explicit(&th->what, what, memory_order_relaxed);
 	atomic_store_explicit(&th->tag, tag, memory_order_relaxed);
 	th->serial = t->serial;
 	th->held = 0;
@@ -241,6 +242,7 @@ static int64_t pop_task(gilt_thread *th) {
 	gilt_task *t = &th->tasks[--th->ntasks];
 	th->held = t->held;
 	atomic_store_explicit(&th->tag, t->tag, memory_order_relaxed);
+	atomic_store_explicit(&th->what, t->what, memory_order_relaxed);
 	th->serial = th->ntasks ? th->tasks[th->ntasks - 1].serial : 0;
 	return to_ns(held);
 }
@@ -264,11 +266,11 @@ static int nested_in(gilt_thread *th, gilt_interp *it, size_t n) {
 }
 
 // Begins a task on this thread; attaches only when it must (a nested task needs a context of its own).
-int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag) {
+int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what) {
 	if (GILT_UNLIKELY(entered_late(th))) return GILT_STOPPED;
 	int inner = GILT_UNLIKELY(th->ntasks > 0) && nested_in(th, it, th->ntasks);
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
-	gilt_task *t = push_task(th, it, tag);
+	gilt_task *t = push_task(th, it, tag, what);
 	if (!t) return GILT_FAILED;
 	if (GILT_LIKELY(!inner)) return GILT_OK;
 	if (gilt_attach(th, it)) {
@@ -332,10 +334,10 @@ int gilt_yield(void) {
 	return gilt_nested();
 }
 
-gilt_entry gilt_enter(gilt_interp *it, uint64_t tag) {
+gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what) {
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return (gilt_entry){.status = GILT_FAILED};
-	int status = gilt_task_begin(th, it, tag);
+	int status = gilt_task_begin(th, it, tag, what);
 	return (gilt_entry){.th = th, .serial = th->serial, .tag = (uint64_t *)&th->tag, .status = status};
 }
 

@@ -111,6 +111,7 @@ type Look struct {
 	Got     int           // so many of ours got it since the last answer
 	Forced  int           // so many of these had to force the holder off
 	Holder  uint64        // who holds it; 0 for nobody, or a thread that Python code started
+	What    uint64        // and what that task runs
 	User    uint64        // who used it for long since the last answer, 0 for nobody
 	Used    time.Duration // how long
 }
