@@ -1,11 +1,8 @@
 package benchmarks
 
 import (
-	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,32 +11,50 @@ import (
 	py "gilt/handles"
 )
 
-// contended are the workloads in which somebody is in the way.
+// contended are the workloads in which somebody is in the way, and those of the scheduler alone. The side
+// that they are measured against is CPython's raw GIL: see system.
 func contended() []workload {
-	return []workload{
-		{"attach_under_hog", "a whole task, f(x), now and then beside one endless Python loop: the mean, and p50_us, p99_us, max_us", underHog},
-		{"fairness_mixed8", "a task of 1 caller with 10 ms and 7 callers with 50 µs of Python, each a class of its own; jain_time is over time held", fairness},
-		{"cpu_parallel_t1", "20 µs of Python, then 200 µs of native work without the GIL, by one goroutine", parallel(1)},
-		{"cpu_parallel_t2", "the same by two; speedup is over t1", parallel(2)},
-		{"busy_go_held", "a task of three 100 µs crossings beside 4 goroutines that spin in Go: how long the GIL was held for it, by Stats for gilt, by the C side's clock for naive; p99", busyGo},
+	all := []workload{
+		{"sched_acquire_release", "Acquire and Release of package scheduler alone, nobody else there; and what a mutex, a channel and a semaphore take", schedulerAlone},
+		{"attach_under_hog", "a whole task, f(x), each 0.5 to 2 ms beside one endless Python loop: the mean, and p50_us, p99_us, max_us; hog_speed is the loop's, 1 if alone", underHog},
+		{"hogs_8ms", "a task of 50 µs of Python, 1 ms after the last one, beside 4 callers with tasks of 8 ms; long_ops_per_s is theirs", hogs(8*time.Millisecond, 4)},
+		{"hogs_300ms", "the same beside 4 callers with tasks of 300 ms", hogs(300*time.Millisecond, 10)},
+		{"fairness_mixed8", "a task of 1 caller with 10 ms and 7 callers with 50 µs of Python, each a class of its own; jain_time is over time held, p50_us, p99_us, max_us are the short ones' waits", fairness},
+		{"weights_124", "a task of 200 µs of Python, by 4 callers in each of three classes of the weights 1, 2, 4: share_… of 5 s; return_share_… of the 0.5 s after the class of weight 4 was away for 2 s; …_error is the largest, relative to the share that should be", weights},
 	}
+	for _, n := range []int{64, 256, 512} {
+		all = append(all, workload{fmt.Sprintf("sleepers_%d", n), fmt.Sprintf("Do of time.sleep(0.01), by %d callers", n), sleeping(n)})
+	}
+	return append(all,
+		workload{"hashlib_2", "Do of hashlib.sha256 over 8 MB, which gives the GIL up, by 2 callers; speedup is over 1 caller", hashing},
+		workload{"tiny_64", "a whole task, f(x), by 64 callers; max_us is the longest wait of any, jain_time is over their tasks", tiny},
+		workload{"busy_go", "attach_under_hog with 4 goroutines that spin in Go beside it; go_wait_… is what a goroutine that yields waits for a processor meanwhile, beyond_p99_us the difference of the p99s", busyGo},
+		workload{"busy_go_held", "a task of three 100 µs crossings beside 4 goroutines that spin in Go: how long the GIL was held for it, by Stats for gilt, by the C side's clock for naive; p99", busyGoHeld},
+		workload{"foreign_8", "a whole task, f(x), each 0.5 to 2 ms beside 8 threading.Threads that compute; foreign_ops_per_s is the rounds of their loops, vs_raw its ratio", foreign},
+		workload{"c_holds_gil", "a whole task, f(x), that arrives while C code keeps the GIL for 300 ms: nothing can help it", keepsGIL},
+		workload{"cpu_parallel_t1", "20 µs of Python, then 200 µs of native work without the GIL, by one goroutine", parallel(1)},
+		workload{"cpu_parallel_t2", "the same by two; speedup is over t1", parallel(2)})
 }
 
 // pySteps is the n for which work(n) takes that long.
-func (e *env) pySteps(want time.Duration) (n int64, err error) {
-	const probe = 20_000
+func (e *env) pySteps(want time.Duration) (int64, error) { return e.steps("work", 20_000, want) }
+
+// steps is the n for which a function takes that long at best, found by calls with probe: for as long as a
+// round, as a machine that others use too is slow for some while.
+func (e *env) steps(function string, probe int64, want time.Duration) (n int64, err error) {
 	best := time.Duration(math.MaxInt64)
 	err = e.rt.Do(e.ctx, func(tok *gilt.Token) error {
-		for range 9 {
+		enough := after(e.round)
+		for i := 0; i < 9 || !enough(); i++ {
 			t := time.Now()
-			if _, err := py.CallAs[int64](e.bound(tok, "work"), probe); err != nil {
+			if _, err := py.CallAs[int64](e.bound(tok, function), probe); err != nil {
 				return err
 			}
 			best = min(best, time.Since(t))
 		}
 		return nil
 	})
-	return max(int64(probe*float64(want)/float64(best)), 1), err
+	return max(int64(float64(probe)*float64(want)/float64(best)), 1), err
 }
 
 var sinkSpin atomic.Uint64
@@ -64,188 +79,6 @@ func spinSteps(want time.Duration) int64 {
 		best = min(best, time.Since(t))
 	}
 	return int64(probe * float64(want) / float64(best))
-}
-
-// underHog pools the waits of all rounds for the quantiles.
-func underHog(e *env) (result, error) {
-	var ourWaits, naiveWaits []float64
-	r, err := e.interleave(
-		side{ours, func() (float64, error) {
-			return arrivals(e.window(), &ourWaits, func() error { return e.call(0) }, e.hogFor, goroutine)
-		}},
-		side{baseline, func() (mean float64, err error) {
-			err = e.usual(func() (err error) {
-				mean, err = arrivals(e.window(), &naiveWaits, func() error { return naiveTask(0) }, naiveHogFor, naive.Go)
-				return err
-			})
-			return mean, err
-		}})
-	r.extra = append(quantiles("", ourWaits), quantiles("baseline_", naiveWaits)...)
-	return r, err
-}
-
-func quantiles(prefix string, ns []float64) []field {
-	return []field{
-		{prefix + "p50_us", round1(quantile(ns, 0.5) / 1e3)}, {prefix + "p99_us", round1(quantile(ns, 0.99) / 1e3)},
-		{prefix + "max_us", round1(quantile(ns, 1) / 1e3)},
-	}
-}
-
-// hogFor runs the endless loop while f runs.
-func (e *env) hogFor(f func()) error {
-	if _, err := e.setStop.Call(e.ctx, 0); err != nil {
-		return err
-	}
-	done := make(chan error, 1)
-	go func() {
-		_, err := e.hog.Call(e.ctx, struct{}{})
-		done <- err
-	}()
-	time.Sleep(20 * time.Millisecond)
-	f()
-	if _, err := e.setStop.Call(e.ctx, 1); err != nil {
-		return err
-	}
-	return <-done
-}
-
-func naiveHogFor(f func()) error {
-	naive.OnThread(func() { naive.SetStop(false) })
-	done := make(chan struct{})
-	naive.Go(func() {
-		defer close(done)
-		naive.Hog()
-	})
-	time.Sleep(20 * time.Millisecond)
-	f()
-	naive.OnThread(func() { naive.SetStop(true) })
-	<-done
-	return nil
-}
-
-// arrivals runs op now and then for w, beside a hog, and gives its mean.
-func arrivals(w time.Duration, waits *[]float64, op func() error, beside func(func()) error, start spawn) (mean float64, err error) {
-	var total float64
-	var n int
-	caller := func() {
-		random := rand.New(rand.NewPCG(1, 2))
-		for end := time.Now().Add(w); err == nil && (n < 10 || time.Now().Before(end)); n++ {
-			time.Sleep(500*time.Microsecond + time.Duration(random.IntN(1_500_000)))
-			t := time.Now()
-			err = op()
-			ns := float64(time.Since(t))
-			total += ns
-			*waits = append(*waits, ns)
-		}
-	}
-	hogErr := beside(func() {
-		done := make(chan struct{})
-		start(func() {
-			defer close(done)
-			caller()
-		})
-		<-done
-	})
-	if err == nil {
-		err = hogErr
-	}
-	return total / float64(n), err
-}
-
-const shortTask, longTask = 50 * time.Microsecond, 10 * time.Millisecond
-
-// fair gathers the rounds of fairness.
-type fair struct {
-	jain  []float64
-	long  []float64 // share of the time that the caller with long tasks had
-	waits []float64 // of the callers with short ones
-}
-
-func (f *fair) fields(prefix string) []field {
-	all := []field{
-		{prefix + "jain_time", round3(quantile(f.jain, 0.5))}, {prefix + "jain_time_min", round3(quantile(f.jain, 0))},
-		{prefix + "long_time_share", round3(quantile(f.long, 0.5))},
-	}
-	return append(all, quantiles(prefix+"short_wait_", f.waits)...)
-}
-
-// run is one round. task runs n steps of Python for caller i and calls began when it has the GIL.
-func (f *fair) run(w time.Duration, start spawn, short, long int64, task func(i int, n int64, began func()) error) (float64, error) {
-	waits := make([][]float64, 8)
-	counts, took, err := contend(8, start, w, func(i int) error {
-		n := short
-		if i == 0 {
-			n = long
-		}
-		t := time.Now()
-		return task(i, n, func() { waits[i] = append(waits[i], float64(time.Since(t))) })
-	})
-	times := make([]float64, 8)
-	for i, c := range counts {
-		times[i] = c * float64(shortTask)
-		if i == 0 {
-			times[i] = c * float64(longTask)
-		} else {
-			f.waits = append(f.waits, waits[i]...)
-		}
-	}
-	f.jain = append(f.jain, jain(times))
-	f.long = append(f.long, times[0]/float64(took))
-	return float64(took) / max(sum(counts), 1), err
-}
-
-func fairness(e *env) (result, error) {
-	short, err := e.pySteps(shortTask)
-	if err != nil {
-		return result{}, err
-	}
-	long := short * int64(longTask/shortTask)
-	ctxs := make([]context.Context, 8)
-	for i := range ctxs {
-		c, err := e.rt.Class(fmt.Sprintf("bench-%d", i))
-		if err != nil {
-			return result{}, err
-		}
-		ctxs[i] = gilt.WithClass(e.ctx, c)
-	}
-	var our, usual fair
-	w := 10 * e.window() // 2 s by default
-	few := *e
-	few.rounds = min(e.rounds, 3)
-	r, err := few.interleave(
-		side{ours, func() (float64, error) {
-			return our.run(w, goroutine, short, long, func(i int, n int64, began func()) error {
-				return e.rt.Do(ctxs[i], func(tok *gilt.Token) error {
-					work := e.objects["work"].Bind(tok) // attaches
-					began()
-					_, err := py.CallAs[int64](work, n)
-					return err
-				})
-			})
-		}},
-		side{baseline, func() (ns float64, err error) {
-			err = e.usual(func() (err error) {
-				ns, err = usual.run(w, naive.Go, short, long, func(_ int, n int64, began func()) error {
-					naive.With(func() {
-						began()
-						naive.Work(n)
-					})
-					return nil
-				})
-				return err
-			})
-			return ns, err
-		}})
-	// What of the longest wait was the queue's; the rest went by between the grant and the GIL.
-	var queue time.Duration
-	stats := e.rt.Stats()
-	for i := range 7 {
-		c := stats.Class(fmt.Sprintf("bench-%d", i+1))
-		queue = max(queue, c.Waits.Quantile(1))
-	}
-	r.extra = append(our.fields(""), field{"short_queue_max_us", micros(queue)})
-	r.extra = append(r.extra, usual.fields("baseline_")...)
-	return r, err
 }
 
 // unit is one operation of cpu_parallel.
@@ -289,72 +122,4 @@ func parallel(n int) func(*env) (result, error) {
 		r.sides = r.sides[:2]
 		return r, nil
 	}
-}
-
-// busyGo tells how long the GIL is held while Go's processors are all busy. A class of its own makes the
-// runtime's books (Stats) tell what each task held, from attach to detach.
-func busyGo(e *env) (result, error) {
-	steps, err := e.pySteps(100 * time.Microsecond)
-	if err != nil {
-		return result{}, err
-	}
-	class, err := e.rt.Class("busy-go")
-	if err != nil {
-		return result{}, err
-	}
-	ctx := gilt.WithClass(e.ctx, class)
-	heldSoFar := func() time.Duration { s := e.rt.Stats(); return s.Class("busy-go").Held }
-	tasks := max(int(e.window()/(2*time.Millisecond)), 5)
-	var ourHeld, naiveHeld []float64
-	r, err := e.interleave(
-		side{ours, func() (float64, error) {
-			return beside(tasks, goroutine, &ourHeld, func() (time.Duration, error) {
-				before := heldSoFar()
-				err := e.rt.Do(ctx, func(tok *gilt.Token) error {
-					work := e.bound(tok, "work")
-					for range 3 {
-						if _, err := py.CallAs[int64](work, steps); err != nil {
-							return err
-						}
-					}
-					return nil
-				})
-				return heldSoFar() - before, err
-			})
-		}},
-		side{baseline, func() (float64, error) {
-			return beside(tasks, naive.Go, &naiveHeld, func() (time.Duration, error) { return naive.WorkHeld(steps), nil })
-		}})
-	r.extra = append(quantiles("held_", ourHeld), quantiles("baseline_held_", naiveHeld)...)
-	return r, err
-}
-
-// beside runs tasks beside 4 spinning goroutines; a task tells how long it held the GIL. It gives the mean.
-func beside(tasks int, start spawn, all *[]float64, task func() (time.Duration, error)) (mean float64, err error) {
-	var stop atomic.Bool
-	var spinners sync.WaitGroup
-	for range 4 {
-		spinners.Go(func() {
-			for !stop.Load() {
-				spin(1000)
-			}
-		})
-	}
-	done := make(chan struct{})
-	var total float64
-	start(func() {
-		defer close(done)
-		for range tasks {
-			var held time.Duration
-			if held, err = task(); err != nil {
-				return
-			}
-			total += float64(held)
-			*all = append(*all, float64(held))
-		}
-	})
-	<-done
-	stop.Store(true)
-	spinners.Wait()
-	return total / float64(tasks), err
 }

@@ -2,19 +2,21 @@ package benchmarks
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"gilt"
+	"gilt/benchmarks/naive"
 	py "gilt/handles"
 )
 
 const moduleName = "gilt_bench"
 
 const moduleSource = `
-import sys, time, types
+import sys, types
 m = types.ModuleType(name)
 exec('''
-import sys, time, _thread
+import hashlib, sys, threading, time, _thread
 def f0(): return None
 def f(x): return x
 def fkw(a, b=0): return a + b
@@ -22,24 +24,60 @@ class Obj: pass
 obj = Obj()
 obj.x = 12345678
 def boom(): raise ValueError('boom')
+def thread_id(x): return _thread.get_native_id()
+def switch_us(n):
+    before = round(sys.getswitchinterval() * 1_000_000)
+    sys.setswitchinterval(n / 1_000_000)
+    return before
+
+def work(n):
+    s = 0
+    for i in range(n): s ^= i  # not +=: a step takes the same time however many there are
+    return s
+
+def nap_us(n):
+    time.sleep(n / 1_000_000)
+    return n
+
+blob = b""
+def digest(n):
+    global blob
+    if len(blob) != n: blob = bytes(n)
+    return len(hashlib.sha256(blob).digest())
+
+def keep_gil(n): return sum(range(n)) & 1
+
 stop = False
-def hog():
-    global stop
+def hog(n):
     x = 0
     while not stop: x += 1
+    return x
 def set_stop(v):
     global stop
     stop = bool(v)
-def work(n):
-    s = 0
-    for i in range(n): s += i
-    return s
-def nap(seconds): time.sleep(seconds)
-def thread_id(x): return _thread.get_native_id()
-def interval(seconds): sys.setswitchinterval(seconds)
+    return v
+
+threads, counts = [], []
+def compute(i):
+    x = 0
+    while not stop: x += 1
+    counts[i] = x
+def start_threads(n):
+    set_stop(0)
+    counts[:] = [0] * n
+    threads[:] = [threading.Thread(target=compute, args=(i,), daemon=True) for i in range(n)]
+    for t in threads: t.start()
+    return n
+def end_threads(n):
+    set_stop(1)
+    for t in threads: t.join()
+    return sum(counts)
 ''', m.__dict__)
 sys.modules[name] = m
 `
+
+// taskFunctions are the module's functions of one int that gives an int: those that a system can run.
+var taskFunctions = []string{"work", "nap_us", "digest", "keep_gil", "hog", "set_stop", "start_threads", "end_threads", "switch_us"}
 
 // env is what the workloads run on.
 type env struct {
@@ -48,12 +86,15 @@ type env struct {
 	rounds int
 	round  time.Duration
 
-	// Prepared functions of the module, and owned handles to its objects.
-	f        *gilt.Func[int64, int64]
-	setStop  *gilt.Func[int64, struct{}]
-	hog      *gilt.Func[struct{}, struct{}]
-	interval *gilt.Func[float64, struct{}]
-	objects  map[string]py.Py
+	f       *gilt.Func[int64, int64] // the module's f, prepared
+	objects map[string]py.Py         // owned handles to the module's objects
+}
+
+// atMost is e with no more rounds than that, for workloads whose rounds are long.
+func (e *env) atMost(rounds int) *env {
+	few := *e
+	few.rounds = min(e.rounds, rounds)
+	return &few
 }
 
 // window is a round of several goroutines.
@@ -73,7 +114,7 @@ func (e *env) prepare() error {
 		if err != nil {
 			return err
 		}
-		for _, name := range []string{"f0", "f", "fkw", "obj", "boom", "work", "nap", "thread_id", "__dict__"} {
+		for _, name := range append(taskFunctions, "f0", "f", "fkw", "obj", "boom", "thread_id", "__dict__") {
 			o, err := m.Attr(name)
 			if err != nil {
 				return err
@@ -82,15 +123,8 @@ func (e *env) prepare() error {
 		}
 		return nil
 	})
-	for _, lookup := range []func() error{
-		func() error { return prepared(e, "f", &e.f) },
-		func() error { return prepared(e, "set_stop", &e.setStop) },
-		func() error { return prepared(e, "hog", &e.hog) },
-		func() error { return prepared(e, "interval", &e.interval) },
-	} {
-		if err == nil {
-			err = lookup()
-		}
+	if err == nil {
+		err = prepared(e, "f", &e.f)
 	}
 	return err
 }
@@ -109,22 +143,23 @@ func (e *env) close() {
 // bound is one of the module's objects in a task.
 func (e *env) bound(tok *gilt.Token, name string) py.Bound { return e.objects[name].Borrow(tok).Bound }
 
-// usual runs a naive side under the switch interval that its users have, CPython's own.
+// usual runs a naive side under the switch interval that its users have, CPython's own, and fails when the
+// runtime changed it meanwhile. gilt has no part in setting it.
 func (e *env) usual(run func() error) error {
-	return e.atInterval(5*time.Millisecond, run)
-}
-
-func (e *env) atInterval(d time.Duration, run func() error) error {
-	ours, err := time.ParseDuration(e.rt.Info().SwitchInterval)
-	if err != nil {
+	const usual = 5000 // microseconds
+	// A task takes with it what others have left to be released: else gilt would come for that in the round.
+	if err := e.call(0); err != nil {
 		return err
 	}
-	if _, err := e.interval.Call(e.ctx, d.Seconds()); err != nil {
-		return err
-	}
-	err = run()
-	if _, back := e.interval.Call(e.ctx, ours.Seconds()); err == nil {
-		err = back
+	before := switchInterval(usual)
+	err := run()
+	if after := switchInterval(before); err == nil && after != usual {
+		err = fmt.Errorf("the switch interval was %d µs at the end of a round that is to be measured at %d", after, usual)
 	}
 	return err
+}
+
+func switchInterval(micros int64) (before int64) {
+	naive.OnThread(func() { before = naive.Call("switch_us", micros, func() {}) })
+	return before
 }

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
+	"image/png"
+	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -58,6 +62,9 @@ func TestArguments(t *testing.T) {
 		{"--run [", 2, "missing closing ]"},
 		{"--run nosuchworkload", 2, "no workload matches"},
 		{"--python /nonexistent/python", 1, "/nonexistent/python"},
+		{"--picture waits.gif", 2, "give a file name that ends in .svg or .png"},
+		{"--picture /nonexistent/waits.svg", 2, "there is no directory /nonexistent"},
+		{"--picture waits.svg --run tiny_64", 2, "drawn of attach_under_hog, which --run leaves out"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			var out, errs bytes.Buffer
@@ -77,11 +84,30 @@ func TestList(t *testing.T) {
 	if status := Main([]string{"--list"}, &out, &errs); status != 0 || errs.Len() > 0 {
 		t.Fatal(status, errs.String())
 	}
-	for _, name := range []string{"attach_detach", "call1_int", "e2e_task_n64", "submit_n64", "fairness_mixed8", "sleepers_20k"} {
+	for _, name := range []string{"attach_detach", "call1_int", "e2e_task_n64", "submit_n64", "fairness_mixed8", "busy_go_held", "sleepers_20k"} {
 		if !strings.Contains(out.String(), "\n"+name+" ") && !strings.HasPrefix(out.String(), name+" ") {
 			t.Errorf("no %s in the list", name)
 		}
 	}
+}
+
+// fieldsOf are the fields that tools read, of the workloads that have some of their own.
+var fieldsOf = map[string]string{
+	"attach_under_hog":      "p50_us p99_us max_us raw_p50_us raw_p99_us raw_max_us hog_speed raw_hog_speed",
+	"hogs_8ms":              "p50_us p99_us max_us raw_p50_us raw_p99_us raw_max_us long_ops_per_s raw_long_ops_per_s long_vs_raw",
+	"hogs_300ms":            "p50_us p99_us max_us raw_p50_us raw_p99_us raw_max_us long_ops_per_s raw_long_ops_per_s long_vs_raw",
+	"fairness_mixed8":       "jain_time p50_us p99_us max_us raw_jain_time raw_p50_us raw_p99_us raw_max_us",
+	"weights_124":           "share_1 share_2 share_4 share_error return_share_1 return_share_2 return_share_4 return_share_error raw_share_1 raw_share_error",
+	"sleepers_64":           "ops_per_s raw_ops_per_s vs_raw",
+	"sleepers_256":          "ops_per_s raw_ops_per_s vs_raw",
+	"sleepers_512":          "ops_per_s raw_ops_per_s vs_raw",
+	"hashlib_2":             "ops_per_s raw_ops_per_s vs_raw speedup raw_speedup",
+	"tiny_64":               "ops_per_s raw_ops_per_s vs_raw max_us raw_max_us jain_time raw_jain_time",
+	"busy_go":               "p50_us p99_us max_us go_wait_p99_us beyond_p99_us raw_p50_us raw_p99_us raw_max_us raw_go_wait_p99_us raw_beyond_p99_us",
+	"busy_go_held":          "held_p99_us baseline_held_p99_us",
+	"foreign_8":             "p50_us p99_us max_us raw_p50_us raw_p99_us raw_max_us foreign_ops_per_s raw_foreign_ops_per_s vs_raw",
+	"c_holds_gil":           "p50_us p99_us max_us raw_p50_us raw_p99_us raw_max_us kept_max_us raw_kept_max_us",
+	"sched_acquire_release": "mutex_ns channel_ns semaphore_ns",
 }
 
 // Every workload, in the shortest rounds there are: it runs, its results are right, its line has the
@@ -118,6 +144,15 @@ func TestJSON(t *testing.T) {
 		if r.Threads > r.Workers {
 			t.Errorf("%s: submitted work ran on more threads than there are workers: %s", r.Name, line)
 		}
+		var all map[string]any
+		if err := json.Unmarshal([]byte(line), &all); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range strings.Fields(fieldsOf[r.Name]) {
+			if _, ok := all[name].(float64); !ok {
+				t.Errorf("%s: no %s: %s", r.Name, name, line)
+			}
+		}
 		seen[r.Name] = true
 	}
 	for _, w := range workloads() {
@@ -131,6 +166,50 @@ func TestTable(t *testing.T) {
 	out, errs, status := bench(t, "--rounds 1 --round-ms 1 --run ^call1_int$")
 	if status != 0 || !strings.Contains(out, "CPython 3.") || !strings.Contains(out, "\ncall1_int ") {
 		t.Errorf("status %d, stdout %s, stderr %s", status, out, errs)
+	}
+}
+
+func TestPicture(t *testing.T) {
+	dir := t.TempDir()
+	draw := func(name string) (file []byte) {
+		t.Helper()
+		name = filepath.Join(dir, name)
+		if _, errs, status := bench(t, "--rounds 1 --round-ms 2 --run ^attach_under_hog$ --picture "+name); status != 0 {
+			t.Fatalf("status %d, stderr %s", status, errs)
+		}
+		file, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	svg := draw("waits.svg")
+	for d := xml.NewDecoder(bytes.NewReader(svg)); ; {
+		if _, err := d.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{"A short Python call", "raw GIL", ">gilt<", "p50 ", "p99 ", "CPython 3.", "processors"} {
+		if !bytes.Contains(svg, []byte(text)) {
+			t.Errorf("no %q in the picture", text)
+		}
+	}
+	if _, err := png.Decode(bytes.NewReader(draw("waits.png"))); err != nil {
+		t.Error(err)
+	}
+}
+
+// A picture that cannot be written is found out at the end.
+func TestPictureNotWritten(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "directory.svg")
+	if err := os.Mkdir(name, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, errs, status := bench(t, "--rounds 1 --round-ms 1 --run ^attach_under_hog$ --picture "+name)
+	if status != 1 || !strings.Contains(errs, "is a directory") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("status %d, stderr %s", status, errs)
 	}
 }
 

@@ -36,6 +36,7 @@ type figures struct {
 type result struct {
 	sides []figures
 	extra []field
+	calls map[string][]float64 // what each call took, in nanoseconds, by side: for a picture
 }
 
 // field is one more figure of a workload.

@@ -58,7 +58,8 @@ func (p *report) line(name string, r result) error {
 func (p *report) row(name string, r result) error {
 	if p.rows++; p.rows == 1 {
 		_, err := fmt.Fprintf(p.out, "CPython %s, mode %s. Time is that of one operation: the least round, and the median.\n"+
-			"naive: the usual embedder, and how many times its time ours is shorter; kept: the same with its thread state kept.\n\n"+
+			"naive: the usual embedder, and how many times its time ours is shorter; kept: the same with its thread state kept, which is\n"+
+			"the raw GIL.\n\n"+
 			"%-24s %10s %10s %10s %7s %10s %7s  %s\n",
 			p.info.Version, p.info.Mode, "name", "gilt", "median", "naive", "times", "kept", "times", "")
 		if err != nil {
@@ -67,6 +68,9 @@ func (p *report) row(name string, r result) error {
 	}
 	cells := make(map[string]string)
 	for _, s := range r.sides {
+		if s.label == raw {
+			s.label = warm
+		}
 		cells[s.label] = duration(s.min)
 		cells[s.label+" times"] = fmt.Sprintf("%.2f", s.min/r.sides[0].min)
 	}

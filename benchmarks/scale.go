@@ -154,7 +154,7 @@ func sleepMany(e *env) (result, error) {
 	peak := peakThreads(func() {
 		took, finished, err = atOnce(n, func(int) error {
 			return e.rt.Do(e.ctx, func(tok *gilt.Token) error {
-				_, err := e.bound(tok, "nap").Call(0.1)
+				_, err := e.bound(tok, "nap_us").Call(100_000)
 				return err
 			})
 		})

@@ -18,8 +18,7 @@ type absence struct {
 	suspended bool
 	resuming  bool  // suspended, and waiting to come back
 	computing bool  // lapsed, and one of its lane's runners
-	outside   bool  // lapsed, and never seen with the GIL since
-	aside     int64 // when it was let in beside its lane, known to give the GIL up; 0 for others
+	outside   bool  // lapsed, and not seen to compute
 	since     int64 // when it left
 	prepaid   int64 // charged since it lapsed, to be set against what it turns out to have held
 }
@@ -151,7 +150,7 @@ func (s *Scheduler) releaseLapsed(g Grant, ns int64, charged bool) {
 		c.others -= ns // it was a runner's
 	}
 	g.history.learn(a.prepaid, ns)
-	if away := s.cfg.Now() - a.aside; a.aside != 0 {
+	if away := s.cfg.Now() - a.since; a.outside {
 		a.outside = away > int64(s.cfg.Slice)/2 && ns < away/2
 	}
 	g.history.outside(a.outside)

@@ -431,7 +431,7 @@ func (s *Scheduler) aside(l *lane, g *Grant) {
 			s.pace(l, Rush)
 			return
 		}
-		a.aside = s.cfg.Now()
+		a.outside = true
 		g.patient = len(l.runners) == 0
 	}
 	s.leaveLane(a)

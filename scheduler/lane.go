@@ -36,6 +36,7 @@ type lane struct {
 	crowded     bool       // there would have been more
 	busy        bool       // somebody came since the pacer's last look
 	unused      int        // looks in a row that found the GIL free
+	absent      int        // looks in a row in which the proxy did not have it
 	burst       int        // how many were sent at once, last time
 	seen        uint64     // the primary at the last look
 	seenAt      int64      // and when it was first seen

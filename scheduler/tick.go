@@ -4,16 +4,17 @@ import "time"
 
 // Look is what a pacer saw of a lane's GIL. Grants are named by Grant.Tag.
 type Look struct {
-	Known   bool          // who holds the GIL can be told; without it Taken, Holder and User mean nothing
-	Taken   bool          // somebody holds it
-	Holder  uint64        // whose grant, 0 for a stranger's
-	Pending int           // grants whose holders wait for the GIL
-	Moved   bool          // one of them got it since the last look
-	Got     int           // so many of them got it since the last Tick
-	Forced  int           // so many of these had to wait for the switch interval: somebody computes
-	What    uint64        // what the holder's task runs, the caller's number: for Stuck
-	User    uint64        // whose grant used it for long since the last Tick, 0 for nobody's
-	Used    time.Duration // how long
+	Known    bool          // who holds the GIL can be told; without it Taken, Holder and User mean nothing
+	Taken    bool          // somebody holds it
+	Computes bool          // and has had it for a grace without a break
+	Holder   uint64        // whose grant, 0 for a stranger's
+	Pending  int           // grants whose holders wait for the GIL
+	Moved    bool          // one of them got it since the last look
+	Got      int           // so many of them got it since the last Tick
+	Forced   int           // so many of these had to wait for the switch interval: somebody computes
+	What     uint64        // what the holder's task runs, the caller's number: for Stuck
+	User     uint64        // whose grant used it for long since the last Tick, 0 for nobody's
+	Used     time.Duration // how long
 }
 
 // Tick is the pacer's report on a lane, about every 100 µs while anybody waits for it. It charges what a
@@ -100,24 +101,27 @@ func (s *Scheduler) use(c *Class, ns int64) {
 	}
 }
 
-// sight keeps the set of runners: lapsed grants that were seen with the GIL. That a lapsed grant does not
-// have it says nothing, for it may wait for it; that nobody has it, twice in a row, and nobody asks, says
-// that none of them computes.
+// sight keeps the set of runners: lapsed grants that were seen to compute. That a lapsed grant does not have
+// the GIL says nothing, for it may wait for it; that nobody has it, twice in a row, and nobody asks, says that
+// none of them computes, and that it does not have it when the lane is kept for it, that it does not.
 func (s *Scheduler) sight(l *lane, k Look) {
 	if !k.Known {
 		return
 	}
-	if k.Taken || k.Pending > 0 {
-		l.unused = 0
-		if a := s.away[ticket{k.Holder, l.index}]; a != nil && !a.suspended {
-			s.run(l, a)
-		}
-		return
+	if a := s.away[ticket{k.Holder, l.index}]; a != nil && !a.suspended && k.Computes {
+		s.run(l, a)
 	}
-	if l.unused++; l.unused >= 2 {
-		for len(l.runners) > 0 {
-			s.stop(l, l.runners[0])
-		}
+	if l.unused++; k.Taken || k.Pending > 0 {
+		l.unused = 0
+	}
+	for l.unused >= 2 && len(l.runners) > 0 {
+		s.stop(l, l.runners[0])
+	}
+	if l.absent++; l.proxy == nil || l.proxy.gen == k.Holder || k.Pending > 0 {
+		l.absent = 0
+	}
+	if l.absent >= 2 { // the lane is kept for it, and it is elsewhere
+		s.stop(l, l.proxy)
 	}
 }
 
@@ -274,7 +278,7 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 			return false
 		}
 		c := s.classes[w.class()]
-		computes := k.Known && k.Holder == w.gen()
+		computes := k.Known && k.Computes && k.Holder == w.gen()
 		if computes {
 			if c.fold(); c != next.class && c.vtime < next.class.vtime {
 				return false // it is its turn still
@@ -292,7 +296,7 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 // lapsed notes that the primary w of class c has lost its lane. Where it cannot be seen what it uses, half a
 // slice is charged at once, so that a class cannot fill the cap with long work before any of it is charged.
 func (s *Scheduler) lapsed(w word, l *lane, c *Class, k Look, computes bool) {
-	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, prepaid: l.primaryPaid, outside: k.Known && !computes && k.Pending == 0}
+	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, prepaid: l.primaryPaid, outside: k.Known && !computes}
 	l.primaryPaid = 0
 	if !k.Known {
 		paid := int64(s.cfg.Slice) / 2

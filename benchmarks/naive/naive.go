@@ -26,11 +26,14 @@ import (
 type object = *C.naive_object
 
 // module holds what the loops call; it is the Python module that Open was given.
-var module struct{ f0, f, fkw, obj, boom, work, hog, setStop, globals object }
+var module struct{ f0, f, fkw, obj, boom, work, globals object }
+
+// functions are those of the module that Call calls.
+var functions = make(map[string]object)
 
 // Open takes the functions of the libpython that gilt has loaded, and the objects that the loops use
-// from the Python module of that name. Call it once, after gilt.Open.
-func Open(name string) error {
+// from the Python module of that name, with the functions for Call. Call it once, after gilt.Open.
+func Open(name string, forCall ...string) error {
 	if missing := C.naive_load(); missing != nil {
 		return fmt.Errorf("naive: no %s in this process: is Python loaded, with its symbols visible?", C.GoString(missing))
 	}
@@ -42,9 +45,12 @@ func Open(name string) error {
 				to   *object
 			}{
 				{"f0", &module.f0}, {"f", &module.f}, {"fkw", &module.fkw}, {"obj", &module.obj}, {"boom", &module.boom},
-				{"work", &module.work}, {"hog", &module.hog}, {"set_stop", &module.setStop}, {"__dict__", &module.globals},
+				{"work", &module.work}, {"__dict__", &module.globals},
 			} {
 				*g.to = must(getattr(m, g.name))
+			}
+			for _, f := range forCall {
+				functions[f] = must(getattr(m, f))
 			}
 		})
 	})
@@ -120,18 +126,14 @@ func Task(x int64) int64 {
 // Work runs n steps of pure Python. The caller holds the GIL.
 func Work(n int64) { decref(must(call(module.work, fromInt(n)))) }
 
-// Hog is a task that computes Python until SetStop(true).
-func Hog() { With(func() { decref(must(call(module.hog))) }) }
-
-// SetStop is a task that sets or clears what Hog looks at.
-func SetStop(stop bool) {
+// Call is a whole task by the function of that name, which takes an int and gives one. began is called
+// when the GIL is had.
+func Call(function string, n int64, began func()) (v int64) {
 	With(func() {
-		v := int64(0)
-		if stop {
-			v = 1
-		}
-		decref(must(call(module.setStop, fromInt(v))))
+		began()
+		v = callInt(functions[function], n)
 	})
+	return v
 }
 
 // WorkHeld is a task of three crossings of n steps each; it gives how long the GIL was held, as the C

@@ -87,6 +87,7 @@ typedef struct {
 	int32_t what;
 	int32_t known;   // who holds the GIL can be told
 	int32_t taken;   // somebody holds it
+	int32_t computes; // and has had it for a grace without a break
 	int32_t pending; // attaches of ours that wait for it
 	int32_t moved;   // one of ours got it since the last look
 	int32_t got;     // so many of ours got it since the last answer

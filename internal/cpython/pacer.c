@@ -42,37 +42,65 @@ static void begin_looks(gilt_interp *it) {
 	pthread_mutex_unlock(&gilt_all_mu);
 }
 
+// Whether th, which has the GIL, computes: it has had it without a break for a grace, since it came or
+// since the last look. One that is back from a sleep for a moment has not.
+static int computes(gilt_interp *it, gilt_thread *th, uint64_t now, int64_t grace_ns) {
+	unsigned long switches = atomic_load(&it->gil->switches);
+	int same = switches == it->seen_switches && th == it->seen_holder;
+	it->seen_switches = switches, it->seen_holder = th;
+	if (same) return 1;
+	uint64_t since = atomic_load(&th->since);
+	return switches == th->switches && (double)(now - since) * gilt_ns_per_tick >= (double)grace_ns;
+}
+
+// The task that uses the GIL for long: the last one that was seen to compute, as long as it is seen with the
+// GIL every now and then.
+static gilt_thread *long_user(gilt_interp *it, gilt_thread *th, gilt_look *l, uint64_t now, int64_t grace_ns) {
+	enum { FORGOTTEN = 16, UNUSED = 2 };
+	uint64_t looks = atomic_load(&it->looks);
+	if (th) {
+		it->unused = 0;
+		l->computes = computes(it, th, now, grace_ns);
+		if (l->computes) atomic_store(&it->user, th);
+		if (th == atomic_load(&it->user)) it->user_seen = looks;
+	} else {
+		it->seen_holder = NULL;
+		it->unused = l->taken ? 0 : it->unused + 1;
+	}
+	gilt_thread *user = atomic_load(&it->user);
+	if (user && (!atomic_load(&user->since) || looks - it->user_seen > FORGOTTEN || it->unused >= UNUSED)) atomic_store(&it->user, user = NULL);
+	return user;
+}
+
 // One look. The time since the last one is first that of the attaches that came and went undisturbed
-// (clean), then that of whoever holds the GIL now and has come since; the rest belongs to the task that
-// holds it for long.
+// (clean), then that of whoever has the GIL now and has only come; the rest is the long user's, unless the
+// GIL is free, or one of Python's own threads has it.
 static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	pthread_mutex_lock(&gilt_all_mu);
 	uint64_t now = gilt_ticks(), dt = now - atomic_load(&it->looked_at);
 	uint64_t clean = atomic_load(&it->clean), others = clean - atomic_load(&it->clean_seen);
 	PyThreadState *ts = it->gil && atomic_load(&it->gil->locked) ? atomic_load(&it->gil->last_holder) : NULL;
 	gilt_thread *th = ts ? gilt_thread_of(it, ts) : NULL;
-	uint64_t since = th ? atomic_load(&th->since) : 0;
+	if (th && !atomic_load(&th->since)) th = NULL; // it comes or goes
+	l->known = it->gil != NULL;
+	l->taken = ts != NULL;
+	l->computes = 0;
+	l->holder = th ? atomic_load(&th->tag) & ~GILT_PATIENT : 0;
+	l->runs = th ? atomic_load(&th->what) : 0;
 	atomic_store(&it->looked_at, now);
 	atomic_store(&it->clean_seen, clean);
 	atomic_fetch_add(&it->looks, 1);
-	if (since && now > since && (double)(now - since) * gilt_ns_per_tick >= (double)grace_ns) {
-		// Met twice within some looks: once is also somebody who is back from a sleep for a moment.
-		uint64_t looks = atomic_load(&it->looks), sighted = atomic_exchange(&th->sighted, looks);
-		atomic_store(&it->user, sighted && looks - sighted <= 8 ? th : NULL);
-	}
-	else if (since && now > since) others += now - since; // it has only come
-	else atomic_store(&it->user, NULL);                  // nobody, or a thread of Python's own
-	gilt_thread *user = atomic_load(&it->user);
-	if (user && !atomic_load(&user->since)) atomic_store(&it->user, user = NULL);
-	if (user && dt > others) {
-		atomic_fetch_add(&user->sampled, dt - others);
-		l->used += (int64_t)((double)(dt - others) * gilt_ns_per_tick);
+	gilt_thread *user = long_user(it, th, l, now, grace_ns);
+	uint64_t since = th ? atomic_load(&th->since) : 0;
+	if (th && th != user && since && now > since) others += now - since < dt ? now - since : dt;
+	if (user && ts && dt > others) {
+		uint64_t had = dt - others;
+		since = atomic_load(&user->since);
+		if (since && now > since && had > now - since) had = now - since;
+		atomic_fetch_add(&user->sampled, had);
+		l->used += (int64_t)((double)had * gilt_ns_per_tick);
 		l->user = atomic_load(&user->tag) & ~GILT_PATIENT;
 	}
-	l->known = it->gil != NULL;
-	l->taken = ts != NULL;
-	l->runs = th ? atomic_load(&th->what) : 0;
-	l->holder = th ? atomic_load(&th->tag) & ~GILT_PATIENT : 0;
 	pthread_mutex_unlock(&gilt_all_mu);
 }
 

@@ -65,14 +65,19 @@ struct gilt_interp {
 	gilt_exctype exctypes[256]; // direct-mapped by address
 
 	struct gilt_gil *gil;                // gil.c; NULL where who holds the GIL cannot be told
-	unsigned long ask_us;                // its switch interval while one of ours asks for it
+	unsigned long ask_us;                // its switch interval while one of ours asks for it,
+	_Atomic unsigned long rest_us;       // and otherwise
 	_Atomic uint64_t asked;              // attaches begun
 	_Atomic uint64_t forced;             // attaches that had to force the holder off; written with the GIL held
 	_Atomic uint64_t got;                // attaches that have the GIL; written with the GIL held
 	_Atomic uint64_t clean;              // ticks held by attaches that nobody interrupted; written with the GIL held
 	_Atomic uint64_t looked_at, looks;   // the pacer's last look, in ticks, and their number
 	_Atomic uint64_t clean_seen;         // clean, at that look
-	_Atomic(gilt_thread *) user;         // who had the GIL for long at that look; under all_mu, read by itself
+	_Atomic(gilt_thread *) user;         // who has the GIL for long, as of that look; under gilt_all_mu, read by itself
+	uint64_t user_seen;                  // the look that last met it; this and what follows is the pacer's own
+	gilt_thread *seen_holder;            // who had the GIL at that look, compared only
+	unsigned long seen_switches;         // and how often it had changed hands
+	int unused;                          // looks in a row that found it free
 
 	pthread_mutex_t mu; // guards dead and orphans
 	PyObject **dead;
@@ -112,7 +117,6 @@ struct gilt_thread {
 	unsigned long switches; // of the GIL, then
 	uint64_t looks;         // of the pacer, then
 	_Atomic uint64_t sampled; // ticks that the pacer saw this attach have since
-	_Atomic uint64_t sighted; // the pacer's last look that met it
 	_Atomic uint64_t tag;   // of the innermost task: the scheduler's name for it
 	_Atomic uint64_t what;  // what it runs
 	uint64_t held;          // ticks held and not yet reported

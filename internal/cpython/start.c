@@ -105,9 +105,11 @@ static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
 	if (!m) return -1;
 	py.Py_DecRef(m);
 	gilt_gil_find(it, ts);
-	const double rest = 500e-6; // see take_gil
+	const double rest = 5e-3; // CPython's own: see take_gil
 	it->ask_us = (unsigned long)(switch_interval * 1e6 + 0.5);
-	return gilt_set_switch_interval(it->gil && switch_interval < rest ? rest : switch_interval) || gilt_names_init(it) ? -1 : 0;
+	double interval = it->gil && switch_interval < rest ? rest : switch_interval;
+	it->rest_us = (unsigned long)(interval * 1e6 + 0.5);
+	return gilt_set_switch_interval(interval) || gilt_names_init(it) ? -1 : 0;
 }
 
 static char *prepare_error(gilt_interp *it, gilt_thread *th) {

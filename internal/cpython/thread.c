@@ -152,7 +152,6 @@ static inline void books_begin(gilt_thread *th, gilt_interp *it, uint64_t now) {
 	if (GILT_LIKELY(it->gil != NULL)) th->switches = atomic_load_explicit(&it->gil->switches, memory_order_relaxed);
 	th->looks = atomic_load_explicit(&it->looks, memory_order_relaxed);
 	atomic_store_explicit(&th->sampled, 0, memory_order_relaxed);
-	atomic_store_explicit(&th->sighted, 0, memory_order_relaxed);
 	atomic_store_explicit(&th->since, now, memory_order_relaxed);
 }
 
@@ -184,17 +183,25 @@ static void books_end(gilt_thread *th, gilt_interp *it, uint64_t now) {
 // takes two thread switches (256 sleepers: 8,000 tasks/s instead of 24,000).
 static void take_gil(gilt_thread *th, gilt_interp *it, PyThreadState *ts) {
 	struct gilt_gil *g = it->gil;
-	int hurry = !(atomic_load_explicit(&th->tag, memory_order_relaxed) & GILT_PATIENT);
-	if (GILT_LIKELY(!g || !hurry || !atomic_load_explicit(&g->locked, memory_order_relaxed))) {
+	if (GILT_LIKELY(!g || !atomic_load_explicit(&g->locked, memory_order_relaxed))) {
+		py.PyEval_RestoreThread(ts);
+		th->last = gilt_ticks();
+		return;
+	}
+	th->last = gilt_ticks(); // the wait is part of the crossing, see gilt_op_end
+	if (atomic_load_explicit(&th->tag, memory_order_relaxed) & GILT_PATIENT) {
 		py.PyEval_RestoreThread(ts);
 		return;
 	}
-	uint64_t began = gilt_ticks();
-	unsigned long rest = atomic_load_explicit(&g->interval, memory_order_relaxed);
-	if (rest > it->ask_us) atomic_store_explicit(&g->interval, it->ask_us, memory_order_relaxed);
+	unsigned long now = atomic_load_explicit(&g->interval, memory_order_relaxed);
+	if (now != it->ask_us) { // what it rests at: ours, or what Python code has set since
+		atomic_store_explicit(&it->rest_us, now, memory_order_relaxed);
+		atomic_store_explicit(&g->interval, it->ask_us, memory_order_relaxed);
+	}
 	py.PyEval_RestoreThread(ts);
-	if (rest > it->ask_us) atomic_store_explicit(&g->interval, rest, memory_order_relaxed);
-	if ((double)(gilt_ticks() - began) * gilt_ns_per_tick > 1e3 * (double)it->ask_us)
+	if (atomic_load_explicit(&g->interval, memory_order_relaxed) == it->ask_us)
+		atomic_store_explicit(&g->interval, atomic_load_explicit(&it->rest_us, memory_order_relaxed), memory_order_relaxed);
+	if ((double)(gilt_ticks() - th->last) * gilt_ns_per_tick > 1e3 * (double)it->ask_us)
 		atomic_store_explicit(&it->forced, atomic_load_explicit(&it->forced, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
@@ -206,8 +213,7 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	take_gil(th, it, st->ts);
 	atomic_store_explicit(&it->got, atomic_load_explicit(&it->got, memory_order_relaxed) + 1, memory_order_relaxed);
 	th->attached = it;
-	th->last = gilt_ticks();
-	books_begin(th, it, th->last);
+	books_begin(th, it, gilt_ticks());
 	if (GILT_UNLIKELY(st->unclean || !st->context) && clean_context(st)) {
 		gilt_detach_now(th);
 		return -1;

@@ -103,17 +103,18 @@ const Patient uint64 = 1 << 63
 
 // Look is what Interp.PacerWait saw. Tasks are named by their tags.
 type Look struct {
-	Pace    Pace
-	Known   bool          // who holds the GIL can be told on this Python; if not, Taken and what follows are zero
-	Taken   bool          // somebody holds it
-	Pending int           // attaches of ours that wait for it
-	Moved   bool          // one of ours got it since the look before
-	Got     int           // so many of ours got it since the last answer
-	Forced  int           // so many of these had to force the holder off
-	Holder  uint64        // who holds it; 0 for nobody, or a thread that Python code started
-	What    uint64        // and what that task runs
-	User    uint64        // who used it for long since the last answer, 0 for nobody
-	Used    time.Duration // how long
+	Pace     Pace
+	Known    bool          // who holds the GIL can be told on this Python; if not, Taken and what follows are zero
+	Taken    bool          // somebody holds it
+	Computes bool          // and has had it for a grace without a break
+	Pending  int           // attaches of ours that wait for it
+	Moved    bool          // one of ours got it since the look before
+	Got      int           // so many of ours got it since the last answer
+	Forced   int           // so many of these had to force the holder off
+	Holder   uint64        // who holds it; 0 for nobody, or a thread that Python code started
+	What     uint64        // and what that task runs
+	User     uint64        // who used it for long since the last answer, 0 for nobody
+	Used     time.Duration // how long
 }
 
 // Pace is why Interp.PacerWait returned.
