@@ -79,8 +79,7 @@ func (s *Scheduler) Suspend(g Grant, held time.Duration) Suspended {
 		s.leaveLane(&absence{ticket: t, class: c, suspended: true})
 	} else {
 		a := s.settleLapsed("Suspend", t, c)
-		c.chargeLocked(ns, 0)
-		c.advance(float64(-a.prepaid))
+		c.chargeAbsent(a, ns, 0)
 		s.stop(l, a)
 		a.suspended, a.prepaid, a.since = true, 0, s.cfg.Now()
 		c.lapsed--
@@ -142,12 +141,10 @@ func (s *Scheduler) settleLapsed(op string, t ticket, c *Class) *absence {
 func (s *Scheduler) releaseLapsed(g Grant, ns int64, charged bool) {
 	c, t := g.class, ticket{g.gen, g.lane}
 	a := s.settleLapsed("Release", t, c)
-	if !charged {
-		c.chargeLocked(ns, 1)
-	}
-	c.advance(float64(-a.prepaid))
-	if a.computing {
-		c.others -= ns // it was a runner's
+	if charged { // before it lapsed: the class's cells have it
+		c.advance(float64(-a.prepaid))
+	} else {
+		c.chargeAbsent(a, ns, 1)
 	}
 	g.history.learn(a.prepaid, ns)
 	if away := s.cfg.Now() - a.since; a.outside {
@@ -156,4 +153,14 @@ func (s *Scheduler) releaseLapsed(g Grant, ns int64, charged bool) {
 	g.history.outside(a.outside)
 	s.leave(c)
 	s.back(t, c)
+}
+
+// chargeAbsent is chargeLocked for what a, which lapsed, has held.
+func (c *Class) chargeAbsent(a *absence, ns int64, grants uint64) {
+	others := c.others
+	c.chargeLocked(ns, grants)
+	c.advance(float64(-a.prepaid))
+	if a.computing { // it was a runner's: ran has it
+		c.others = others
+	}
 }

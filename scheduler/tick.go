@@ -61,7 +61,7 @@ func (l *lane) wants() Pace {
 		l.paced = Rush
 	case l.waiting:
 		l.paced = Watch
-	case l.busy && len(l.runners) > 0:
+	case len(l.runners) > 1 || len(l.runners) == 1 && (l.busy || l.load().held() && l.proxy == nil):
 		l.paced = Tend
 	}
 	l.busy, l.crowded = false, false

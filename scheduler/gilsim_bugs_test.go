@@ -1,0 +1,90 @@
+package scheduler
+
+import "testing"
+
+// Found by TestSimulatedGIL: several heirs, or several long tasks, that were let in within one turn under the lock
+// were counted against the cap only after it.
+func TestCapHoldsWithinOneTurn(t *testing.T) {
+	t.Run("burst", func(t *testing.T) {
+		r := newRig(t, Config{MaxInFlight: 6}, true)
+		for range 10 {
+			r.ask(r.s.Default(), anyLane, 0)
+		}
+		for range 4 {
+			r.s.Tick(0, Look{Known: true})
+			if n := len(r.s.away) + r.s.primaries(); n > 6 {
+				t.Fatalf("%d in flight, the cap is 6", n)
+			}
+		}
+	})
+	t.Run("long", func(t *testing.T) {
+		r := newRig(t, Config{MaxInFlight: 4, MaxLong: 100}, true)
+		var long History
+		long.long.Store(historyOne)
+		first := r.ask(r.s.Default(), anyLane, 0)
+		for range 10 {
+			if _, _, err := r.s.ask(first.ctx, r.s.Default(), &long, anyLane); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.s.Release(first.g, 0)
+		if n := len(r.s.away) + r.s.primaries(); n > 4 {
+			t.Fatalf("%d in flight, the cap is 4", n)
+		}
+	})
+}
+
+// running has the primary seen to compute, so that it lapses in favour of the next waiter, which is primary then.
+func (r *rig) running(t *testing.T) (old, heir *task) {
+	t.Helper()
+	old = r.primary(0)
+	r.s.Tick(0, Look{Known: true, Taken: true, Holder: old.g.Tag(), User: old.g.Tag(), Used: 100_000})
+	if len(r.s.away) == 0 || len(r.awake()) == 0 {
+		t.Fatal("it did not lapse")
+	}
+	old.heir, old.state = true, lapsed
+	heir = r.awake()[0]
+	r.run(heir)
+	return old, heir
+}
+
+// Found by TestSimulatedShares: with several tasks that compute and nobody in line the pacer went to sleep. Only its
+// looks tell what each uses, so they were charged next to nothing and taken for short.
+func TestPacerStaysWhileSeveralCompute(t *testing.T) {
+	r := newRig(t, Config{}, true)
+	r.ask(r.s.Default(), anyLane, 0)
+	r.ask(r.s.Default(), anyLane, 0)
+	a, b := r.running(t)
+	for range 3 {
+		if r.s.Tick(0, Look{Known: true, Taken: true, Holder: b.g.Tag()}) == Rest {
+			t.Fatal("the pacer sleeps while a primary computes beside a runner")
+		}
+	}
+	r.s.Release(b.g, 1000)
+	r.s.Tick(0, Look{Known: true, Taken: true, Holder: a.g.Tag()}) // the last look may still have seen somebody
+	if r.s.Tick(0, Look{Known: true, Taken: true, Holder: a.g.Tag()}) != Rest {
+		t.Error("the pacer looks at a task that computes alone")
+	}
+}
+
+// Found by TestSimulatedShortBesideHogs: what a long task had held was taken from what the rest of its class had had
+// without having been added, and short work of that class waited 600 ms.
+func TestLongTasksEndIsNotItsClassesLoss(t *testing.T) {
+	for _, end := range []string{"release", "suspend"} {
+		r := newRig(t, Config{}, true)
+		c := r.s.Default()
+		for range 4 {
+			r.ask(c, anyLane, 0)
+		}
+		old, _ := r.running(t)
+		before := c.others
+		if end == "release" {
+			r.s.Release(old.g, 300_000_000)
+		} else {
+			r.s.Suspend(old.g, 300_000_000)
+		}
+		if c.others != before {
+			t.Errorf("%s: the rest of the class had %d, and now %d", end, before, c.others)
+		}
+	}
+}
