@@ -355,7 +355,7 @@ func (s *Scheduler) pickQueued(l *lane, best *line) *line {
 	if ln == nil || best != nil && !ln.before(best) {
 		return best
 	}
-	if len(l.runners) >= s.cfg.MaxLong && s.cfg.Now()-ln.waiters.top().since < longPatience {
+	if len(l.runners) >= s.cfg.MaxLong && !l.behind(ln.class) && s.cfg.Now()-ln.waiters.top().since < longPatience {
 		return best
 	}
 	return ln
@@ -438,4 +438,13 @@ func (s *Scheduler) aside(l *lane, g *Grant) {
 	s.retune(1)
 	l.clear(flagHeld | flagCall)
 	s.revisit = true
+}
+
+func (l *lane) behind(c *Class) bool {
+	for _, r := range l.runners {
+		if r.class == c || r.class.vtime <= c.vtime {
+			return false
+		}
+	}
+	return true
 }
