@@ -274,14 +274,6 @@ func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, f func(*T
 	return h.run(g, f)
 }
 
-// Tag is what the C side is told of a task: its name, and whether it may hurry others.
-func Tag(g scheduler.Grant) uint64 {
-	if g.Patient() {
-		return g.Tag() | cpython.Patient
-	}
-	return g.Tag()
-}
-
 func (h *Host) token(g scheduler.Grant, what uint64) *Token {
 	return &Token{host: h, interp: h.lanes[g.Lane()], grant: g, what: what}
 }

@@ -47,7 +47,7 @@ var ErrNoMemory = errors.New("gilt: no memory for a Python thread state")
 // begin enters Python's books on this OS thread. The goroutine is locked to it until end.
 func (t *Token) begin() error {
 	runtime.LockOSThread()
-	e, status := t.interp.Enter(Tag(t.grant), t.what)
+	e, status := t.interp.Enter(t.grant.Tag(), t.what)
 	if status == cpython.OK {
 		t.entry, t.scope = e, &t.whole
 		t.state.Store(stateLive)
@@ -64,7 +64,7 @@ func (t *Token) begin() error {
 // end.
 func (t *Token) adopt(e cpython.Entry) {
 	runtime.LockOSThread()
-	e.SetTag(Tag(t.grant))
+	e.SetTag(t.grant.Tag())
 	t.entry, t.scope = e, &t.whole
 	t.state.Store(stateLive)
 }
@@ -147,7 +147,7 @@ func (t *Token) AllowThreads(f func()) {
 	away := t.host.sched.Suspend(t.grant, r.Held)
 	defer func() {
 		t.grant = t.host.sched.Resume(away)
-		t.entry.SetTag(Tag(t.grant))
+		t.entry.SetTag(t.grant.Tag())
 		t.state.Store(stateLive)
 	}()
 	f()

@@ -59,7 +59,7 @@ func (f *Func[A, R]) resolve(ctx context.Context) error {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	r := f.fn.Resolve(f.host.Lanes()[g.Lane()], gil.Tag(g))
+	r := f.fn.Resolve(f.host.Lanes()[g.Lane()], g.Tag())
 	f.host.Scheduler().Release(g, r.Held)
 	return f.failure(g, r)
 }
@@ -93,9 +93,9 @@ func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 func (f *Func[A, R]) cross(g scheduler.Grant, ak cpython.ArgKind, ai int64, data []byte) (r cpython.Result) {
 	it := f.host.Lanes()[g.Lane()]
 	if !f.scalar || ak >= cpython.ArgStr {
-		return f.fn.Call(it, gil.Tag(g), ak, ai, data, f.kind)
+		return f.fn.Call(it, g.Tag(), ak, ai, data, f.kind)
 	}
-	r.Int, r.Held, r.Status = f.fn.CallScalar(it, gil.Tag(g), ak, ai, f.kind)
+	r.Int, r.Held, r.Status = f.fn.CallScalar(it, g.Tag(), ak, ai, f.kind)
 	if r.Status != cpython.OK {
 		return cpython.Rest()
 	}

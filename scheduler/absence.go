@@ -146,6 +146,9 @@ func (s *Scheduler) releaseLapsed(g Grant, ns int64, charged bool) {
 	} else {
 		c.chargeAbsent(a, ns, 1)
 	}
+	if a.computing {
+		c.seenAt = s.turns // it had its turn until now: see activate
+	}
 	g.history.learn(a.prepaid, ns)
 	if away := s.cfg.Now() - a.since; a.outside {
 		a.outside = away > int64(s.cfg.Slice)/2 && ns < away/2

@@ -432,7 +432,6 @@ func (s *Scheduler) aside(l *lane, g *Grant) {
 			return
 		}
 		a.outside = true
-		g.patient = len(l.runners) == 0
 	}
 	s.leaveLane(a)
 	s.retune(1)

@@ -702,7 +702,7 @@ func (m *world) started(t *simTask, g Grant) {
 	case t.th.it != it:
 		m.tb.Fatalf("task %d came back on another GIL", t.id)
 	}
-	t.th.tag, t.th.patient, t.th.class = g.Tag(), g.Patient(), t.class
+	t.th.tag, t.th.patient, t.th.class = g.Tag(), t.class
 	m.after(m.short(), func() { m.next(t) })
 }
 

@@ -277,10 +277,11 @@ func (s *Scheduler) startContention() {
 }
 
 // activate is called when a class that has no waiters gets one. It starts at the virtual clock, unless
-// it held a lane until just now: a moment between two grants is not sleep, and forfeits nothing.
+// it held a lane until just now, or computes beside one: a moment between two grants is not sleep, and
+// forfeits nothing.
 func (s *Scheduler) activate(c *Class) {
 	c.fold()
-	if c.seenAt == 0 || s.turns > c.seenAt+uint64(len(s.lanes)) {
+	if c.runners == 0 && (c.seenAt == 0 || s.turns > c.seenAt+uint64(len(s.lanes))) {
 		c.vtime = max(c.vtime, s.clock)
 	}
 	s.restamp(c)

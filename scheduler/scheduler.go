@@ -158,16 +158,11 @@ type Grant struct {
 	class   *Class
 	gen     uint64
 	lane    uint32
-	patient bool
 	history *History
 }
 
 // Tag names the grant among those of its lane: what a Look says.
 func (g Grant) Tag() uint64 { return g.gen }
-
-// Patient says that the grant was let in beside others because its work gives the GIL up by itself, as do
-// those that it may meet there: nobody needs to be forced off for it.
-func (g Grant) Patient() bool { return g.patient }
 
 // Lane is the GIL the grant is for.
 func (g Grant) Lane() int { return int(g.lane) }

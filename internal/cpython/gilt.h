@@ -64,8 +64,6 @@ void gilt_refuse(void); // from now on every entry answers GILT_STOPPED
 
 // thread.c
 // A task's tag is the scheduler's name for it, which the pacer reports; it may be changed through the pointer.
-// GILT_PATIENT in it says that the task's attaches need not hurry whoever has the GIL.
-#define GILT_PATIENT ((uint64_t)1 << 63)
 typedef struct { gilt_thread *th; uint64_t serial; uint64_t *tag; int32_t status; } gilt_entry;
 int gilt_nested(void); // this thread is inside a task
 int gilt_yield(void);  // the same, and it gives the GIL up if it has it: the task's next operation attaches again

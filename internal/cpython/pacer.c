@@ -61,7 +61,10 @@ static gilt_thread *long_user(gilt_interp *it, gilt_thread *th, gilt_look *l, ui
 	if (th) {
 		it->unused = 0;
 		l->computes = computes(it, th, now, grace_ns);
-		if (l->computes) atomic_store(&it->user, th);
+		if (l->computes) {
+			atomic_store(&it->user_ts, th->states[it->id].ts);
+			atomic_store(&it->user, th);
+		}
 		if (th == atomic_load(&it->user)) it->user_seen = looks;
 	} else {
 		it->seen_holder = NULL;
@@ -85,7 +88,7 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	l->known = it->gil != NULL;
 	l->taken = ts != NULL;
 	l->computes = 0;
-	l->holder = th ? atomic_load(&th->tag) & ~GILT_PATIENT : 0;
+	l->holder = th ? atomic_load(&th->tag) : 0;
 	l->runs = th ? atomic_load(&th->what) : 0;
 	atomic_store(&it->looked_at, now);
 	atomic_store(&it->clean_seen, clean);
@@ -99,7 +102,7 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 		if (since && now > since && had > now - since) had = now - since;
 		atomic_fetch_add(&user->sampled, had);
 		l->used += (int64_t)((double)had * gilt_ns_per_tick);
-		l->user = atomic_load(&user->tag) & ~GILT_PATIENT;
+		l->user = atomic_load(&user->tag);
 	}
 	pthread_mutex_unlock(&gilt_all_mu);
 }
@@ -110,6 +113,9 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 // (GILT_PACE_CHECK), or after each one if looks is 1. A pause longer than the grace ends when someone begins to wait.
 gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t pause_ns, int looks) {
 	gilt_look l = {.what = GILT_PACE_CHECK};
+	// How long Go took to come back from the last answer tells whether its processors are all busy.
+	uint64_t now = gilt_ticks();
+	if (it->told_at && now - it->told_at > 50 * gilt_ticks_20us) atomic_store(&it->go_busy, now + GILT_GO_BUSY);
 	uint64_t forced = atomic_load(&it->forced), first = atomic_load(&it->got);
 	pthread_mutex_lock(&it->pace_mu);
 #ifdef __linux__
@@ -121,19 +127,20 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 		begin_looks(it);
 	}
 	for (int i = 0; i < looks && !it->pace_stop && l.what == GILT_PACE_CHECK; i++) {
-		uint64_t got = atomic_load(&it->got);
+		uint64_t newest = atomic_load(&it->newest);
 		if (pause_ns > grace_ns && !it->armed) pause_for(it, pause_ns - grace_ns, 0);
+		if (it->armed) looks = 1; // somebody has begun to wait since the last answer
 		it->armed = 0;
 		pause_for(it, grace_ns, 1);
 		look(it, &l, grace_ns);
-		uint64_t now_got = atomic_load(&it->got);
-		l.pending = (int32_t)(atomic_load(&it->asked) - now_got);
-		l.moved = now_got != got;
+		l.pending = (int32_t)(atomic_load(&it->asked) - atomic_load(&it->got));
+		l.moved = it->gil && atomic_load(&it->newest) != newest;
 		if (!l.moved || l.used > 0 || looks == 1) l.what = GILT_PACE_TICK;
 	}
 	l.forced = (int32_t)(atomic_load(&it->forced) - forced);
 	l.got = (int32_t)(atomic_load(&it->got) - first);
 	if (it->pace_stop) l.what = GILT_PACE_STOP;
+	it->told_at = gilt_ticks();
 	pthread_mutex_unlock(&it->pace_mu);
 	return l;
 }

@@ -65,15 +65,20 @@ struct gilt_interp {
 	gilt_exctype exctypes[256]; // direct-mapped by address
 
 	struct gilt_gil *gil;                // gil.c; NULL where who holds the GIL cannot be told
-	unsigned long ask_us;                // its switch interval while one of ours asks for it,
-	_Atomic unsigned long rest_us;       // and otherwise
+	unsigned long ask_us;                // how long a holder may keep it when one of ours asks
+	pthread_mutex_t ask_mu;              // guards these three
+	int asking;                          // those of ours for whom the switch interval is short
+	unsigned long asked_us, rest_us;     // what it was set to, and what it rests at
 	_Atomic uint64_t asked;              // attaches begun
+	_Atomic int inside;                  // threads that have attached or ask, asleep in Python code or not
 	_Atomic uint64_t forced;             // attaches that had to force the holder off; written with the GIL held
 	_Atomic uint64_t got;                // attaches that have the GIL; written with the GIL held
+	_Atomic uint64_t newest;             // the highest tag among these
 	_Atomic uint64_t clean;              // ticks held by attaches that nobody interrupted; written with the GIL held
 	_Atomic uint64_t looked_at, looks;   // the pacer's last look, in ticks, and their number
 	_Atomic uint64_t clean_seen;         // clean, at that look
 	_Atomic(gilt_thread *) user;         // who has the GIL for long, as of that look; under gilt_all_mu, read by itself
+	PyThreadState *_Atomic user_ts;      // and its state
 	uint64_t user_seen;                  // the look that last met it; this and what follows is the pacer's own
 	gilt_thread *seen_holder;            // who had the GIL at that look, compared only
 	unsigned long seen_switches;         // and how often it had changed hands
@@ -89,6 +94,8 @@ struct gilt_interp {
 	pthread_mutex_t pace_mu;
 	pthread_cond_t pace_cond;
 	int armed, pace_stop, pace_ready;
+	_Atomic uint64_t go_busy;            // until when Go is taken to be short of processors, in ticks
+	uint64_t told_at;                    // when the pacer last gave word to Go
 };
 
 // One Python thread state of an OS thread.
@@ -171,21 +178,29 @@ int gilt_push_ref(gilt_thread *th, PyObject *o);          // steals o, even when
 void gilt_thread_adopt(gilt_interp *it, PyThreadState *ts); // start.c: the state that Python made for this thread
 void gilt_forget_states(gilt_interp *it);
 
+// For how long (1 s) Go is taken to be short of processors when a goroutine has come back late.
+#define GILT_GO_BUSY (50000 * gilt_ticks_20us)
+
 // Begins an operation of a token: 0 when the thread is attached and the token is its current one.
 static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
 	if (GILT_UNLIKELY(gilt_tls != th || th->serial != serial)) return GILT_MISUSE;
 	gilt_interp *it = th->tasks[th->ntasks - 1].it;
 	th->nbuf = 0;
-	if (GILT_LIKELY(th->attached == it)) return GILT_OK;
+	if (GILT_LIKELY(th->attached == it)) {
+		uint64_t now = gilt_ticks();
+		if (GILT_UNLIKELY(now - th->last > 50 * gilt_ticks_20us)) atomic_store_explicit(&it->go_busy, now + GILT_GO_BUSY, memory_order_relaxed);
+		return GILT_OK;
+	}
 	if (atomic_load_explicit(&gilt_generation, memory_order_relaxed) == 0) return GILT_STOPPED;
 	return gilt_attach(th, it) ? GILT_FAILED : GILT_OK;
 }
 // Ends it. A crossing that took long comes back detached: a goroutine that returns from cgo needs a
-// processor of Go's, and with busy goroutines it would wait for one with the GIL held for milliseconds.
+// processor of Go's, and with busy goroutines it would wait for one with the GIL held for milliseconds. While
+// Go is known to be short of processors, every crossing comes back detached.
 // One time stamp: what counts is the time since the operation before ended.
 static inline void gilt_op_end(gilt_thread *th, gilt_res *r) {
 	uint64_t now = gilt_ticks();
-	if (GILT_UNLIKELY(now - th->last > gilt_ticks_20us)) {
+	if (GILT_UNLIKELY(now - th->last > gilt_ticks_20us || now < atomic_load_explicit(&th->attached->go_busy, memory_order_relaxed))) {
 		gilt_detach_now(th);
 		r->detached = 1;
 	}

@@ -87,6 +87,7 @@ static gilt_interp *new_interp_struct(PyInterpreterState *is) {
 	it->is = is;
 	pthread_mutex_init(&it->mu, NULL);
 	pthread_mutex_init(&it->pace_mu, NULL);
+	pthread_mutex_init(&it->ask_mu, NULL);
 	pthread_condattr_t attr;
 	pthread_condattr_init(&attr);
 #ifndef __APPLE__

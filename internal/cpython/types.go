@@ -98,9 +98,6 @@ const (
 	OpAppend
 )
 
-// Patient, in a task's tag, says that its attaches need not hurry whoever has the GIL: thread.c.
-const Patient uint64 = 1 << 63
-
 // Look is what Interp.PacerWait saw. Tasks are named by their tags.
 type Look struct {
 	Pace     Pace
