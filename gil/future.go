@@ -35,6 +35,13 @@ type Future[T any] struct {
 	job[T]
 }
 
+// Whether work that is started wakes a worker.
+const (
+	wakesAtOnce   int32 = iota
+	wakesLater          // Submit will
+	startedAsleep       // it was started, and Submit must
+)
+
 // job is submitted work: it waits in the scheduler's line, and runs on a worker.
 type job[T any] struct {
 	ctx    context.Context
@@ -42,6 +49,7 @@ type job[T any] struct {
 	f      func(*Token) (T, error)
 	grant  scheduler.Grant
 	queued scheduler.Queued
+	waking atomic.Int32 // who wakes a worker: see Submit
 	value  T
 	err    error
 
@@ -64,18 +72,31 @@ func Submit[T any](ctx context.Context, h *Host, f func(*Token) (T, error)) *Fut
 	c := ClassOf(ctx)
 	// SAFETY: as in code; a generic function's type is none of code's.
 	past := h.memory.of(c, **(**uintptr)(unsafe.Pointer(&f)))
+	fut.waking.Store(wakesLater)
 	q, err := h.sched.Queue(ctx, c, past, &fut.job)
 	if err != nil {
 		fut.finish(closedError(err))
 		return fut
 	}
 	fut.queued = q
+	if !fut.waking.CompareAndSwap(wakesLater, wakesAtOnce) {
+		// To wake a worker takes two thread switches. Goroutines that are about to submit too do it first, so
+		// that the worker finds their work as well.
+		if !cpython.Nested() {
+			runtime.Gosched()
+		}
+		h.pool.Wake()
+	}
 	return fut
 }
 
 // Start is the scheduler's: the work's turn has come, and a worker is idle.
 func (j *job[T]) Start(g scheduler.Grant) {
 	j.grant = g
+	if j.waking.CompareAndSwap(wakesLater, startedAsleep) {
+		j.host.pool.Ready(starter{j.host, j})
+		return
+	}
 	j.host.pool.Start(starter{j.host, j})
 }
 

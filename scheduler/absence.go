@@ -18,8 +18,8 @@ type absence struct {
 	suspended bool
 	resuming  bool  // suspended, and waiting to come back
 	computing bool  // lapsed, and one of its lane's runners
-	outside   bool  // lapsed, and not seen to compute
 	since     int64 // when it left
+	usedAt    int64 // when a look last saw it use the GIL
 	prepaid   int64 // charged since it lapsed, to be set against what it turns out to have held
 }
 
@@ -113,10 +113,10 @@ func (s *Scheduler) askResume(x Suspended) (Grant, *waiter) {
 		misuse("Resume", int(x.lane), c.name)
 	}
 	defer s.unlock()
-	if w := l.load(); !l.waiting && !w.held() && l.owed(c) == nil {
+	if w := l.load(); !l.waiting && !w.held() && s.owed(l, c) == nil {
 		if to := w.next(c.index); l.cas(w, to) {
 			s.back(t, c)
-			s.taken(l)
+			s.taken(l, c)
 			return Grant{class: c, gen: to.gen(), lane: x.lane, history: x.history}, nil
 		}
 	}
@@ -147,23 +147,15 @@ func (s *Scheduler) releaseLapsed(g Grant, ns int64, charged bool) {
 		c.chargeAbsent(a, ns, 1)
 	}
 	if a.computing {
-		c.seenAt = s.turns // it had its turn until now: see activate
+		c.activeAt = s.cfg.Now()
 	}
 	g.history.learn(a.prepaid, ns)
-	if away := s.cfg.Now() - a.since; a.outside {
-		a.outside = away > int64(s.cfg.Slice)/2 && ns < away/2
-	}
-	g.history.outside(a.outside)
 	s.leave(c)
 	s.back(t, c)
 }
 
-// chargeAbsent is chargeLocked for what a, which lapsed, has held.
+// chargeAbsent charges a held hold of a lapsed grant, less what looks have charged for it already.
 func (c *Class) chargeAbsent(a *absence, ns int64, grants uint64) {
-	others := c.others
 	c.chargeLocked(ns, grants)
 	c.advance(float64(-a.prepaid))
-	if a.computing { // it was a runner's: ran has it
-		c.others = others
-	}
 }

@@ -42,10 +42,10 @@ type Class struct {
 
 	// Under Scheduler.mu.
 
-	vtime  float64 // nanoseconds held, divided by weight
-	stamp  uint64  // breaks ties of vtime: who changed last goes last
-	seenAt uint64  // Scheduler.seats when it last got or lost a lane
-	lines  []*line // every line of this class that was ever used
+	vtime    float64 // nanoseconds held, divided by weight
+	stamp    uint64  // breaks ties of vtime: who changed last goes last
+	activeAt int64   // when it last got or lost a lane under the lock, or came to wait; see activate
+	lines    []*line // every line of this class that was ever used
 	// The three kinds of line. The bound ones are made when first used.
 	general         *line
 	nested, long    *line // nil until used
@@ -58,9 +58,7 @@ type Class struct {
 	suspended       int
 	sampleLeft      int // grants until the next hold is recorded
 
-	// What the class's runners have used, and what the rest of it has, since it has any: see lane.owed.
-	runners     int
-	ran, others int64
+	runners int // lapsed grants that compute
 
 	preemptions uint64
 	detached    int64 // nanoseconds suspended
@@ -154,9 +152,6 @@ func (c *Class) chargeLocked(held int64, grants uint64) {
 // took charges the class for finished holds.
 func (c *Class) took(ns int64) {
 	c.held += ns
-	if c.runners > 0 {
-		c.others = min(c.others+ns, c.ran+spread)
-	}
 	c.advance(float64(ns))
 }
 

@@ -61,7 +61,7 @@ func (s *Scheduler) enrol(c *Class) error {
 		c.index = uint32(len(s.classes))
 		s.classes = append(s.classes, c)
 	}
-	c.vtime, c.seenAt = max(c.vtime, s.clock), 0
+	c.vtime = max(c.vtime, s.clock)
 	c.sweptAt, c.sweptHad = s.cfg.Now(), c.released
 	s.byName[c.name] = c
 	c.expired.Store(false)

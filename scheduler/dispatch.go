@@ -29,9 +29,6 @@ func (s *Scheduler) ask(ctx context.Context, c *Class, h *History, lane int) (Gr
 	if !long {
 		if g, ok := s.take(c, lane); ok {
 			g.history = h
-			if h.Blocks() {
-				s.aside(&s.lanes[g.lane], &g)
-			}
 			return g, nil, nil
 		}
 	}
@@ -106,13 +103,13 @@ func (s *Scheduler) take(c *Class, lane int) (Grant, bool) {
 	for i := range n {
 		l := &s.lanes[(first+i)%len(s.lanes)]
 		w := l.load()
-		if w.held() || l.waiting && (w.class() != int(c.index) || l.candidate == nil || l.left.Load() <= 0) || l.owed(c) != nil {
+		if w.held() || l.waiting && (w.class() != int(c.index) || l.candidate == nil || l.left.Load() <= 0) || s.owed(l, c) != nil {
 			continue
 		}
 		to := w.next(c.index)
 		if l.cas(w, to) {
 			s.enter(c)
-			s.taken(l)
+			s.taken(l, c)
 			return Grant{class: c, gen: to.gen(), lane: l.index}, true
 		}
 	}
@@ -250,7 +247,8 @@ func (s *Scheduler) finished(l *lane, g Grant, ns int64) {
 	if paid != 0 {
 		g.class.advance(float64(-paid))
 	}
-	g.history.quick(paid, ns)
+	g.history.learn(paid, ns)
+	g.class.activeAt = s.cfg.Now()
 	s.leave(g.class)
 }
 
@@ -266,7 +264,7 @@ func (s *Scheduler) vacate(l *lane, c *Class, leaving int) {
 		l.clear(flagHeld | flagCall)
 		return
 	}
-	if r := l.owed(next.class); r != nil {
+	if r := s.owed(l, next.class); r != nil {
 		l.clear(flagHeld | flagCall)
 		s.stand(l, r)
 		return
@@ -308,7 +306,7 @@ func (s *Scheduler) dispatch(l *lane) bool {
 		s.unstand(l)
 		return false
 	}
-	if r := l.owed(next.class); r != nil {
+	if r := s.owed(l, next.class); r != nil {
 		s.stand(l, r)
 		return false
 	}
@@ -355,10 +353,35 @@ func (s *Scheduler) pickQueued(l *lane, best *line) *line {
 	if ln == nil || best != nil && !ln.before(best) {
 		return best
 	}
+	if s.expects(ln.class) {
+		return best
+	}
 	if len(l.runners) >= s.cfg.MaxLong && !l.behind(ln.class) && s.cfg.Now()-ln.waiters.top().since < longPatience {
 		return best
 	}
 	return ln
+}
+
+// seating is a class that was granted a lane by rank, and when.
+type seating struct {
+	class *Class
+	at    int64
+}
+
+// leftAfter is after how long without a grant a class is taken to have no more work.
+const leftAfter = int64(200 * time.Microsecond)
+
+// expects reports whether a class that has used less than c will be back: it was given a lane a moment ago. A
+// long task cannot be called back, so one of c comes in when the others have gone, and not in a moment
+// between two of their tasks.
+func (s *Scheduler) expects(c *Class) bool {
+	now := s.cfg.Now()
+	for _, x := range s.seats {
+		if x.class != nil && x.class != c && x.class.vtime < c.vtime && now-x.at < leftAfter {
+			return true
+		}
+	}
+	return false
 }
 
 // longPatience is how long work that is known to be long waits for others of its kind.
@@ -398,9 +421,10 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 		w.candidate, l.candidate = nil, nil
 	}
 	l.proxy = nil
-	s.turns++
 	l.seated = int(c.index)
-	c.seenAt, s.classes[from.class()].seenAt = s.turns, s.turns
+	if from.held() {
+		s.classes[from.class()].activeAt = s.cfg.Now()
+	}
 	isResume := w.line.kind == kindResume
 	s.clock = max(s.clock, c.vtime)
 	s.dequeue(w)
@@ -411,34 +435,26 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 	}
 	l.startSlice(s.slice())
 	w.grant = Grant{class: c, gen: to.gen(), lane: l.index, history: w.history}
-	s.taken(l)
-	if w.isLong() || w.history.Blocks() {
-		s.aside(l, &w.grant)
+	s.taken(l, c)
+	if w.isLong() {
+		s.aside(l, w.grant)
 	}
 	s.settle(w, stateGranted)
 	return true
 }
 
-// aside lets a primary go beside its lane at once, which another may then have: it is known to be long, and
-// one of the lane's runners, or known to give the GIL up by itself, as a few may that come between two looks.
-func (s *Scheduler) aside(l *lane, g *Grant) {
+// aside makes a primary one of the lane's runners at once, so that another may have the lane: it is known to
+// be long.
+func (s *Scheduler) aside(l *lane, g Grant) {
 	a := &absence{ticket: ticket{g.gen, l.index}, class: g.class}
-	if g.history.Long() {
-		s.run(l, a)
-	} else {
-		if l.asides++; l.asides > maxBurst {
-			l.crowded = true
-			s.pace(l, Rush)
-			return
-		}
-		a.outside = true
-	}
+	s.run(l, a)
 	s.leaveLane(a)
 	s.retune(1)
 	l.clear(flagHeld | flagCall)
 	s.revisit = true
 }
 
+// behind reports whether c has used less than the class of every runner: then it need not wait for them.
 func (l *lane) behind(c *Class) bool {
 	for _, r := range l.runners {
 		if r.class == c || r.class.vtime <= c.vtime {

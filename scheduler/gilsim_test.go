@@ -17,9 +17,9 @@ import (
 // which it did not change hands forces its holder off; whoever is forced off waits until somebody else has
 // taken it; a release wakes one waiter, and who comes meanwhile may take it before.
 const (
-	askInterval  = 50_000  // the switch interval while one of ours asks, see gil.c
-	restInterval = 500_000 // and else
-	minLook      = 100_000 // the pacer's looks
+	askInterval  = 50_000    // the switch interval while one of ours asks, see gil.c
+	restInterval = 5_000_000 // and else
+	minLook      = 100_000   // the pacer's looks
 	maxLook      = 140_000
 	maxWake      = 20_000 // a wake-up takes 1 µs up to this
 	youngAttach  = 200_000
@@ -93,15 +93,20 @@ type interp struct {
 	known bool // who has the GIL can be told
 	lanes []int
 
-	holder    *simThread
-	last      *simThread
-	forced    *simThread // waits for another to take it
-	waiters   []*simThread
-	switches  uint64
-	interval  int64
-	drop      bool
-	takenAt   int64
-	idleSince int64 // -1: not idle, or nobody could run
+	holder                 *simThread
+	last                   *simThread
+	forced                 *simThread // waits for another to take it
+	waiters                []*simThread
+	switches               uint64
+	seenSwitches, userSeen uint64
+	seenHolder             *simThread
+	unused                 int
+	asking                 int
+	left                   uint64 // detached
+	interval               int64
+	drop                   bool
+	takenAt                int64
+	idleSince              int64 // -1: not idle, or nobody could run
 
 	asked, got            uint64
 	clean, cleanSeen      int64
@@ -127,7 +132,6 @@ type simThread struct {
 
 	since, sampled, held int64
 	switches, looks      uint64
-	sighted              uint64
 	patient              bool
 
 	then   func() // when it has the GIL
@@ -423,14 +427,16 @@ func (m *world) attach(th *simThread, then func()) {
 	switch {
 	case it.free:
 		in()
-	case it.holder == nil || th.patient:
+	case it.holder == nil:
 		m.take(th, in)
 	default:
-		began, rest := m.now, it.interval
-		it.interval = min(rest, askInterval)
+		began := m.now
+		it.asking++
+		quarter := int64(it.asked-it.left) / 4
+		it.interval = min(askInterval*max(quarter*quarter, 1), restInterval)
 		m.take(th, func() {
-			if rest > askInterval {
-				it.interval = rest
+			if it.asking--; it.asking == 0 {
+				it.interval = restInterval
 			}
 			if m.now-began > askInterval {
 				it.forcedOff++
@@ -443,6 +449,7 @@ func (m *world) attach(th *simThread, then func()) {
 func (m *world) detach(th *simThread, then func()) {
 	th.booksEnd(m.now)
 	th.attached = false
+	th.it.left++
 	if th.it.free {
 		then()
 		return
@@ -451,7 +458,7 @@ func (m *world) detach(th *simThread, then func()) {
 }
 
 func (th *simThread) booksBegin(now int64) {
-	th.switches, th.looks, th.sampled, th.sighted, th.since = th.it.switches, th.it.looks, 0, 0, now
+	th.switches, th.looks, th.sampled, th.since = th.it.switches, th.it.looks, 0, now
 }
 
 func (th *simThread) booksEnd(now int64) {
@@ -525,7 +532,7 @@ func (m *world) pacerPaused(it *interp, early int) {
 	m.after(minLook+m.rnd.Int64N(maxLook-minLook), func() {
 		l := &it.look
 		m.lookAt(it, l)
-		l.Pending = int(it.asked - it.got)
+		l.Pending, l.Newest = int(it.asked-it.got), it.newest
 		l.Moved = it.got != it.gotBefore
 		if m.byGrant {
 			l.Moved = it.grantsCame != it.cameBefore && !it.free
@@ -565,28 +572,38 @@ func (m *world) lookAt(it *interp, l *Look) {
 	}
 	it.lookedAt, it.cleanSeen = m.now, it.clean
 	it.looks++
-	switch {
-	case since != 0 && m.now-since >= grace:
-		sighted := th.sighted
-		th.sighted = it.looks
-		it.user = nil
-		if sighted != 0 && it.looks-sighted <= 8 {
+	if since == 0 {
+		th = nil // it comes or goes
+	}
+	l.Known, l.Taken, l.Holder, l.Computes = it.known, it.known && it.holder != nil, 0, false
+	if th != nil {
+		it.unused = 0
+		l.Computes = it.switches == it.seenSwitches && th == it.seenHolder || it.switches == th.switches && m.now-since >= grace
+		it.seenSwitches, it.seenHolder = it.switches, th
+		if l.Computes {
 			it.user = th
 		}
-	case since != 0 && m.now > since:
-		others += m.now - since
-	default:
+		if th == it.user {
+			it.userSeen = it.looks
+		}
+	} else {
+		it.seenHolder = nil
+		if it.unused++; l.Taken {
+			it.unused = 0
+		}
+	}
+	if u := it.user; u != nil && (u.since == 0 || it.looks-it.userSeen > 16 || it.unused >= 2) {
 		it.user = nil
 	}
-	if it.user != nil && it.user.since == 0 {
-		it.user = nil
+	if th != nil && th != it.user && m.now > since {
+		others += min(m.now-since, dt)
 	}
-	if u := it.user; u != nil && dt > others {
-		u.sampled += dt - others
-		l.Used += time.Duration(dt - others)
+	if u := it.user; u != nil && l.Taken && dt > others {
+		had := min(dt-others, m.now-u.since)
+		u.sampled += had
+		l.Used += time.Duration(had)
 		l.User = u.tag
 	}
-	l.Known, l.Taken, l.Holder = it.known, th != nil, 0
 	if th != nil {
 		l.Holder = th.tag
 	}
@@ -631,7 +648,7 @@ func (m *world) ask(t *simTask) {
 	if t.lane == anyLane {
 		likely = m.s.likelyLane()
 	}
-	if !t.history.special() {
+	if !t.history.Long() {
 		if g, ok := m.s.tryFast(t.class.Class, likely); ok {
 			g.history = t.history
 			m.note(t, g)
@@ -702,7 +719,7 @@ func (m *world) started(t *simTask, g Grant) {
 	case t.th.it != it:
 		m.tb.Fatalf("task %d came back on another GIL", t.id)
 	}
-	t.th.tag, t.th.patient, t.th.class = g.Tag(), t.class
+	t.th.tag, t.th.class = g.Tag(), t.class
 	m.after(m.short(), func() { m.next(t) })
 }
 

@@ -14,7 +14,7 @@ const longHold = time.Millisecond
 // Work that has been long the last few times waits in a lane of its own (Config.MaxLong), so that long
 // tasks do not meet in CPython's own queue. One short task is enough to be taken for short again: a
 // function that is now long and now short is never held up.
-type History struct{ long, blocks atomic.Uint32 }
+type History struct{ score atomic.Uint32 }
 
 const (
 	historyOne  = 1 << 16
@@ -22,48 +22,18 @@ const (
 )
 
 // Long says whether work with this history is expected to use the GIL for longer than 1 ms.
-func (h *History) Long() bool { return h != nil && h.long.Load() > historyLong }
-
-// Blocks says whether work with this history is expected to give the GIL up by itself (sleep, I/O, a C
-// extension that computes without it): then it keeps nobody waiting.
-func (h *History) Blocks() bool { return h != nil && h.blocks.Load() > historyLong }
-
-// special says that work does not go the fast way.
-func (h *History) special() bool { return h.Long() || h.Blocks() }
-
-// note records in score how one task went. Racing notes may lose one another.
-func note(score *atomic.Uint32, so bool) {
-	s := score.Load()
-	switch {
-	case so:
-		score.Store((s + historyOne) / 2)
-	case s != 0:
-		score.Store(s / 2)
-	}
-}
-
-// outside notes whether a task that was past its grace had given the GIL up.
-func (h *History) outside(so bool) {
-	if h != nil {
-		note(&h.blocks, so)
-	}
-}
+func (h *History) Long() bool { return h != nil && h.score.Load() > historyLong }
 
 // learn notes a finished grant: seen is what the pacer saw it use, held what it was charged. A long hold
-// that no look saw says nothing, for it may have been asleep.
+// that no look saw says nothing, for it may have been asleep. Racing notes may lose one another.
 func (h *History) learn(seen, held int64) {
-	switch {
-	case h == nil:
-	case seen >= int64(longHold):
-		note(&h.long, true)
-	case held < int64(longHold)/2:
-		note(&h.long, false)
+	if h == nil {
+		return
 	}
-}
-
-// quick is learn for a grant that was its lane's primary to the end.
-func (h *History) quick(seen, held int64) {
-	if h.learn(seen, held); h != nil && held < int64(longHold)/2 {
-		note(&h.blocks, false)
+	switch score := h.score.Load(); {
+	case seen >= int64(longHold):
+		h.score.Store((score + historyOne) / 2)
+	case score != 0 && held < int64(longHold)/2:
+		h.score.Store(score / 2)
 	}
 }

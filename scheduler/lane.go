@@ -32,14 +32,13 @@ type lane struct {
 	proxy       *absence   // the runner for which the lane is held, nil if it is free or a primary's
 	primaryPaid int64      // what looks have charged for the primary
 	paced       Pace       // what the pacer was told
-	asides      int        // blocking tasks let in beside since the last look
-	crowded     bool       // there would have been more
 	busy        bool       // somebody came since the pacer's last look
 	unused      int        // looks in a row that found the GIL free
 	absent      int        // looks in a row in which the proxy did not have it
 	burst       int        // how many were sent at once, last time
 	seen        uint64     // the primary at the last look
 	seenAt      int64      // and when it was first seen
+	sent        uint64     // the heir that was sent last
 	stalled     uint64     // the heir last noted to wait for the GIL
 	stalledAt   int64      // since when
 	reported    bool       // as Stuck
@@ -162,7 +161,12 @@ func (s *Scheduler) pace(l *lane, p Pace) {
 }
 
 // taken notes that somebody took l beside its runners, whose books the pacer keeps.
-func (s *Scheduler) taken(l *lane) {
+func (s *Scheduler) taken(l *lane, c *Class) {
+	c.activeAt = s.cfg.Now()
+	s.seats[0].at = c.activeAt
+	if s.seats[0].class != c {
+		s.seats[1], s.seats[0].class = s.seats[0], c
+	}
 	if l.busy = true; len(l.runners) > 0 {
 		s.pace(l, Tend)
 	}

@@ -262,9 +262,6 @@ func (s *Scheduler) startContention() {
 	used := s.foldDirty()
 	idled := used > s.clock
 	s.clock = max(s.clock, used)
-	if idled {
-		s.turns += uint64(len(s.lanes)) + 1 // what was held just now is long ago: see activate
-	}
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		w := l.load()
@@ -276,16 +273,45 @@ func (s *Scheduler) startContention() {
 	}
 }
 
-// activate is called when a class that has no waiters gets one. It starts at the virtual clock, unless
-// it held a lane until just now, or computes beside one: a moment between two grants is not sleep, and
-// forfeits nothing.
+// activate is called when a class that has no waiters gets one. One that has been away starts where the one
+// is that has used least of those who are here: sleeping earns no credit. One that was here a moment ago, or
+// computes beside a lane, keeps its place, for a moment between two tasks is not sleep; but its credit is
+// bounded.
 func (s *Scheduler) activate(c *Class) {
 	c.fold()
-	if c.runners == 0 && (c.seenAt == 0 || s.turns > c.seenAt+uint64(len(s.lanes))) {
-		c.vtime = max(c.vtime, s.clock)
+	now, floor := s.cfg.Now(), s.least(c)
+	if c.runners > 0 || now-c.activeAt < spread {
+		floor -= maxCredit
 	}
+	c.vtime = max(c.vtime, floor)
+	c.activeAt = now
 	s.restamp(c)
 }
+
+// least is the lowest virtual time of the other classes that wait or compute, the clock if there is none.
+func (s *Scheduler) least(c *Class) float64 {
+	least := math.Inf(1)
+	for _, h := range [...]*heap[*line]{&s.general, &s.long, &s.jobs} {
+		if h.len() > 0 {
+			least = min(least, h.top().class.vtime)
+		}
+	}
+	for i := range s.lanes {
+		for _, r := range s.lanes[i].runners {
+			if r.class != c {
+				least = min(least, r.class.vtime)
+			}
+		}
+	}
+	if math.IsInf(least, 1) {
+		return s.clock
+	}
+	return least
+}
+
+// maxCredit is how far a class that has work again and again may be behind the virtual clock, in held
+// nanoseconds.
+const maxCredit = 100e6
 
 // enter and leave keep a bounded class's count, and its lines in or out of their heaps.
 func (s *Scheduler) enter(c *Class) {

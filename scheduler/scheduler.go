@@ -110,8 +110,8 @@ type Scheduler struct {
 	reports []Stuck     // to be told
 	near    atomic.Bool // one more lapse could reach the cap: see NearLimit
 
-	clock   float64 // virtual time: that of the class granted last, never going back
-	turns   uint64  // grants made by rank, and a leap for each time of idleness
+	seats   [2]seating // the last two classes that were
+	clock   float64    // virtual time: that of the class granted last, never going back
 	stamps  uint64
 	seq     uint64
 	queued  int // waiters, resumers not included
@@ -181,7 +181,7 @@ func (s *Scheduler) Acquire(ctx context.Context, c *Class) (Grant, error) {
 // AcquireFor is Acquire for work of which h is the history: work that is known to be long waits for its
 // place among Config.MaxLong, and what this grant turns out to use is noted in h.
 func (s *Scheduler) AcquireFor(ctx context.Context, c *Class, h *History) (Grant, error) {
-	if len(s.lanes) == 1 && !h.special() {
+	if len(s.lanes) == 1 && !h.Long() {
 		return s.acquire(ctx, c, h, 0, 0)
 	}
 	return s.acquire(ctx, c, h, s.likelyLane(), anyLane)
@@ -193,7 +193,7 @@ func (s *Scheduler) TryAcquire(ctx context.Context, c *Class, h *History) (Grant
 	if c == nil {
 		c = s.def
 	}
-	if ctx.Err() != nil || c.s != s || h.special() {
+	if ctx.Err() != nil || c.s != s || h.Long() {
 		return Grant{}, false
 	}
 	lane := 0
@@ -242,7 +242,7 @@ func (s *Scheduler) acquire(ctx context.Context, c *Class, h *History, likely, l
 	if c.s != s {
 		return Grant{}, ErrForeignClass
 	}
-	if !h.special() {
+	if !h.Long() {
 		if g, ok := s.tryFast(c, likely); ok {
 			g.history = h
 			return g, nil
@@ -299,13 +299,13 @@ func (s *Scheduler) Release(g Grant, held time.Duration) {
 		case mine:
 			charged = true
 			if g.class.charge(g.lane, ns) && l.cas(w, w.free()) {
-				g.history.quick(0, ns)
+				g.history.learn(0, ns)
 				return
 			}
 		case mine | flagWaiting:
 			charged, counted = true, true
 			if g.class.charge(g.lane, ns) && l.spend(ns) && l.cas(w, w.free()) {
-				g.history.quick(0, ns)
+				g.history.learn(0, ns)
 				return
 			}
 		}

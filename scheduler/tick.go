@@ -10,6 +10,7 @@ type Look struct {
 	Holder   uint64        // whose grant, 0 for a stranger's
 	Pending  int           // grants whose holders wait for the GIL
 	Moved    bool          // one of them got it since the last look
+	Newest   uint64        // the newest grant whose holder has had it
 	Got      int           // so many of them got it since the last Tick
 	Forced   int           // so many of these had to wait for the switch interval: somebody computes
 	What     uint64        // what the holder's task runs, the caller's number: for Stuck
@@ -36,7 +37,6 @@ func (s *Scheduler) Tick(lane int, k Look) Pace {
 	s.retune(1)
 	s.credit(l, k)
 	s.sight(l, k)
-	l.asides = 0
 	if l.waiting {
 		s.advanceLane(l, k)
 	}
@@ -57,14 +57,14 @@ const (
 func (l *lane) wants() Pace {
 	l.paced = Rest
 	switch {
-	case l.waiting && (l.burst > 1 || l.crowded):
+	case l.waiting && l.burst > 1:
 		l.paced = Rush
 	case l.waiting:
 		l.paced = Watch
 	case len(l.runners) > 1 || len(l.runners) == 1 && (l.busy || l.load().held() && l.proxy == nil):
 		l.paced = Tend
 	}
-	l.busy, l.crowded = false, false
+	l.busy = false
 	return l.paced
 }
 
@@ -87,7 +87,7 @@ func (s *Scheduler) credit(l *lane, k Look) {
 	}
 	if a := s.away[ticket{k.User, l.index}]; a != nil && !a.suspended {
 		a.prepaid += ns
-		a.class.ran = min(a.class.ran+ns, a.class.others+spread)
+		a.usedAt = s.cfg.Now()
 		s.use(a.class, ns)
 	}
 }
@@ -96,7 +96,7 @@ func (s *Scheduler) credit(l *lane, k Look) {
 func (s *Scheduler) use(c *Class, ns int64) {
 	before := c.vtime
 	c.advance(float64(ns))
-	if s.general.len() == 0 || before <= s.general.top().class.vtime {
+	if s.general.len() > 0 && before <= s.general.top().class.vtime {
 		s.clock = max(s.clock, before)
 	}
 }
@@ -130,14 +130,13 @@ func (s *Scheduler) run(l *lane, a *absence) {
 	if a.computing {
 		return
 	}
-	a.computing, a.outside = true, false
+	a.computing = true
 	if len(l.runners) == 0 {
 		l.set(flagGuard)
 	}
 	l.runners = append(l.runners, a)
-	if a.class.runners++; a.class.runners == 1 {
-		a.class.ran, a.class.others = 0, 0
-	}
+	a.class.runners++
+	a.usedAt = s.cfg.Now()
 }
 
 // stop takes it out again.
@@ -164,12 +163,12 @@ func (s *Scheduler) stop(l *lane, a *absence) {
 }
 
 // owed is the runner whose turn it is before work of class c, nil if c may go: one whose class has used
-// less, or, in c itself, one that has had less than its part among those who ask.
-func (l *lane) owed(c *Class) *absence {
+// less, or, in c itself, one that has not been seen with the GIL for too long.
+func (s *Scheduler) owed(l *lane, c *Class) *absence {
 	var best *absence
 	for _, r := range l.runners {
 		r.class.fold()
-		if best == nil || r.class.vtime < best.class.vtime {
+		if best == nil || r.class.vtime < best.class.vtime || r.class == best.class && r.usedAt < best.usedAt {
 			best = r
 		}
 	}
@@ -180,7 +179,7 @@ func (l *lane) owed(c *Class) *absence {
 		if best.class.vtime < c.vtime {
 			return best
 		}
-	case c.ran*int64(max(c.queued, 1)) < c.others:
+	case s.cfg.Now()-best.usedAt > spread:
 		return best
 	}
 	return nil
@@ -215,10 +214,13 @@ func (s *Scheduler) advanceLane(l *lane, k Look) {
 	w := l.load()
 	primary := w.held() && l.proxy == nil
 	switch {
-	case k.Forced > 0 || !k.Known:
+	case !k.Known || k.Computes || k.User != 0:
 		l.burst = 1
-	case k.Got > 0 || !k.Taken && k.Pending == 0:
+	case primary && (w.gen() == l.seen || w.gen() == l.sent) && k.Newest >= w.gen() && k.Holder != w.gen(): // it had the GIL, and is elsewhere
 		l.burst = min(max(2*l.burst, 1), maxBurst)
+	case !k.Taken && k.Pending == 0:
+	default:
+		l.burst = max(l.burst/2, 1)
 	}
 	fresh := primary && k.Moved && w.gen() != l.seen && l.burst < maxBurst // it has only come
 	if l.seen != w.gen() {
@@ -231,6 +233,7 @@ func (s *Scheduler) advanceLane(l *lane, k Look) {
 		if fresh || !s.follow(l, k) {
 			return
 		}
+		l.sent = l.load().gen()
 	}
 }
 
@@ -296,7 +299,7 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 // lapsed notes that the primary w of class c has lost its lane. Where it cannot be seen what it uses, half a
 // slice is charged at once, so that a class cannot fill the cap with long work before any of it is charged.
 func (s *Scheduler) lapsed(w word, l *lane, c *Class, k Look, computes bool) {
-	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, prepaid: l.primaryPaid, outside: k.Known && !computes}
+	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, prepaid: l.primaryPaid}
 	l.primaryPaid = 0
 	if !k.Known {
 		paid := int64(s.cfg.Slice) / 2
@@ -315,6 +318,5 @@ func (s *Scheduler) Pace(lane int) Pace {
 	l := &s.lanes[lane]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.asides = 0
 	return l.wants()
 }

@@ -126,7 +126,7 @@ func (s *Scheduler) ReleaseNext(g Grant, held time.Duration) (work Work, next Gr
 	c.chargeLocked(ns, 1)
 	l.left.Add(-ns - grantCost)
 	s.finished(l, g, ns)
-	if best := s.pick(l, s.full(1)); best != nil && best.work != nil && l.owed(best.class) == nil {
+	if best := s.pick(l, s.full(1)); best != nil && best.work != nil && s.owed(l, best.class) == nil {
 		if from := l.load(); s.seat(l, from, best) {
 			s.started = s.started[:len(s.started)-1] // this worker is told here
 			best.class.waits.record(s.cfg.Now() - best.since)

@@ -38,10 +38,24 @@ func NewPool(workers int) *Pool {
 
 // Start hands j to an idle worker. It does not block.
 func (p *Pool) Start(j Job) {
+	p.Ready(j)
+	p.Wake()
+}
+
+// Ready is Start without waking a worker: Wake must follow.
+func (p *Pool) Ready(j Job) {
 	p.mu.Lock()
 	p.ready = append(p.ready, j)
 	p.n.Store(int32(len(p.ready)))
+	p.mu.Unlock()
+}
+
+// Wake wakes a worker if there is work that none is about to take.
+func (p *Pool) Wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	switch {
+	case len(p.ready) == 0:
 	case p.closed: // the workers may be gone already
 		p.workers.Go(p.work)
 	case p.asleep > 0 && p.looking < len(p.ready):
@@ -49,7 +63,6 @@ func (p *Pool) Start(j Job) {
 		p.looking++
 		p.wake.Signal()
 	}
-	p.mu.Unlock()
 }
 
 // work is one worker.
@@ -81,7 +94,7 @@ func (p *Pool) work() {
 // look waits some microseconds for a job before the worker goes to sleep: to wake a goroutine that is
 // locked to its OS thread takes two thread switches, and more work often comes at once.
 func (p *Pool) look() {
-	const looks = 10000 // some 2 µs
+	const looks = 2000 // some 2 µs
 	for range looks {
 		if p.n.Load() > 0 {
 			return

@@ -61,10 +61,7 @@ static gilt_thread *long_user(gilt_interp *it, gilt_thread *th, gilt_look *l, ui
 	if (th) {
 		it->unused = 0;
 		l->computes = computes(it, th, now, grace_ns);
-		if (l->computes) {
-			atomic_store(&it->user_ts, th->states[it->id].ts);
-			atomic_store(&it->user, th);
-		}
+		if (l->computes) atomic_store(&it->user, th);
 		if (th == atomic_load(&it->user)) it->user_seen = looks;
 	} else {
 		it->seen_holder = NULL;
@@ -138,6 +135,7 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 		if (!l.moved || l.used > 0 || looks == 1) l.what = GILT_PACE_TICK;
 	}
 	l.forced = (int32_t)(atomic_load(&it->forced) - forced);
+	l.newest = atomic_load(&it->newest);
 	l.got = (int32_t)(atomic_load(&it->got) - first);
 	if (it->pace_stop) l.what = GILT_PACE_STOP;
 	it->told_at = gilt_ticks();

@@ -78,7 +78,6 @@ struct gilt_interp {
 	_Atomic uint64_t looked_at, looks;   // the pacer's last look, in ticks, and their number
 	_Atomic uint64_t clean_seen;         // clean, at that look
 	_Atomic(gilt_thread *) user;         // who has the GIL for long, as of that look; under gilt_all_mu, read by itself
-	PyThreadState *_Atomic user_ts;      // and its state
 	uint64_t user_seen;                  // the look that last met it; this and what follows is the pacer's own
 	gilt_thread *seen_holder;            // who had the GIL at that look, compared only
 	unsigned long seen_switches;         // and how often it had changed hands

@@ -175,17 +175,12 @@ static void books_end(gilt_thread *th, gilt_interp *it, uint64_t now) {
 	th->held += held;
 }
 
-// The switch interval with which one of ours asks for the GIL: what the configuration says, less for a holder
-// that the pacer knows to compute. Every waiter wakes up at each interval, so it grows with the square of
-// their number: with 256 threads that all wait for 50 us at a time the processors would do nothing else
-// (sleepers: 2,000 tasks/s instead of 20,000).
+// The switch interval with which one of ours asks for the GIL. Every waiter wakes up at each interval, so it
+// grows with the square of their number: with 256 threads that all wait for 50 us at a time the processors
+// would do nothing else (sleepers: 2,000 tasks/s instead of 15,000).
 static unsigned long asking_us(gilt_interp *it) {
-	enum { KNOWN_US = 10 };
-	unsigned long us = it->ask_us, quarter = (unsigned long)atomic_load_explicit(&it->inside, memory_order_relaxed) / 4;
-	if (us > KNOWN_US && atomic_load_explicit(&it->user, memory_order_relaxed) &&
-	    atomic_load_explicit(&it->user_ts, memory_order_relaxed) == atomic_load_explicit(&it->gil->last_holder, memory_order_relaxed))
-		us = KNOWN_US;
-	return quarter > 1 ? us * quarter * quarter : us;
+	unsigned long quarter = (unsigned long)atomic_load_explicit(&it->inside, memory_order_relaxed) / 4;
+	return quarter > 1 ? it->ask_us * quarter * quarter : it->ask_us;
 }
 
 // Sets the switch interval for an ask; gives 0 if what it rests at is no longer.

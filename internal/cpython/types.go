@@ -108,6 +108,7 @@ type Look struct {
 	Moved    bool          // one of ours got it since the look before
 	Got      int           // so many of ours got it since the last answer
 	Forced   int           // so many of these had to force the holder off
+	Newest   uint64        // the highest tag of a task that has had it
 	Holder   uint64        // who holds it; 0 for nobody, or a thread that Python code started
 	What     uint64        // and what that task runs
 	User     uint64        // who used it for long since the last answer, 0 for nobody
