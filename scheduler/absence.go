@@ -16,11 +16,11 @@ type absence struct {
 	ticket
 	class     *Class
 	suspended bool
-	resuming  bool  // suspended, and waiting to come back
-	computing bool  // lapsed, and one of its lane's runners
-	since     int64 // when it left
-	usedAt    int64 // when a look last saw it use the GIL
-	prepaid   int64 // charged since it lapsed, to be set against what it turns out to have held
+	resuming  bool   // suspended, and waiting to come back
+	computing bool   // lapsed, and one of its lane's runners
+	since     int64  // when it left
+	usedTick  uint64 // the last Tick that saw it use the GIL
+	prepaid   int64  // charged since it lapsed, to be set against what it turns out to have held
 }
 
 // Suspended is a grant whose holder works outside Python. Resume turns it into a grant again, once.

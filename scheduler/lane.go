@@ -38,6 +38,7 @@ type lane struct {
 	burst       int        // how many were sent at once, last time
 	seen        uint64     // the primary at the last look
 	seenAt      int64      // and when it was first seen
+	ticks       uint64     // Ticks so far
 	sent        uint64     // the heir that was sent last
 	stalled     uint64     // the heir last noted to wait for the GIL
 	stalledAt   int64      // since when

@@ -311,7 +311,7 @@ func (s *Scheduler) least(c *Class) float64 {
 
 // maxCredit is how far a class that has work again and again may be behind the virtual clock, in held
 // nanoseconds.
-const maxCredit = 100e6
+const maxCredit = 20e6
 
 // enter and leave keep a bounded class's count, and its lines in or out of their heaps.
 func (s *Scheduler) enter(c *Class) {

@@ -34,6 +34,7 @@ func (s *Scheduler) Tick(lane int, k Look) Pace {
 	l := &s.lanes[lane]
 	s.mu.Lock()
 	defer s.unlock()
+	l.ticks++
 	s.retune(1)
 	s.credit(l, k)
 	s.sight(l, k)
@@ -87,7 +88,7 @@ func (s *Scheduler) credit(l *lane, k Look) {
 	}
 	if a := s.away[ticket{k.User, l.index}]; a != nil && !a.suspended {
 		a.prepaid += ns
-		a.usedAt = s.cfg.Now()
+		a.usedTick = l.ticks
 		s.use(a.class, ns)
 	}
 }
@@ -136,7 +137,7 @@ func (s *Scheduler) run(l *lane, a *absence) {
 	}
 	l.runners = append(l.runners, a)
 	a.class.runners++
-	a.usedAt = s.cfg.Now()
+	a.usedTick = l.ticks
 }
 
 // stop takes it out again.
@@ -162,13 +163,16 @@ func (s *Scheduler) stop(l *lane, a *absence) {
 	s.revisit = true
 }
 
+// starvedTicks is for how many looks, some 50 ms, a runner goes without the GIL before it is its turn.
+const starvedTicks = 400
+
 // owed is the runner whose turn it is before work of class c, nil if c may go: one whose class has used
 // less, or, in c itself, one that has not been seen with the GIL for too long.
 func (s *Scheduler) owed(l *lane, c *Class) *absence {
 	var best *absence
 	for _, r := range l.runners {
 		r.class.fold()
-		if best == nil || r.class.vtime < best.class.vtime || r.class == best.class && r.usedAt < best.usedAt {
+		if best == nil || r.class.vtime < best.class.vtime || r.class == best.class && r.usedTick < best.usedTick {
 			best = r
 		}
 	}
@@ -179,7 +183,7 @@ func (s *Scheduler) owed(l *lane, c *Class) *absence {
 		if best.class.vtime < c.vtime {
 			return best
 		}
-	case s.cfg.Now()-best.usedAt > spread:
+	case l.ticks-best.usedTick > starvedTicks:
 		return best
 	}
 	return nil
