@@ -46,9 +46,13 @@ type Config struct {
 	Class ClassConfig
 	// MaxClasses caps the classes that exist at once. Defaults to 10000.
 	MaxClasses int
+	// SpareProcs is by how many Open raises GOMAXPROCS, unless the environment variable GOMAXPROCS is set: a
+	// goroutine inside Python keeps its processor of Go's until Go's monitor takes it away, so a few that
+	// sleep or compute there would leave none for the rest of the program. Defaults to 2; -1 is none.
+	SpareProcs int
 	// SwitchInterval is CPython's own, in every interpreter, while a task asks for the GIL: how long a
-	// thread that computes may keep it then. Defaults to 50 µs. While nobody asks it rests at 500 µs, or at
-	// what Python code sets (CPython's own default is 5 ms).
+	// thread that computes may keep it then. Defaults to 50 µs, and is longer the more threads are inside
+	// Python. While nobody asks it rests at CPython's own 5 ms, or at what Python code sets.
 	SwitchInterval time.Duration
 }
 
@@ -83,6 +87,9 @@ func (c Config) normalise(freeThreaded bool) (Config, error) {
 	fill(&c.MaxLong, 1)
 	fill(&c.MaxQueued, 65536)
 	fill(&c.MaxClasses, 10000)
+	if fill(&c.SpareProcs, 2); c.SpareProcs == -1 {
+		c.SpareProcs = 0
+	}
 	if c.SwitchInterval == 0 {
 		c.SwitchInterval = 50 * time.Microsecond
 	}
@@ -110,6 +117,9 @@ func (c Config) check() error {
 		if f.value < 1 || f.value > f.max {
 			return fmt.Errorf("gilt: Config.%s %d: give 0 for the default, or 1 to %d", f.name, f.value, f.max)
 		}
+	}
+	if c.SpareProcs < 0 || c.SpareProcs > 64 {
+		return fmt.Errorf("gilt: Config.SpareProcs %d: give 0 for the default, -1 for none, or 1 to 64", c.SpareProcs)
 	}
 	if c.SwitchInterval < time.Microsecond || c.SwitchInterval > time.Minute {
 		return fmt.Errorf("gilt: Config.SwitchInterval %v: give 0 for the default, or 1µs to 1m", c.SwitchInterval)

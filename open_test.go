@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,7 +67,7 @@ func TestInfo(t *testing.T) {
 }
 
 // restInterval is what a switch interval is while nobody asks for the GIL, in seconds.
-const restInterval = 500e-6
+const restInterval = 5e-3
 
 func TestRule16_SwitchInterval(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
@@ -137,7 +136,7 @@ func ownGIL() error {
 		if s.err != nil {
 			return s.err
 		}
-		if s.interval != restInterval && math.Abs(s.interval-100e-6) > 1e-6 { // the configured one while somebody asks
+		if s.interval > restInterval || s.interval < 99e-6 { // shorter while somebody asks, but not than configured
 			return fmt.Errorf("interpreter %d has the switch interval %v", s.id, s.interval)
 		}
 		ids[s.id]++

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 
@@ -77,11 +79,19 @@ func Open(ctx context.Context, c Config) (*Runtime, error) {
 		python.Abandon()
 		return nil, err
 	}
+	spareProcs(c.SpareProcs)
 	rt := &Runtime{host: host, info: describe(found, c)}
 	if err := rt.prepare(ctx, c.Path); err != nil {
 		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
 	return rt, nil
+}
+
+// spareProcs gives Go more processors, for those that goroutines inside Python keep.
+func spareProcs(n int) {
+	if n > 0 && os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
+	}
 }
 
 func describe(p discover.Python, c Config) Info {

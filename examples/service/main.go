@@ -106,7 +106,6 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 		return errors.Join(err, rt.Close())
 	}
 	fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr())
-	spareProcessors()
 	srv := newServer(s.handler(), log)
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()

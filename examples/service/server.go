@@ -5,19 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"runtime"
 	"time"
 )
-
-// spareProcessors adds to Go's processors, unless their number was chosen. A goroutine that enters Python
-// keeps its processor until Go's monitor takes it away, which may be 10 ms later: with as few processors
-// as a small machine has cores, two such goroutines keep every other request waiting meanwhile.
-func spareProcessors() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
-	}
-}
 
 // newServer is a server that no slow or idle client can hold up. WriteTimeout leaves room for answers that
 // come late.
