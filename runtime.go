@@ -126,7 +126,7 @@ func (rt *Runtime) prepare(ctx context.Context, path []string) error {
 func (rt *Runtime) Info() Info { return rt.info }
 
 // Stats is a snapshot of the scheduler's figures.
-func (rt *Runtime) Stats() scheduler.Stats { return rt.host.Scheduler().Stats() }
+func (rt *Runtime) Stats() scheduler.Stats { return rt.host.Stats() }
 
 // Shutdown refuses new work (ErrClosed), lets queued and running work end until ctx ends, runs Python's
 // exit functions, and finalizes Python. It returns ErrShutdownIncomplete, with the names of what was

@@ -106,12 +106,12 @@ func (k *kept) round(s system, steps int64) (float64, error) {
 func keptByStats(before, after scheduler.Stats) []field {
 	stuck := func(s scheduler.Stats) (n uint64) {
 		for _, l := range s.Lanes {
-			n += l.Stuck
+			n += l.Kept
 		}
 		return n
 	}
 	return []field{
-		{"stats_stuck", stuck(after) - stuck(before)},
+		{"stats_kept", stuck(after) - stuck(before)},
 		{"stats_preemptions", after.All.Preemptions - before.All.Preemptions},
 	}
 }

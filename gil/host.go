@@ -37,12 +37,14 @@ type Config struct {
 // Host runs tasks: it acquires a grant, enters the interpreter of the grant's lane on this OS thread and
 // hands out a token. Its methods may be called from any goroutine.
 type Host struct {
-	python  *thread.Python
-	lanes   []*cpython.Interp
-	sched   *scheduler.Scheduler
-	memory  memory
-	pool    *thread.Pool
-	closing atomic.Bool
+	python   *thread.Python
+	lanes    []*cpython.Interp
+	sched    *scheduler.Scheduler
+	memory   memory
+	toldKept []uint64 // by lane; the reaper's
+	toldAt   time.Time
+	pool     *thread.Pool
+	closing  atomic.Bool
 
 	orphans *os.File
 	kick    chan struct{} // wakes the drainer
@@ -53,10 +55,9 @@ type Host struct {
 
 // NewHost starts the workers, the pacers and the janitors.
 func NewHost(c Config) (*Host, error) {
-	h := &Host{python: c.Python, lanes: c.Lanes, kick: make(chan struct{}, 1), quit: make(chan struct{})}
+	h := &Host{python: c.Python, lanes: c.Lanes, toldKept: make([]uint64, len(c.Lanes)), kick: make(chan struct{}, 1), quit: make(chan struct{})}
 	c.Scheduler.Lanes = len(c.Lanes)
 	c.Scheduler.Arm = func(lane int) { h.lanes[lane].PacerArm() }
-	c.Scheduler.Stuck = h.stuck
 	s, err := scheduler.New(c.Scheduler)
 	if err != nil {
 		return nil, err
@@ -118,7 +119,7 @@ func (h *Host) pace(it *cpython.Interp, lanes []int) {
 			return
 		case cpython.PaceTick:
 			pace = scheduler.Rest
-			seen := scheduler.Look{Known: look.Known, Taken: look.Taken, Computes: look.Computes, Newest: look.Newest, Holder: look.Holder, Pending: look.Pending, What: look.What,
+			seen := scheduler.Look{Known: look.Known, Taken: look.Taken, Computes: look.Computes, Newest: look.Newest, Holder: look.Holder, Pending: look.Pending,
 				Moved: look.Moved, Got: look.Got, Forced: look.Forced, User: look.User, Used: look.Used}
 			for _, lane := range lanes {
 				pace = max(pace, h.sched.Tick(lane, seen))
@@ -142,6 +143,7 @@ func (h *Host) reap() {
 			return
 		}
 		h.ReapThreads()
+		h.tellKept()
 	}
 }
 

@@ -1,7 +1,6 @@
 package gil
 
 import (
-	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -38,12 +37,32 @@ func nameOf(what uint64) string {
 	return "submitted work, or work outside the scheduler's order"
 }
 
-// stuck reports a holder that does not give the GIL up.
-func (h *Host) stuck(r scheduler.Stuck) {
-	who := fmt.Sprintf("%s (class %q)", nameOf(r.What), r.Class)
-	if r.Class == "" {
-		who = "a thread that Python code started, or work outside the scheduler's order"
+// tellKept logs that a task waited long for the GIL, once a second at most.
+func (h *Host) tellKept() {
+	if time.Since(h.toldAt) < time.Second {
+		return
 	}
-	slog.Warn("gilt: the GIL is not given up: C code that never releases it?", "holder", who, "interpreter", h.lanes[r.Lane].ID,
-		"waiting", r.Heir, "for", r.Waited.Round(time.Millisecond))
+	for lane, it := range h.lanes {
+		k := it.Kept()
+		if k.Count == h.toldKept[lane] {
+			continue
+		}
+		h.toldKept[lane], h.toldAt = k.Count, time.Now()
+		who := "a thread that Python code started"
+		if k.Ours {
+			who = nameOf(k.What)
+		}
+		slog.Warn("gilt: a task waited long for the GIL: C code that does not release it?", "holder", who,
+			"interpreter", it.ID, "waited", k.Last.Round(time.Millisecond), "times", k.Count)
+	}
+}
+
+// Stats is the scheduler's snapshot, with what the interpreters know.
+func (h *Host) Stats() scheduler.Stats {
+	st := h.sched.Stats()
+	for lane, it := range h.lanes {
+		k := it.Kept()
+		st.Lanes[lane].Kept, st.Lanes[lane].KeptLast = k.Count, k.Last
+	}
+	return st
 }

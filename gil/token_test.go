@@ -560,3 +560,39 @@ func TestManyGoroutines(t *testing.T) {
 		t.Error(total, err)
 	}
 }
+
+// C code that keeps the GIL: nothing can help whoever asks for it, but the wait is counted.
+func TestStats_GILKept(t *testing.T) {
+	rt := pytest.Runtime()
+	kept := func() uint64 { return rt.Stats().Lanes[0].Kept }
+	before := kept()
+	inside, done := make(chan struct{}), make(chan error)
+	go func() {
+		done <- rt.Do(ctx, func(tok *gilt.Token) error {
+			n := evaluated(tok, "12345678901 ** 40000")
+			close(inside)
+			for kept() == before { // one call in C each, of some 100 ms and more
+				if _, err := n.Method("__pow__", 8); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}()
+	<-inside
+	for stop := false; !stop; {
+		if err := rt.Do(ctx, func(tok *gilt.Token) error { evaluated(tok, "1"); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-done:
+			if stop = true; err != nil {
+				t.Error(err)
+			}
+		default:
+		}
+	}
+	if kept() == before || rt.Stats().Lanes[0].KeptLast < 100*time.Millisecond {
+		t.Error(kept(), rt.Stats().Lanes[0].KeptLast)
+	}
+}

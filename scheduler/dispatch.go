@@ -68,23 +68,18 @@ func (s *Scheduler) unlock() {
 		close(s.drained)
 		s.drained = make(chan struct{})
 	}
-	if len(s.arm)+len(s.started)+len(s.reports) == 0 {
+	if len(s.arm)+len(s.started) == 0 {
 		s.mu.Unlock()
 		return
 	}
-	started, reports := s.started, s.reports
-	s.started, s.reports = nil, nil
+	started := s.started
+	s.started = nil
 	var buf [8]int
 	arm := append(buf[:0], s.arm...)
 	s.arm = s.arm[:0]
 	s.mu.Unlock()
 	for _, w := range started {
 		w.tell()
-	}
-	for _, r := range reports {
-		if s.cfg.Stuck != nil {
-			s.cfg.Stuck(r)
-		}
 	}
 	for _, lane := range arm {
 		s.cfg.Arm(lane)

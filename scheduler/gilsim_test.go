@@ -84,7 +84,6 @@ type simClass struct {
 	*Class
 	inFlight int
 	held     int64 // true time with a GIL
-	waits    []int64
 }
 
 // interp is an interpreter: its GIL, its books and its pacer.
@@ -132,7 +131,6 @@ type simThread struct {
 
 	since, sampled, held int64
 	switches, looks      uint64
-	patient              bool
 
 	then   func() // when it has the GIL
 	saved  uint64

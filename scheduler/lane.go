@@ -41,9 +41,6 @@ type lane struct {
 	ticks       uint64     // Ticks so far
 	sent        uint64     // the heir that was sent last
 	stalled     uint64     // the heir last noted to wait for the GIL
-	stalledAt   int64      // since when
-	reported    bool       // as Stuck
-	stuck       uint64     // reports
 }
 
 const (

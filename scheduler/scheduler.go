@@ -33,9 +33,6 @@ type Config struct {
 	// Now reads a monotonic clock in nanoseconds. It is called with the lock held and by waiters only.
 	// Defaults to the real clock.
 	Now func() int64
-	// Stuck is told of a holder that does not give the GIL up for 100 ms while another asks for it, once for
-	// each who asks. It is called without locks and must not block. Defaults to nil.
-	Stuck func(Stuck)
 	// Arm is called when a lane that nobody waited for gets a waiter: start calling Tick for it, as
 	// often as it then says. It is called without locks, from the goroutine that waits,
 	// possibly while a Tick of the same lane is just returning Rest: Arm wins. It must not block.
@@ -107,7 +104,6 @@ type Scheduler struct {
 	jobs    heap[*line] // queued work, for an idle worker
 	idle    int         // workers that have nothing to run: see Queue
 	started []started   // queued work that has its grant, to be told
-	reports []Stuck     // to be told
 	near    atomic.Bool // one more lapse could reach the cap: see NearLimit
 
 	seats   [2]seating // the last two classes that were

@@ -45,7 +45,9 @@ type LaneStats struct {
 	Long      []LongTask    // the tasks that compute beside it
 	Away      int           // lapsed and suspended grants of this lane: with the primary, the threads in use
 	Waiting   bool          // somebody waits who could be granted this lane
-	Stuck     uint64        // holders that were reported for not giving the GIL up
+	// Waits of 100 ms and more for the GIL itself, behind C code that does not release it; filled in by package gil.
+	Kept     uint64
+	KeptLast time.Duration // the last one
 }
 
 // LongTask is a task that is past its grace and computes.
@@ -73,7 +75,7 @@ func (s *Scheduler) Stats() Stats {
 	}
 	for i := range s.lanes {
 		l := &s.lanes[i]
-		st.Lanes[i] = LaneStats{Away: int(l.away.Load()), Waiting: l.waiting, Stuck: l.stuck}
+		st.Lanes[i] = LaneStats{Away: int(l.away.Load()), Waiting: l.waiting}
 		for _, r := range l.runners {
 			st.Lanes[i].Long = append(st.Lanes[i].Long, LongTask{r.class.name, time.Duration(now - r.since)})
 		}

@@ -13,7 +13,6 @@ type Look struct {
 	Newest   uint64        // the newest grant whose holder has had it
 	Got      int           // so many of them got it since the last Tick
 	Forced   int           // so many of these had to wait for the switch interval: somebody computes
-	What     uint64        // what the holder's task runs, the caller's number: for Stuck
 	User     uint64        // whose grant used it for long since the last Tick, 0 for nobody's
 	Used     time.Duration // how long
 }
@@ -231,7 +230,7 @@ func (s *Scheduler) advanceLane(l *lane, k Look) {
 		l.seen, l.seenAt = w.gen(), s.cfg.Now()
 	}
 	if primary && k.Pending >= l.burst {
-		s.stalled(l, w, k)
+		s.stalled(l, w)
 	}
 	for range max(l.burst, 1) - k.Pending {
 		if fresh || !s.follow(l, k) {
@@ -241,34 +240,11 @@ func (s *Scheduler) advanceLane(l *lane, k Look) {
 	}
 }
 
-// Stuck is a report: somebody has the GIL and does not give it up, though the next in line asks for it. It is
-// C code that never releases it, or a thread that the system does not run.
-type Stuck struct {
-	Lane   int
-	Class  string        // of the grant that has it; empty for a thread that Python code started
-	What   uint64        // Look.What
-	Heir   string        // class of who asks for it
-	Waited time.Duration // so far
-}
-
-// stuckAfter is how long an heir waits until it is reported.
-const stuckAfter = int64(100 * time.Millisecond)
-
-// stalled notes, once for each heir, that it has to wait for the GIL, and reports a long wait.
-func (s *Scheduler) stalled(l *lane, w word, k Look) {
-	now := s.cfg.Now()
+// stalled notes, once for each heir, that it has to wait for the GIL.
+func (s *Scheduler) stalled(l *lane, w word) {
 	if l.stalled != w.gen() {
-		l.stalled, l.stalledAt, l.reported = w.gen(), now, false
+		l.stalled = w.gen()
 		s.classes[w.class()].preemptions++
-	}
-	if waited := now - l.stalledAt; waited >= stuckAfter && !l.reported && k.Taken && k.Holder != w.gen() {
-		l.reported = true
-		l.stuck++
-		r := Stuck{Lane: int(l.index), What: k.What, Heir: s.classes[w.class()].name, Waited: time.Duration(waited)}
-		if a := s.away[ticket{k.Holder, l.index}]; a != nil {
-			r.Class = a.class.name
-		}
-		s.reports = append(s.reports, r)
 	}
 }
 

@@ -49,6 +49,7 @@ static int go_count_states(uintptr_t it) { return gilt_count_states(gilt_it(it))
 static gilt_look go_pacer_wait(uintptr_t it, int more, int64_t grace_ns, int64_t pause_ns, int looks) {
 	return gilt_pacer_wait(gilt_it(it), more, grace_ns, pause_ns, looks);
 }
+static gilt_kept go_kept(uintptr_t it) { return gilt_kept_look(gilt_it(it)); }
 static void go_pacer_arm(uintptr_t it) { gilt_pacer_arm(gilt_it(it)); }
 static void go_pacer_stop(uintptr_t it) { gilt_pacer_stop(gilt_it(it)); }
 static void go_fn_free(uintptr_t fn) { gilt_fn_free((gilt_fn *)fn); }
@@ -204,6 +205,12 @@ func (it *Interp) PacerWait(more bool, grace, pause time.Duration, looks int) Lo
 		Pace: Pace(l.what), Known: l.known != 0, Taken: l.taken != 0, Computes: l.computes != 0, Pending: int(l.pending), Moved: l.moved != 0, Got: int(l.got), Forced: int(l.forced),
 		Newest: uint64(l.newest), Holder: uint64(l.holder), What: uint64(l.runs), User: uint64(l.user), Used: time.Duration(l.used),
 	}
+}
+
+// Kept tells of the waits for the GIL of 100 ms and more.
+func (it *Interp) Kept() Kept {
+	k := C.go_kept(it.c)
+	return Kept{Count: uint64(k.count), What: uint64(k.what), Ours: k.ours != 0, Last: time.Duration(k.ns)}
 }
 
 // PacerArm says that someone waits for the interpreter's GIL.

@@ -73,7 +73,11 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial);  // ends the task and begi
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial); // AllowThreads; held since the last report
 void gilt_release(gilt_interp *it, uintptr_t obj);          // owned reference, from any thread, attached or not
 int64_t gilt_backlog(gilt_interp *it);
-int gilt_orphan_fd(void);                               // readable when a thread with states has ended
+int gilt_orphan_fd(void);                               // readable when a thread with states has ended, or the GIL was kept
+// Waits of ours of 100 ms and more for the GIL: how many, how long the last one was, and what the task runs
+// (gilt_enter's what) that had the GIL when it began, if it was a task of ours.
+typedef struct { uint64_t count, what; int64_t ns; int32_t ours; } gilt_kept;
+gilt_kept gilt_kept_look(gilt_interp *it);
 void gilt_sink_orphans(void);                           // before gilt_reap of each interpreter: what comes later is told again
 int gilt_reap(gilt_interp *it);                         // gives back the states of ended threads, from any thread
 int gilt_count_states(gilt_interp *it);                 // thread states of the interpreter, from any thread

@@ -43,6 +43,7 @@ func (*Interp) Backlog() int                                           { return 
 func (*Interp) Reap() int                                              { return 0 }
 func (*Interp) States() int                                            { return 0 }
 func (*Interp) PacerWait(bool, time.Duration, time.Duration, int) Look { return Look{} }
+func (*Interp) Kept() Kept                                             { return Kept{} }
 func (*Interp) PacerArm()                                              {}
 func (*Interp) PacerStop()                                             {}
 func StringBytes(s string) []byte                                      { return unsafe.Slice(unsafe.StringData(s), len(s)) }

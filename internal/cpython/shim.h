@@ -83,6 +83,8 @@ struct gilt_interp {
 	unsigned long seen_switches;         // and how often it had changed hands
 	int unused;                          // looks in a row that found it free
 
+	gilt_kept kept; // guarded by gilt_all_mu
+
 	pthread_mutex_t mu; // guards dead and orphans
 	PyObject **dead;
 	size_t ndead, capdead;

@@ -140,6 +140,8 @@ static int clean_context(gilt_state *st) {
 	return 0;
 }
 
+static int64_t to_ns(uint64_t ticks) { return (int64_t)((double)ticks * gilt_ns_per_tick); }
+
 gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts) {
 	for (size_t i = 0; i < nall; i++)
 		if (all[i]->states[it->id].ts == ts) return all[i];
@@ -208,6 +210,25 @@ static void ask_end(gilt_interp *it) {
 	pthread_mutex_unlock(&it->ask_mu);
 }
 
+// Notes that somebody kept the GIL for 100 ms and more though one of ours asked for it, and tells the janitor.
+static void kept(gilt_interp *it, PyThreadState *holder, uint64_t ticks) {
+	pthread_mutex_lock(&gilt_all_mu);
+	gilt_thread *th = gilt_thread_of(it, holder);
+	it->kept.count++;
+	it->kept.ns = to_ns(ticks);
+	it->kept.what = th ? atomic_load(&th->what) : 0;
+	it->kept.ours = th != NULL;
+	pthread_mutex_unlock(&gilt_all_mu);
+	(void)!write(orphan_pipe[1], "k", 1);
+}
+
+gilt_kept gilt_kept_look(gilt_interp *it) {
+	pthread_mutex_lock(&gilt_all_mu);
+	gilt_kept k = it->kept;
+	pthread_mutex_unlock(&gilt_all_mu);
+	return k;
+}
+
 // Takes the GIL, and gives the ticks at which it did. CPython's switch interval rests at its own 5 ms, or at
 // what Python code has set; it is short only while one of ours asks. So a holder is forced off soon, and does
 // not force us off in turn: who may compute is the scheduler's affair.
@@ -218,9 +239,11 @@ static uint64_t take_gil(gilt_interp *it, PyThreadState *ts) {
 		return gilt_ticks();
 	}
 	uint64_t began = gilt_ticks();
+	PyThreadState *holder = atomic_load_explicit(&g->last_holder, memory_order_relaxed);
 	int lowered = ask_begin(it);
 	py.PyEval_RestoreThread(ts);
 	uint64_t end = gilt_ticks();
+	if (GILT_UNLIKELY(end - began > 5000 * gilt_ticks_20us)) kept(it, holder, end - began);
 	if (lowered) {
 		ask_end(it);
 		if ((double)(end - began) * gilt_ns_per_tick > 1e3 * (double)it->ask_us)
@@ -268,8 +291,6 @@ static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag, uint
 	th->held = 0;
 	return t;
 }
-
-static int64_t to_ns(uint64_t ticks) { return (int64_t)((double)ticks * gilt_ns_per_tick); }
 
 static int64_t pop_task(gilt_thread *th) {
 	uint64_t held = th->held;

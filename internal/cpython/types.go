@@ -115,6 +115,15 @@ type Look struct {
 	Used     time.Duration // how long
 }
 
+// Kept is what Interp.Kept tells: of the last wait, its length, and what the task runs (Enter's what) that had
+// the GIL when it began, if it was one of ours.
+type Kept struct {
+	Count uint64
+	What  uint64
+	Ours  bool
+	Last  time.Duration
+}
+
 // Pace is why Interp.PacerWait returned.
 type Pace int
 
