@@ -36,7 +36,7 @@ type Config struct {
 	// MaxThreads caps the OS threads that are inside Python at once, blocked ones too; more work waits.
 	// Defaults to 256.
 	MaxThreads int
-	// MaxLong is how many tasks that are known to compute for longer than 1 ms may be inside Python at once,
+	// MaxLong is how many tasks that are known to compute for 1 ms or longer may be inside Python at once,
 	// for each GIL; blocked ones do not count. Defaults to 1.
 	MaxLong int
 	// MaxQueued caps the work that waits, submitted or not; more gets ErrSaturated. Defaults to 65536.
@@ -46,9 +46,11 @@ type Config struct {
 	Class ClassConfig
 	// MaxClasses caps the classes that exist at once. Defaults to 10000.
 	MaxClasses int
-	// SpareProcs is by how many Open raises GOMAXPROCS, unless the environment variable GOMAXPROCS is set: a
+	// SpareProcs is by how many Open raises GOMAXPROCS, unless the environment variable GOMAXPROCS is set. A
 	// goroutine inside Python keeps its processor of Go's until Go's monitor takes it away, so a few that
-	// sleep or compute there would leave none for the rest of the program. Defaults to 2; -1 is none.
+	// sleep or compute there leave none for the rest of the program for milliseconds. 1 or 2 help programs
+	// with much blocking Python or network traffic on few cores; they also let Go's own computing goroutines
+	// compete with Python for the cores. Defaults to 0.
 	SpareProcs int
 	// SwitchInterval is CPython's own, in every interpreter, while a task asks for the GIL: how long a
 	// thread that computes may keep it then. Defaults to 50 µs, and is longer the more threads are inside
@@ -87,9 +89,6 @@ func (c Config) normalise(freeThreaded bool) (Config, error) {
 	fill(&c.MaxLong, 1)
 	fill(&c.MaxQueued, 65536)
 	fill(&c.MaxClasses, 10000)
-	if fill(&c.SpareProcs, 2); c.SpareProcs == -1 {
-		c.SpareProcs = 0
-	}
 	if c.SwitchInterval == 0 {
 		c.SwitchInterval = 50 * time.Microsecond
 	}
@@ -119,7 +118,7 @@ func (c Config) check() error {
 		}
 	}
 	if c.SpareProcs < 0 || c.SpareProcs > 64 {
-		return fmt.Errorf("gilt: Config.SpareProcs %d: give 0 for the default, -1 for none, or 1 to 64", c.SpareProcs)
+		return fmt.Errorf("gilt: Config.SpareProcs %d: give 0 to 64", c.SpareProcs)
 	}
 	if c.SwitchInterval < time.Microsecond || c.SwitchInterval > time.Minute {
 		return fmt.Errorf("gilt: Config.SwitchInterval %v: give 0 for the default, or 1µs to 1m", c.SwitchInterval)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"runtime"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -34,9 +35,10 @@ const (
 // computing is a service's use of Python: n steps for a tenant.
 type computing func(ctx context.Context, tenant string, n int64) error
 
-// serviceFlood has one round of each side, 5 s by default and 1 s at the least. Both have the processors of
-// Go's that gilt.Open leaves (Config.SpareProcs).
+// serviceFlood has one round of each side, 5 s by default and 1 s at the least. Both have two of Go's
+// processors more than there are by default, as Config.SpareProcs would give them.
 func serviceFlood(e *env) (result, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2))
 	short, err := e.pySteps(steadyWork)
 	if err != nil {
 		return result{}, err

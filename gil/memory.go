@@ -32,6 +32,11 @@ func (m *memory) of(c *scheduler.Class, code uintptr) *scheduler.History {
 	return &r.past
 }
 
+// History is the history of work of class c that is known by that number (Prepared). For gilt's own packages.
+func (h *Host) History(c *scheduler.Class, what uint64) *scheduler.History {
+	return h.memory.of(c, uintptr(what))
+}
+
 // code is the address of f's code: the same for every closure that is made at one place of the program.
 func code(f func(*Token) error) uintptr {
 	if f == nil {

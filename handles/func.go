@@ -22,8 +22,9 @@ type Func[A, R any] struct {
 	encode func(A) (cpython.ArgKind, int64, []byte, error)
 	decode func(cpython.Result) (R, error)
 	kind   cpython.Kind
-	scalar bool // the result is none, a number or a bool
-	past   scheduler.History
+	scalar bool              // the result is none, a number or a bool
+	what   uint64            // its number, see gil.Prepared
+	past   scheduler.History // without a class
 }
 
 // Lookup prepares the function named by spec, "module:function" or "module:Class.method", to be called
@@ -41,7 +42,7 @@ func Lookup[A, R any](ctx context.Context, h *gil.Host, spec string) (*Func[A, R
 		forget()
 		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
 	}
-	f := &Func[A, R]{host: h, fn: fn, spec: spec, encode: encoder[A](), decode: decoder[R](), kind: kindOf[R]()}
+	f := &Func[A, R]{host: h, what: what, fn: fn, spec: spec, encode: encoder[A](), decode: decoder[R](), kind: kindOf[R]()}
 	f.scalar = f.kind != cpython.KindObject && f.kind < cpython.KindStr
 	if err := f.resolve(ctx); err != nil {
 		fn.Free()
@@ -71,7 +72,11 @@ func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 	if err != nil {
 		return v, argumentError(err, "%s: argument 1", f.spec)
 	}
-	g, err := f.host.Acquire(ctx, &f.past)
+	past := &f.past
+	if c := gil.ClassOf(ctx); c != nil { // what is long for one tenant is not for another
+		past = f.host.History(c, f.what)
+	}
+	g, err := f.host.Acquire(ctx, past)
 	if err != nil {
 		return v, err
 	}

@@ -16,11 +16,13 @@ type absence struct {
 	ticket
 	class     *Class
 	suspended bool
-	resuming  bool   // suspended, and waiting to come back
-	computing bool   // lapsed, and one of its lane's runners
-	since     int64  // when it left
-	usedTick  uint64 // the last Tick that saw it use the GIL
-	prepaid   int64  // charged since it lapsed, to be set against what it turns out to have held
+	resuming  bool     // suspended, and waiting to come back
+	told      bool     // its history knows that it is long
+	computing bool     // lapsed, and one of its lane's runners
+	since     int64    // when it left
+	usedTick  uint64   // the last Tick that saw it use the GIL
+	history   *History // nil if it is not known
+	prepaid   int64    // charged since it lapsed, to be set against what it turns out to have held
 }
 
 // Suspended is a grant whose holder works outside Python. Resume turns it into a grant again, once.
@@ -149,7 +151,9 @@ func (s *Scheduler) releaseLapsed(g Grant, ns int64, charged bool) {
 	if a.computing {
 		c.activeAt = s.cfg.Now()
 	}
-	g.history.learn(a.prepaid, ns)
+	if !a.told {
+		g.history.learn(a.prepaid, ns)
+	}
 	s.leave(c)
 	s.back(t, c)
 }

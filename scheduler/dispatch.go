@@ -29,6 +29,7 @@ func (s *Scheduler) ask(ctx context.Context, c *Class, h *History, lane int) (Gr
 	if !long {
 		if g, ok := s.take(c, lane); ok {
 			g.history = h
+			s.lanes[g.lane].granted, s.lanes[g.lane].history = g.gen, h
 			return g, nil, nil
 		}
 	}
@@ -329,6 +330,11 @@ func (s *Scheduler) pick(l *lane, full bool) *waiter {
 			return nil
 		}
 		w := best.waiters.top()
+		if best.kind == kindNew && w.history.Long() { // it was not known to be when it came
+			s.dequeue(w)
+			s.enqueue(w, w.class.line(kindLong, nil))
+			continue
+		}
 		if !s.expired(w) {
 			return w
 		}
@@ -431,6 +437,7 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 	l.startSlice(s.slice())
 	w.grant = Grant{class: c, gen: to.gen(), lane: l.index, history: w.history}
 	s.taken(l, c)
+	l.granted, l.history = to.gen(), w.history
 	if w.isLong() {
 		s.aside(l, w.grant)
 	}
@@ -441,7 +448,7 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 // aside makes a primary one of the lane's runners at once, so that another may have the lane: it is known to
 // be long.
 func (s *Scheduler) aside(l *lane, g Grant) {
-	a := &absence{ticket: ticket{g.gen, l.index}, class: g.class}
+	a := &absence{ticket: ticket{g.gen, l.index}, class: g.class, history: g.history}
 	s.run(l, a)
 	s.leaveLane(a)
 	s.retune(1)

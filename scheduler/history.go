@@ -21,7 +21,7 @@ const (
 	historyLong = historyOne * 4 / 5 // three long ones in a row
 )
 
-// Long says whether work with this history is expected to use the GIL for longer than 1 ms.
+// Long says whether work with this history is expected to use the GIL for 1 ms or longer.
 func (h *History) Long() bool { return h != nil && h.score.Load() > historyLong }
 
 // learn notes a finished grant: seen is what the pacer saw it use, held what it was charged. A long hold

@@ -39,6 +39,8 @@ type lane struct {
 	seen        uint64     // the primary at the last look
 	seenAt      int64      // and when it was first seen
 	ticks       uint64     // Ticks so far
+	granted     uint64     // the last grant made under the lock,
+	history     *History   // and its history
 	sent        uint64     // the heir that was sent last
 	stalled     uint64     // the heir last noted to wait for the GIL
 }

@@ -87,6 +87,10 @@ func (s *Scheduler) credit(l *lane, k Look) {
 	}
 	if a := s.away[ticket{k.User, l.index}]; a != nil && !a.suspended {
 		a.prepaid += ns
+		if a.prepaid >= int64(longHold) && a.history != nil && !a.told {
+			a.told = true // now, so that those who wait behind it with the same history are known
+			a.history.learn(a.prepaid, a.prepaid)
+		}
 		a.usedTick = l.ticks
 		s.use(a.class, ns)
 	}
@@ -280,7 +284,9 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 // slice is charged at once, so that a class cannot fill the cap with long work before any of it is charged.
 func (s *Scheduler) lapsed(w word, l *lane, c *Class, k Look, computes bool) {
 	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, prepaid: l.primaryPaid}
-	l.primaryPaid = 0
+	if l.primaryPaid = 0; l.granted == w.gen() {
+		a.history = l.history
+	}
 	if !k.Known {
 		paid := int64(s.cfg.Slice) / 2
 		a.prepaid += paid

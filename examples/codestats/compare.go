@@ -55,16 +55,53 @@ func (j *job) compare(ctx context.Context, o options, modules string, stdout io.
 			}
 		}
 	}
+	cold, coldPool, err := j.whole(ctx, o, modules, chunk)
+	if err != nil {
+		return err
+	}
 	info := j.rt.Info()
+	name, poolName := fmt.Sprintf("here: mode %s, %d", info.Mode, info.Interpreters), fmt.Sprintf("multiprocessing.Pool(%d)", o.interpreters)
 	_, err = fmt.Fprintf(stdout, `
 the same job, warm (start-up not counted), best of %d rounds in turns:
   %-28s %6.2f s
   %-28s %6.2f s  %.2fx
   %-28s %6.2f s  %.2fx  (chunksize %d; better of %v)
-`, rounds, fmt.Sprintf("here: mode %s, %d", info.Mode, info.Interpreters), here,
-		"one GIL", oneGIL, oneGIL/here,
-		fmt.Sprintf("multiprocessing.Pool(%d)", o.interpreters), best, best/here, chunk, chunkSizes)
+the whole of it, a new process each time, best of %d in turns:
+  %-28s %6.2f s
+  %-28s %6.2f s  %.2fx
+`, rounds, name, here, "one GIL", oneGIL, oneGIL/here, poolName, best, best/here, chunk, chunkSizes,
+		rounds, name, cold, poolName, coldPool, coldPool/cold)
 	return err
+}
+
+// whole times whole processes that do the job once: this program, and the one with multiprocessing.Pool.
+func (j *job) whole(ctx context.Context, o options, modules string, chunk int) (here, pool float64, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 0, 0, err
+	}
+	here, pool = math.Inf(1), math.Inf(1)
+	for range rounds {
+		began := time.Now()
+		mine := exec.CommandContext(ctx, self, "-no-compare", "-interpreters", strconv.Itoa(o.interpreters), "-dir", j.root, "-o", filepath.Join(modules, "lines"))
+		if out, err := mine.CombinedOutput(); err != nil {
+			return 0, 0, fmt.Errorf("the job in a new process: %w: %s", err, out)
+		}
+		here = min(here, time.Since(began).Seconds())
+		began = time.Now()
+		theirs, err := start(ctx, j.rt.Info().Executable, filepath.Join(modules, "pool.py"), strconv.Itoa(o.interpreters), filepath.Join(modules, "files"))
+		if err != nil {
+			return 0, 0, fmt.Errorf("multiprocessing.Pool: %w", err)
+		}
+		if _, err := theirs.run(strconv.Itoa(chunk), len(j.files)); err != nil {
+			return 0, 0, err
+		}
+		if err := theirs.end(); err != nil {
+			return 0, 0, err
+		}
+		pool = min(pool, time.Since(began).Seconds())
+	}
+	return here, pool, nil
 }
 
 func (j *job) startOthers(ctx context.Context, o options, modules string) (one, pool *runner, err error) {

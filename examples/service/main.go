@@ -96,7 +96,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 		return err
 	}
 	defer os.RemoveAll(modules)
-	rt, err := gilt.Open(ctx, gilt.Config{Path: []string{modules}, MaxQueued: o.queue})
+	rt, err := gilt.Open(ctx, gilt.Config{Path: []string{modules}, MaxQueued: o.queue, SpareProcs: 2})
 	if err != nil {
 		return err
 	}
