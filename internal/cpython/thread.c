@@ -142,6 +142,9 @@ static int clean_context(gilt_state *st) {
 
 static int64_t to_ns(uint64_t ticks) { return (int64_t)((double)ticks * gilt_ns_per_tick); }
 
+// Adds to a number that is written with the GIL held only, and read by the pacer.
+#define add(p, n) atomic_store_explicit(p, atomic_load_explicit(p, memory_order_relaxed) + (n), memory_order_relaxed)
+
 gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts) {
 	for (size_t i = 0; i < nall; i++)
 		if (all[i]->states[it->id].ts == ts) return all[i];
@@ -181,7 +184,7 @@ static void books_end(gilt_thread *th, gilt_interp *it, uint64_t now) {
 // grows with the square of their number: with 256 threads that all wait for 50 us at a time the processors
 // would do nothing else (sleepers: 2,000 tasks/s instead of 15,000).
 static unsigned long asking_us(gilt_interp *it) {
-	unsigned long quarter = (unsigned long)atomic_load_explicit(&it->inside, memory_order_relaxed) / 4;
+	unsigned long quarter = (unsigned long)(atomic_load_explicit(&it->inside, memory_order_relaxed) + 1) / 4;
 	return quarter > 1 ? it->ask_us * quarter * quarter : it->ask_us;
 }
 
@@ -241,13 +244,15 @@ static uint64_t take_gil(gilt_interp *it, PyThreadState *ts) {
 	uint64_t began = gilt_ticks();
 	PyThreadState *holder = atomic_load_explicit(&g->last_holder, memory_order_relaxed);
 	int lowered = ask_begin(it);
+	atomic_fetch_add_explicit(&it->asked, 1, memory_order_relaxed);
 	py.PyEval_RestoreThread(ts);
+	add(&it->got, 1);
 	uint64_t end = gilt_ticks();
 	if (GILT_UNLIKELY(end - began > 5000 * gilt_ticks_20us)) kept(it, holder, end - began);
 	if (lowered) {
 		ask_end(it);
 		if ((double)(end - began) * gilt_ns_per_tick > 1e3 * (double)it->ask_us)
-			atomic_store_explicit(&it->forced, atomic_load_explicit(&it->forced, memory_order_relaxed) + 1, memory_order_relaxed);
+			add(&it->forced, 1);
 	}
 	return end;
 }
@@ -256,12 +261,10 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	gilt_state *st = &th->states[it->id];
 	if (GILT_UNLIKELY(!st->ts) && !(st->ts = py.PyThreadState_New(it->is))) return -1;
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
-	atomic_fetch_add_explicit(&it->asked, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&it->inside, 1, memory_order_relaxed);
 	th->last = take_gil(it, st->ts);
 	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_relaxed);
 	if (tag > atomic_load_explicit(&it->newest, memory_order_relaxed)) atomic_store_explicit(&it->newest, tag, memory_order_relaxed);
-	atomic_store_explicit(&it->got, atomic_load_explicit(&it->got, memory_order_relaxed) + 1, memory_order_relaxed);
+	add(&it->inside, 1);
 	th->attached = it;
 	books_begin(th, it, th->last);
 	if (GILT_UNLIKELY(st->unclean || !st->context) && clean_context(st)) {
@@ -274,7 +277,7 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 
 void gilt_detach_now(gilt_thread *th) {
 	books_end(th, th->attached, gilt_ticks());
-	atomic_fetch_sub_explicit(&th->attached->inside, 1, memory_order_relaxed);
+	add(&th->attached->inside, -1);
 	th->attached = NULL;
 	py.PyEval_SaveThread();
 }
