@@ -596,3 +596,44 @@ func TestStats_GILKept(t *testing.T) {
 		t.Error(kept(), rt.Stats().Lanes[0].KeptLast)
 	}
 }
+
+// Rule 14: who really has the GIL is seen on every version: a task that computes beside others is known for
+// long, one that sleeps is not, though it computes when it begins.
+func TestRule14_WhoHasTheGIL(t *testing.T) {
+	rt := pytest.Runtime()
+	for _, what := range []struct {
+		name, code string
+		computes   bool
+	}{
+		{"computes", "while not stop: pass", true},
+		{"sleeps", "import time\nwhile not stop: time.sleep(0.005)", false},
+	} {
+		t.Run(what.name, func(t *testing.T) {
+			var ns py.Py
+			pytest.Do(t, func(tok *gilt.Token) {
+				d, err := py.Dict(tok, map[string]any{"stop": []any{}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ns = d.Unbind()
+			})
+			defer ns.Release()
+			done := make(chan error, 1)
+			go func() {
+				done <- rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, what.code, ns.Borrow(tok).Bound) })
+			}()
+			long := func() bool { return len(rt.Stats().Lanes[0].Long) > 0 }
+			for i, end := 0, time.Now().Add(20*time.Second); (i < 500 || long() != what.computes) && time.Now().Before(end); i++ {
+				pytest.Do(t, func(tok *gilt.Token) { evaluated(tok, "1") })
+			}
+			seen := long()
+			pytest.Do(t, func(tok *gilt.Token) { _, _ = py.Eval(tok, "stop.append(1)", ns.Borrow(tok).Bound) })
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if seen != what.computes {
+				t.Errorf("seen to compute: %v", seen)
+			}
+		})
+	}
+}
