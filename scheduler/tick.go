@@ -166,9 +166,9 @@ func (s *Scheduler) stop(l *lane, a *absence) {
 	s.revisit = true
 }
 
-// starvedTicks is for how many looks, some 25 ms, a runner goes without the GIL before it is its turn. Then it
+// starvedTicks is for how many looks, some 50 ms, a runner goes without the GIL before it is its turn. Then it
 // takes it, or is found to be elsewhere (sight).
-const starvedTicks = 200
+const starvedTicks = 400
 
 // owed is the runner whose turn it is before work of class c, nil if c may go: one whose class has used
 // less, or, in c itself, one that has not been seen with the GIL for too long.
