@@ -70,8 +70,12 @@ func Submit[T any](ctx context.Context, h *Host, f func(*Token) (T, error)) *Fut
 		return fut
 	}
 	c := ClassOf(ctx)
-	// SAFETY: as in code; a generic function's type is none of code's.
-	past := h.memory.of(c, **(**uintptr)(unsafe.Pointer(&f)))
+	code := uintptr(0)
+	if f != nil {
+		// SAFETY: as in code; a generic function's type is none of code's.
+		code = **(**uintptr)(unsafe.Pointer(&f))
+	}
+	past := h.memory.of(c, code)
 	fut.waking.Store(wakesLater)
 	q, err := h.sched.Queue(ctx, c, past, &fut.job)
 	if err != nil {
@@ -93,11 +97,10 @@ func Submit[T any](ctx context.Context, h *Host, f func(*Token) (T, error)) *Fut
 // Start is the scheduler's: the work's turn has come, and a worker is idle.
 func (j *job[T]) Start(g scheduler.Grant) {
 	j.grant = g
-	if j.waking.CompareAndSwap(wakesLater, startedAsleep) {
-		j.host.pool.Ready(starter{j.host, j})
-		return
+	j.host.pool.Ready(starter{j.host, j}) // first: Submit's Wake must find it
+	if !j.waking.CompareAndSwap(wakesLater, startedAsleep) {
+		j.host.pool.Wake()
 	}
-	j.host.pool.Start(starter{j.host, j})
 }
 
 // Drop is the scheduler's: the work is given up.
@@ -105,13 +108,13 @@ func (j *job[T]) Drop(err error) { j.finish(closedError(err)) }
 
 func (j *job[T]) finish(err error) {
 	j.err = err
-	j.ended.Store(true)
-	j.wait.Done()
 	j.mu.Lock()
+	j.ended.Store(true) // under the lock: Done closes the channel if it finds it so
 	if j.done != nil {
 		close(j.done)
 	}
 	j.mu.Unlock()
+	j.wait.Done()
 }
 
 // work is a job whatever its result's type.

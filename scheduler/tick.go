@@ -272,8 +272,12 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 				return false // it is its turn still
 			}
 		}
+		var past *History
+		if l.granted == w.gen() {
+			past = l.history
+		}
 		if s.seat(l, w, next) {
-			s.lapsed(w, l, c, k, computes)
+			s.lapsed(w, l, c, past, k, computes)
 			s.retune(1)
 			return true
 		}
@@ -283,11 +287,9 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 
 // lapsed notes that the primary w of class c has lost its lane. Where it cannot be seen what it uses, half a
 // slice is charged at once, so that a class cannot fill the cap with long work before any of it is charged.
-func (s *Scheduler) lapsed(w word, l *lane, c *Class, k Look, computes bool) {
-	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, prepaid: l.primaryPaid}
-	if l.primaryPaid = 0; l.granted == w.gen() {
-		a.history = l.history
-	}
+func (s *Scheduler) lapsed(w word, l *lane, c *Class, past *History, k Look, computes bool) {
+	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, history: past, prepaid: l.primaryPaid}
+	l.primaryPaid = 0
 	if !k.Known {
 		paid := int64(s.cfg.Slice) / 2
 		a.prepaid += paid

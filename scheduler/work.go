@@ -113,16 +113,18 @@ func (s *Scheduler) ReleaseNext(g Grant, held time.Duration) (work Work, next Gr
 	}
 	ns := clampHeld(held)
 	s.mu.Lock()
-	defer s.unlock()
-	s.idle++
 	c, l := g.class, &s.lanes[g.lane]
 	w := l.load()
 	if !w.held() || w.gen() != g.gen || l.proxy != nil {
+		s.releaseLapsed(g, ns, false) // which unlocks and panics for a grant that was given back
+		s.idle++
 		s.reflag()
 		s.revisit = true
-		s.releaseLapsed(g, ns, false)
+		s.unlock()
 		return nil, Grant{}, false
 	}
+	defer s.unlock()
+	s.idle++
 	c.chargeLocked(ns, 1)
 	l.left.Add(-ns - grantCost)
 	s.finished(l, g, ns)

@@ -42,25 +42,23 @@ static void begin_looks(gilt_interp *it) {
 	pthread_mutex_unlock(&gilt_all_mu);
 }
 
-// Whether th, which has the GIL, computes: it has had it without a break for a grace, since it came or
-// since the last look. One that is back from a sleep for a moment has not.
-static int computes(gilt_interp *it, gilt_thread *th, uint64_t now, int64_t grace_ns) {
+// Whether th, which has the GIL since then, computes: it has had it without a break for a grace, since it came
+// or since the last look. One that is back from a sleep for a moment has not.
+static int computes(gilt_interp *it, gilt_thread *th, uint64_t since, uint64_t now, int64_t grace_ns) {
 	unsigned long switches = atomic_load(&it->gil->switches);
-	int same = switches == it->seen_switches && th == it->seen_holder;
-	it->seen_switches = switches, it->seen_holder = th;
-	if (same) return 1;
-	uint64_t since = atomic_load(&th->since);
-	return switches == th->switches && (double)(now - since) * gilt_ns_per_tick >= (double)grace_ns;
+	int same = switches == it->seen_switches && th == it->seen_holder && since <= it->seen_at;
+	it->seen_switches = switches, it->seen_holder = th, it->seen_at = now;
+	return same || (switches == th->switches && (double)(now - since) * gilt_ns_per_tick >= (double)grace_ns);
 }
 
 // The task that uses the GIL for long: the last one that was seen to compute, as long as it is seen with the
 // GIL every now and then.
-static gilt_thread *long_user(gilt_interp *it, gilt_thread *th, gilt_look *l, uint64_t now, int64_t grace_ns) {
+static gilt_thread *long_user(gilt_interp *it, gilt_thread *th, uint64_t since, gilt_look *l, uint64_t now, int64_t grace_ns) {
 	enum { FORGOTTEN = 16, UNUSED = 2 };
 	uint64_t looks = atomic_load(&it->looks);
 	if (th) {
 		it->unused = 0;
-		l->computes = computes(it, th, now, grace_ns);
+		l->computes = computes(it, th, since, now, grace_ns);
 		if (l->computes) atomic_store(&it->user, th);
 		if (th == atomic_load(&it->user)) it->user_seen = looks;
 	} else {
@@ -81,7 +79,8 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	uint64_t clean = atomic_load(&it->clean), others = clean - atomic_load(&it->clean_seen);
 	PyThreadState *ts = it->gil && atomic_load(&it->gil->locked) ? atomic_load(&it->gil->last_holder) : NULL;
 	gilt_thread *th = ts ? gilt_thread_of(it, ts) : NULL;
-	if (th && !atomic_load(&th->since)) th = NULL; // it comes or goes
+	uint64_t since = th ? atomic_load(&th->since) : 0;
+	if (!since || since >= now) th = NULL; // it comes or goes
 	l->known = it->gil != NULL;
 	l->taken = ts != NULL;
 	l->computes = 0;
@@ -90,13 +89,13 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	atomic_store(&it->looked_at, now);
 	atomic_store(&it->clean_seen, clean);
 	atomic_fetch_add(&it->looks, 1);
-	gilt_thread *user = long_user(it, th, l, now, grace_ns);
-	uint64_t since = th ? atomic_load(&th->since) : 0;
-	if (th && th != user && since && now > since) others += now - since < dt ? now - since : dt;
+	gilt_thread *user = long_user(it, th, since, l, now, grace_ns);
+	if (th && th != user) others += now - since < dt ? now - since : dt;
 	if (user && ts && dt > others) {
 		uint64_t had = dt - others;
 		since = atomic_load(&user->since);
-		if (since && now > since && had > now - since) had = now - since;
+		if (!since || since >= now) had = 0;
+		else if (had > now - since) had = now - since;
 		atomic_fetch_add(&user->sampled, had);
 		l->used += (int64_t)((double)had * gilt_ns_per_tick);
 		l->user = atomic_load(&user->tag);

@@ -79,7 +79,8 @@ struct gilt_interp {
 	_Atomic uint64_t clean_seen;         // clean, at that look
 	_Atomic(gilt_thread *) user;         // who has the GIL for long, as of that look; under gilt_all_mu, read by itself
 	uint64_t user_seen;                  // the look that last met it; this and what follows is the pacer's own
-	gilt_thread *seen_holder;            // who had the GIL at that look, compared only
+	uint64_t seen_at;                    // when the last look was that found one of ours with the GIL,
+	gilt_thread *seen_holder;            // who that was, compared only
 	unsigned long seen_switches;         // and how often it had changed hands
 	int unused;                          // looks in a row that found it free
 
