@@ -637,3 +637,23 @@ func TestRule14_WhoHasTheGIL(t *testing.T) {
 		})
 	}
 }
+
+// Whoever asks for Done while the result comes must not close it a second time, and every job finds a worker.
+func TestFuture_DoneWhileItEnds(t *testing.T) {
+	rt := pytest.Runtime()
+	c, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var g sync.WaitGroup
+	for range 8 {
+		g.Go(func() {
+			for i := range 2000 {
+				f := gilt.Submit(ctx, rt, func(*gilt.Token) (int, error) { return i, nil })
+				g.Go(func() { <-f.Done() })
+				if v, err := f.Wait(c); v != i || err != nil {
+					t.Error(v, err)
+				}
+			}
+		})
+	}
+	g.Wait()
+}
