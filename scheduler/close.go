@@ -6,7 +6,7 @@ import (
 )
 
 // Close ends the granting: those who wait get ErrClosed, and so does every later Acquire. Grants that
-// are out are not touched, and Release, Suspend, Resume and Lapse go on working for them. Closing twice
+// are out are not touched, and Release, Suspend, Resume and Tick go on working for them. Closing twice
 // does nothing more.
 func (s *Scheduler) Close() {
 	s.mu.Lock()

@@ -110,12 +110,11 @@ type interp struct {
 	asked, got            uint64
 	clean, cleanSeen      int64
 	lookedAt              int64
-	looks, forcedOff      uint64
+	looks                 uint64
 	user                  *simThread
 	armed, asleep         bool
 	pace                  Pace
 	early                 int // which pause of the pacer an arming may end
-	gotFirst, forcedFirst uint64
 	look                  Look
 	gotBefore, cameBefore uint64
 	newest, grantsCame    uint64 // grants that have had the GIL, see world.byGrant
@@ -428,16 +427,12 @@ func (m *world) attach(th *simThread, then func()) {
 	case it.holder == nil:
 		m.take(th, in)
 	default:
-		began := m.now
 		it.asking++
 		quarter := int64(it.asked-it.left) / 4
 		it.interval = min(askInterval*max(quarter*quarter, 1), restInterval)
 		m.take(th, func() {
 			if it.asking--; it.asking == 0 {
 				it.interval = restInterval
-			}
-			if m.now-began > askInterval {
-				it.forcedOff++
 			}
 			in()
 		})
@@ -503,7 +498,6 @@ func (m *world) pacerWait(it *interp) {
 		it.user, it.cleanSeen, it.lookedAt = nil, it.clean, m.now
 	}
 	it.look, it.round = Look{}, 0
-	it.gotFirst, it.forcedFirst = it.got, it.forcedOff
 	m.pacerSleep(it)
 }
 
@@ -535,7 +529,6 @@ func (m *world) pacerPaused(it *interp, early int) {
 		if m.byGrant {
 			l.Moved = it.grantsCame != it.cameBefore && !it.free
 		}
-		l.Got, l.Forced = int(it.got-it.gotFirst), int(it.forcedOff-it.forcedFirst)
 		it.round++
 		switch {
 		case !l.Moved || l.Used > 0 || it.pace == Rush:

@@ -11,8 +11,6 @@ type Look struct {
 	Pending  int           // grants whose holders wait for the GIL
 	Moved    bool          // one of them got it since the last look
 	Newest   uint64        // the newest grant whose holder has had it
-	Got      int           // so many of them got it since the last Tick
-	Forced   int           // so many of these had to wait for the switch interval: somebody computes
 	User     uint64        // whose grant used it for long since the last Tick, 0 for nobody's
 	Used     time.Duration // how long
 }

@@ -92,8 +92,6 @@ typedef struct {
 	int32_t computes; // and has had it for a grace without a break
 	int32_t pending; // attaches of ours that wait for it
 	int32_t moved;   // one of ours got it since the last look
-	int32_t got;     // so many of ours got it since the last answer
-	int32_t forced;  // so many of these had to force the holder off
 	uint64_t newest; // the highest tag of a task that has had it
 	uint64_t holder; // tag of the task that holds it; 0 for nobody, or nobody's task
 	uint64_t runs;   // and what it runs: gilt_enter's what

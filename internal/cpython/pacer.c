@@ -112,7 +112,6 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 	// How long Go took to come back from the last answer tells whether its processors are all busy.
 	uint64_t now = gilt_ticks();
 	if (it->told_at && now - it->told_at > 50 * gilt_ticks_20us) atomic_store(&it->go_busy, now + GILT_GO_BUSY);
-	uint64_t forced = atomic_load(&it->forced), first = atomic_load(&it->got);
 	pthread_mutex_lock(&it->pace_mu);
 #ifdef __linux__
 	if (!it->pace_ready) prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
@@ -133,9 +132,7 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 		l.moved = it->gil && atomic_load(&it->newest) != newest;
 		if (!l.moved || l.used > 0 || looks == 1) l.what = GILT_PACE_TICK;
 	}
-	l.forced = (int32_t)(atomic_load(&it->forced) - forced);
 	l.newest = atomic_load(&it->newest);
-	l.got = (int32_t)(atomic_load(&it->got) - first);
 	if (it->pace_stop) l.what = GILT_PACE_STOP;
 	it->told_at = gilt_ticks();
 	pthread_mutex_unlock(&it->pace_mu);

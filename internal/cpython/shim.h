@@ -71,7 +71,6 @@ struct gilt_interp {
 	unsigned long asked_us, rest_us;     // what it was set to, and what it rests at
 	_Atomic uint64_t asked;              // attaches that found the GIL taken
 	_Atomic int inside;                  // threads that are attached, asleep in Python code or not
-	_Atomic uint64_t forced;             // attaches that had to force the holder off; written with the GIL held
 	_Atomic uint64_t got;                // of these, so many have it now; written with the GIL held
 	_Atomic uint64_t newest;             // the highest tag among attaches that have had it
 	_Atomic uint64_t clean;              // ticks held by attaches that nobody interrupted; written with the GIL held

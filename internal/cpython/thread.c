@@ -249,11 +249,7 @@ static uint64_t take_gil(gilt_interp *it, PyThreadState *ts) {
 	add(&it->got, 1);
 	uint64_t end = gilt_ticks();
 	if (GILT_UNLIKELY(end - began > 5000 * gilt_ticks_20us)) kept(it, holder, end - began);
-	if (lowered) {
-		ask_end(it);
-		if ((double)(end - began) * gilt_ns_per_tick > 1e3 * (double)it->ask_us)
-			add(&it->forced, 1);
-	}
+	if (lowered) ask_end(it);
 	return end;
 }
 

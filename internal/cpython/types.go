@@ -106,8 +106,6 @@ type Look struct {
 	Computes bool          // and has had it for a grace without a break
 	Pending  int           // attaches of ours that wait for it
 	Moved    bool          // one of ours got it since the look before
-	Got      int           // so many of ours got it since the last answer
-	Forced   int           // so many of these had to force the holder off
 	Newest   uint64        // the highest tag of a task that has had it
 	Holder   uint64        // who holds it; 0 for nobody, or a thread that Python code started
 	What     uint64        // and what that task runs
