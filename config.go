@@ -54,7 +54,7 @@ type Config struct {
 	SpareProcs int
 	// SwitchInterval is CPython's own, in every interpreter, while a task asks for the GIL: how long a
 	// thread that computes may keep it then. Defaults to 50 µs, and is longer the more threads are inside
-	// Python. While nobody asks it rests at CPython's own 5 ms, or at what Python code sets.
+	// Python. While nobody asks it rests at 1.5 ms, or at what Python code sets.
 	SwitchInterval time.Duration
 }
 

@@ -67,7 +67,7 @@ func TestInfo(t *testing.T) {
 }
 
 // restInterval is what a switch interval is while nobody asks for the GIL, in seconds.
-const restInterval = 5e-3
+const restInterval = 1.5e-3
 
 func TestRule16_SwitchInterval(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {

@@ -17,16 +17,17 @@ func contended() []workload {
 	all := []workload{
 		{"sched_acquire_release", "Acquire and Release of package scheduler alone, nobody else there; and what a mutex, a channel and a semaphore take", schedulerAlone},
 		{"attach_under_hog", "a whole task, f(x), each 0.5 to 2 ms beside one endless Python loop: the mean, and p50_us, p99_us, max_us; hog_speed is the loop's, 1 if alone", underHog},
-		{"hogs_8ms", "a task of 50 µs of Python, 1 ms after the last one, beside 4 callers with tasks of 8 ms; long_ops_per_s is theirs", hogs(8*time.Millisecond, 4)},
-		{"hogs_300ms", "the same beside 4 callers with tasks of 300 ms", hogs(300*time.Millisecond, 10)},
+		{"hogs_8ms", "a task of 50 µs of Python, 1 ms after the last one, beside 4 callers with tasks of 8 ms; long_ops_per_s is theirs", hogs(8*time.Millisecond, 4, "work_long")},
+		{"hogs_300ms", "the same beside 4 callers with tasks of 300 ms", hogs(300*time.Millisecond, 10, "work_long")},
+		{"hogs_8ms_mixed", "hogs_8ms where the long and the short tasks call the same function, so that nobody can know which is which", hogs(8*time.Millisecond, 4, "work")},
 		{"fairness_mixed8", "a task of 1 caller with 10 ms and 7 callers with 50 µs of Python, each a class of its own; jain_time is over time held, p50_us, p99_us, max_us are the short ones' waits", fairness},
 		{"weights_124", "a task of 200 µs of Python, by 4 callers in each of three classes of the weights 1, 2, 4: share_… of 5 s; return_share_… of the 0.5 s after the class of weight 4 was away for 2 s; …_error is the largest, relative to the share that should be", weights},
 	}
 	for _, n := range []int{64, 256, 512} {
-		all = append(all, workload{fmt.Sprintf("sleepers_%d", n), fmt.Sprintf("Do of time.sleep(0.01), by %d callers", n), sleeping(n)})
+		all = append(all, workload{fmt.Sprintf("sleepers_%d", n), fmt.Sprintf("a prepared call of time.sleep(0.01), by %d callers", n), sleeping(n)})
 	}
 	return append(all,
-		workload{"hashlib_2", "Do of hashlib.sha256 over 8 MB, which gives the GIL up, by 2 callers; speedup is over 1 caller", hashing},
+		workload{"hashlib_2", "a prepared call of hashlib.sha256 over 8 MB, which gives the GIL up, by 2 callers; speedup is over 1 caller", hashing},
 		workload{"tiny_64", "a whole task, f(x), by 64 callers; max_us is the longest wait of any, jain_time is over their tasks", tiny},
 		workload{"busy_go", "attach_under_hog with 4 goroutines that spin in Go beside it; go_wait_… is what a goroutine that yields waits for a processor meanwhile, beyond_p99_us the difference of the p99s", busyGo},
 		workload{"busy_go_held", "a task of three 100 µs crossings beside 4 goroutines that spin in Go: how long the GIL was held for it, by Stats for gilt, by the C side's clock for naive; p99", busyGoHeld},

@@ -16,7 +16,7 @@ const moduleSource = `
 import sys, types
 m = types.ModuleType(name)
 exec('''
-import hashlib, sys, threading, time, _thread
+import hashlib, sys, threading, time, types, _thread
 def f0(): return None
 def f(x): return x
 def fkw(a, b=0): return a + b
@@ -34,6 +34,7 @@ def work(n):
     s = 0
     for i in range(n): s ^= i  # not +=: a step takes the same time however many there are
     return s
+work_long = types.FunctionType(work.__code__, globals(), "work_long")
 
 def nap_us(n):
     time.sleep(n / 1_000_000)
@@ -77,7 +78,7 @@ sys.modules[name] = m
 `
 
 // taskFunctions are the module's functions of one int that gives an int: those that a system can run.
-var taskFunctions = []string{"work", "nap_us", "digest", "keep_gil", "hog", "set_stop", "start_threads", "end_threads", "switch_us"}
+var taskFunctions = []string{"work", "work_long", "nap_us", "digest", "keep_gil", "hog", "set_stop", "start_threads", "end_threads", "switch_us"}
 
 // env is what the workloads run on.
 type env struct {
@@ -86,8 +87,9 @@ type env struct {
 	rounds int
 	round  time.Duration
 
-	f       *gilt.Func[int64, int64] // the module's f, prepared
-	objects map[string]py.Py         // owned handles to the module's objects
+	f       *gilt.Func[int64, int64]            // the module's f, prepared
+	tasks   map[string]*gilt.Func[int64, int64] // taskFunctions, likewise
+	objects map[string]py.Py                    // owned handles to the module's objects
 }
 
 // atMost is e with no more rounds than that, for workloads whose rounds are long.
@@ -123,10 +125,16 @@ func (e *env) prepare() error {
 		}
 		return nil
 	})
-	if err == nil {
-		err = prepared(e, "f", &e.f)
+	if err != nil {
+		return err
 	}
-	return err
+	e.tasks = make(map[string]*gilt.Func[int64, int64])
+	for _, name := range taskFunctions {
+		if e.tasks[name], err = gilt.Lookup[int64, int64](e.ctx, e.rt, moduleName+":"+name); err != nil {
+			return err
+		}
+	}
+	return prepared(e, "f", &e.f)
 }
 
 func prepared[A, R any](e *env, name string, to **gilt.Func[A, R]) (err error) {

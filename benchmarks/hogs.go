@@ -34,9 +34,10 @@ func underHog(e *env) (result, error) {
 	return r, err
 }
 
-// hogs are four callers with long tasks, and one with tasks of 50 µs that rests for 1 ms after each. A
-// round takes that many windows, and as long as the long tasks then need to end.
-func hogs(long time.Duration, windows int) func(*env) (result, error) {
+// hogs are four callers with long tasks, and one with tasks of 50 µs that rests for 1 ms after each. The long
+// ones call a function of their own or, mixed, the same. A round takes that many windows, and as long as the
+// long tasks then need to end.
+func hogs(long time.Duration, windows int, function string) func(*env) (result, error) {
 	return func(e *env) (result, error) {
 		short, err := e.pySteps(shortTask)
 		if err != nil {
@@ -44,7 +45,7 @@ func hogs(long time.Duration, windows int) func(*env) (result, error) {
 		}
 		steps := short * int64(long/shortTask)
 		our, theirs, r, err := compare(e.atMost(3), func(s system, to *hogged) (float64, error) {
-			return to.round(s, time.Duration(windows)*e.window(), short, steps)
+			return to.round(s, time.Duration(windows)*e.window(), short, steps, function)
 		})
 		r.extra = append(latencies(our.waits, theirs.waits), rates("long_ops_per_s", "long_vs_raw", &our.long, &theirs.long)...)
 		return r, err
@@ -58,7 +59,7 @@ type hogged struct {
 
 // round counts long tasks from the start of the first to the end of the last: none is cut, and the GIL is
 // in use all the time. The short ones go on as long, but only those until w are in the waits.
-func (h *hogged) round(s system, w time.Duration, short, long int64) (float64, error) {
+func (h *hogged) round(s system, w time.Duration, short, long int64, function string) (float64, error) {
 	var stop, over atomic.Bool
 	var ended atomic.Int64
 	var failed errOnce
@@ -69,7 +70,7 @@ func (h *hogged) round(s system, w time.Duration, short, long int64) (float64, e
 		s.start(func() {
 			defer hogs.Done()
 			for first := true; first || !stop.Load(); first = false {
-				_, err := s.run("work", long)
+				_, err := s.run(function, long)
 				failed.set(err)
 				ended.Add(1)
 			}

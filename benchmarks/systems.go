@@ -14,10 +14,11 @@ import (
 // threads of their own take in the order in which it comes, each with a thread state that it keeps.
 type system struct {
 	label  string
-	prefix string       // of its fields in a report
-	start  spawn        // a caller
-	call   func() error // f(x), by a prepared function
-	// task runs a function of the module, one of taskFunctions. began is called when it has the GIL.
+	prefix string                                        // of its fields in a report
+	start  spawn                                         // a caller
+	call   func() error                                  // f(x), by a prepared function
+	run    func(function string, n int64) (int64, error) // a task in the default class
+	// task is run in the class of ctx. began is called when it has the GIL.
 	// The raw GIL knows no classes, and does not look at the context.
 	task func(ctx context.Context, function string, n int64, began func()) (int64, error)
 }
@@ -28,6 +29,7 @@ func (e *env) gilt() system {
 	return system{
 		label: ours, start: goroutine,
 		call: func() error { return e.call(0) },
+		run:  func(function string, n int64) (int64, error) { return e.tasks[function].Call(e.ctx, n) },
 		task: func(ctx context.Context, function string, n int64, began func()) (v int64, err error) {
 			err = e.rt.Do(ctx, func(tok *gilt.Token) error {
 				f := e.objects[function].Bind(tok) // attaches
@@ -44,15 +46,11 @@ func rawGIL() system {
 	return system{
 		label: raw, prefix: "raw_", start: warmThread,
 		call: func() error { return naiveTask(0) },
+		run:  func(function string, n int64) (int64, error) { return naive.Call(function, n, func() {}), nil },
 		task: func(_ context.Context, function string, n int64, began func()) (int64, error) {
 			return naive.Call(function, n, began), nil
 		},
 	}
-}
-
-// run is a task in the default class.
-func (s system) run(function string, n int64) (int64, error) {
-	return s.task(context.Background(), function, n, func() {})
 }
 
 // wait runs f as one caller, to its end.

@@ -18,6 +18,7 @@ type absence struct {
 	suspended bool
 	resuming  bool     // suspended, and waiting to come back
 	told      bool     // its history knows that it is long
+	seen      bool     // to compute: what it was charged does not prove that it is short
 	computing bool     // lapsed, and one of its lane's runners
 	since     int64    // when it left
 	usedTick  uint64   // the last Tick that saw it use the GIL
@@ -151,7 +152,7 @@ func (s *Scheduler) releaseLapsed(g Grant, ns int64, charged bool) {
 	if a.computing {
 		c.activeAt = s.cfg.Now()
 	}
-	if !a.told {
+	if !a.told && (!a.seen || a.prepaid >= int64(longHold)) {
 		g.history.learn(a.prepaid, ns)
 	}
 	s.leave(c)

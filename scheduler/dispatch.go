@@ -351,6 +351,14 @@ func (s *Scheduler) pickQueued(l *lane, best *line) *line {
 		}
 	}
 	ln := freshest(&s.long)
+	for ; ln != nil && !ln.waiters.top().history.Long(); ln = freshest(&s.long) { // it was taken to be when it came
+		w := ln.waiters.top()
+		s.dequeue(w)
+		s.enqueue(w, w.class.general)
+		if best == nil || w.class.general.before(best) {
+			best = w.class.general
+		}
+	}
 	if ln == nil || best != nil && !ln.before(best) {
 		return best
 	}

@@ -107,18 +107,18 @@ type interp struct {
 	takenAt                int64
 	idleSince              int64 // -1: not idle, or nobody could run
 
-	asked, got            uint64
-	clean, cleanSeen      int64
-	lookedAt              int64
-	looks                 uint64
-	user                  *simThread
-	armed, asleep         bool
-	pace                  Pace
-	early                 int // which pause of the pacer an arming may end
-	look                  Look
-	gotBefore, cameBefore uint64
-	newest, grantsCame    uint64 // grants that have had the GIL, see world.byGrant
-	round                 int
+	asked, got                  uint64
+	clean, cleanSeen            int64
+	lookedAt                    int64
+	looks                       uint64
+	user                        *simThread
+	armed, asleep               bool
+	pace                        Pace
+	early                       int // which pause of the pacer an arming may end
+	look                        Look
+	gotBefore, cameBefore       uint64
+	arrived, newest, grantsCame uint64 // grants that have had the GIL, see world.byGrant
+	round                       int
 }
 
 // simThread is an OS thread.
@@ -524,7 +524,7 @@ func (m *world) pacerPaused(it *interp, early int) {
 	m.after(minLook+m.rnd.Int64N(maxLook-minLook), func() {
 		l := &it.look
 		m.lookAt(it, l)
-		l.Pending, l.Newest = int(it.asked-it.got), it.newest
+		l.Pending, l.Newest, l.Arrived = int(it.asked-it.got), it.newest, it.arrived
 		l.Moved = it.got != it.gotBefore
 		if m.byGrant {
 			l.Moved = it.grantsCame != it.cameBefore && !it.free
@@ -711,6 +711,7 @@ func (m *world) started(t *simTask, g Grant) {
 		m.tb.Fatalf("task %d came back on another GIL", t.id)
 	}
 	t.th.tag, t.th.class = g.Tag(), t.class
+	it.arrived = max(it.arrived, g.Tag())
 	m.after(m.short(), func() { m.next(t) })
 }
 

@@ -12,9 +12,14 @@ const longHold = time.Millisecond
 // AcquireFor of that function. The zero value knows nothing. Any goroutine may use it.
 //
 // Work that has been long the last few times waits in a lane of its own (Config.MaxLong), so that long
-// tasks do not meet in CPython's own queue. One short task is enough to be taken for short again: a
-// function that is now long and now short is never held up.
-type History struct{ score atomic.Uint32 }
+// tasks do not meet in CPython's own queue, and so does work of which nothing is known but that it computes
+// at this moment. One short task is enough to be taken for short again: a function that is now long and now
+// short is never held up.
+type History struct {
+	score     atomic.Uint32
+	computing atomic.Int32 // grants that lapsed and compute
+	other     atomic.Bool  // one has ended that was not long
+}
 
 const (
 	historyOne  = 1 << 16
@@ -22,7 +27,9 @@ const (
 )
 
 // Long says whether work with this history is expected to use the GIL for 1 ms or longer.
-func (h *History) Long() bool { return h != nil && h.score.Load() > historyLong }
+func (h *History) Long() bool {
+	return h != nil && (h.score.Load() > historyLong || h.computing.Load() > 0 && !h.other.Load())
+}
 
 // learn notes a finished grant: seen is what the pacer saw it use, held what it was charged. A long hold
 // that no look saw says nothing, for it may have been asleep. Racing notes may lose one another.
@@ -30,10 +37,22 @@ func (h *History) learn(seen, held int64) {
 	if h == nil {
 		return
 	}
-	switch score := h.score.Load(); {
-	case seen >= int64(longHold):
+	score := h.score.Load()
+	if seen >= int64(longHold) {
 		h.score.Store((score + historyOne) / 2)
-	case score != 0 && held < int64(longHold)/2:
+		return
+	}
+	if score != 0 && held < int64(longHold)/2 {
 		h.score.Store(score / 2)
+	}
+	if !h.other.Load() {
+		h.other.Store(true)
+	}
+}
+
+// compute counts the grants that compute now.
+func (h *History) compute(n int32) {
+	if h != nil {
+		h.computing.Add(n)
 	}
 }

@@ -177,10 +177,11 @@ func (s *Scheduler) Acquire(ctx context.Context, c *Class) (Grant, error) {
 // AcquireFor is Acquire for work of which h is the history: work that is known to be long waits for its
 // place among Config.MaxLong, and what this grant turns out to use is noted in h.
 func (s *Scheduler) AcquireFor(ctx context.Context, c *Class, h *History) (Grant, error) {
-	if len(s.lanes) == 1 && !h.Long() {
-		return s.acquire(ctx, c, h, 0, 0)
+	likely := 0
+	if len(s.lanes) > 1 {
+		likely = s.likelyLane()
 	}
-	return s.acquire(ctx, c, h, s.likelyLane(), anyLane)
+	return s.acquire(ctx, c, h, likely, anyLane)
 }
 
 // TryAcquire is AcquireFor for somebody who does not want to wait: it fails when a grant cannot be had

@@ -11,6 +11,7 @@ type Look struct {
 	Pending  int           // grants whose holders wait for the GIL
 	Moved    bool          // one of them got it since the last look
 	Newest   uint64        // the newest grant whose holder has had it
+	Arrived  uint64        // the newest grant whose holder is on its thread
 	User     uint64        // whose grant used it for long since the last Tick, 0 for nobody's
 	Used     time.Duration // how long
 }
@@ -111,6 +112,7 @@ func (s *Scheduler) sight(l *lane, k Look) {
 		return
 	}
 	if a := s.away[ticket{k.Holder, l.index}]; a != nil && !a.suspended && k.Computes {
+		a.seen = true
 		s.run(l, a)
 	}
 	if l.unused++; k.Taken || k.Pending > 0 {
@@ -133,6 +135,7 @@ func (s *Scheduler) run(l *lane, a *absence) {
 		return
 	}
 	a.computing = true
+	a.history.compute(1)
 	if len(l.runners) == 0 {
 		l.set(flagGuard)
 	}
@@ -147,6 +150,7 @@ func (s *Scheduler) stop(l *lane, a *absence) {
 		return
 	}
 	a.computing = false
+	a.history.compute(-1)
 	a.class.runners--
 	for i, r := range l.runners {
 		if r == a {
@@ -235,12 +239,19 @@ func (s *Scheduler) advanceLane(l *lane, k Look) {
 	if primary && k.Pending >= l.burst {
 		s.stalled(l, w)
 	}
+	fresh = fresh || primary && l.coming(w, k, s.cfg.Now())
 	for range max(l.burst, 1) - k.Pending {
 		if fresh || !s.follow(l, k) {
 			return
 		}
 		l.sent = l.load().gen()
 	}
+}
+
+// coming reports whether the primary has been granted the lane but is not on its thread yet: on a busy machine
+// its goroutine waits for a processor. Those behind it would only meet it at the GIL.
+func (l *lane) coming(w word, k Look, now int64) bool {
+	return k.Known && l.burst <= 1 && max(k.Arrived, k.Newest, k.Holder) < w.gen() && now-l.seenAt < spread
 }
 
 // stalled notes, once for each heir, that it has to wait for the GIL.
@@ -296,6 +307,7 @@ func (s *Scheduler) lapsed(w word, l *lane, c *Class, past *History, k Look, com
 	c.lapses++
 	s.leaveLane(a)
 	if computes {
+		a.seen = true
 		s.run(l, a)
 	}
 }

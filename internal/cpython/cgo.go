@@ -203,7 +203,7 @@ func (it *Interp) PacerWait(more bool, grace, pause time.Duration, looks int) Lo
 	l := C.go_pacer_wait(it.c, m, C.int64_t(grace), C.int64_t(pause), C.int(looks))
 	return Look{
 		Pace: Pace(l.what), Known: l.known != 0, Taken: l.taken != 0, Computes: l.computes != 0, Pending: int(l.pending), Moved: l.moved != 0,
-		Newest: uint64(l.newest), Holder: uint64(l.holder), What: uint64(l.runs), User: uint64(l.user), Used: time.Duration(l.used),
+		Newest: uint64(l.newest), Arrived: uint64(l.arrived), Holder: uint64(l.holder), What: uint64(l.runs), User: uint64(l.user), Used: time.Duration(l.used),
 	}
 }
 

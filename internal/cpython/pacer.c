@@ -133,6 +133,7 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 		if (!l.moved || l.used > 0 || looks == 1) l.what = GILT_PACE_TICK;
 	}
 	l.newest = atomic_load(&it->newest);
+	l.arrived = atomic_load(&it->arrived);
 	if (it->pace_stop) l.what = GILT_PACE_STOP;
 	it->told_at = gilt_ticks();
 	pthread_mutex_unlock(&it->pace_mu);

@@ -72,6 +72,7 @@ struct gilt_interp {
 	_Atomic uint64_t asked;              // attaches that found the GIL taken
 	_Atomic int inside;                  // threads that are attached, asleep in Python code or not
 	_Atomic uint64_t got;                // of these, so many have it now; written with the GIL held
+	_Atomic uint64_t arrived;            // about the highest tag among tasks that have begun: racing begins may lose one another
 	_Atomic uint64_t newest;             // the highest tag among attaches that have had it
 	_Atomic uint64_t clean;              // ticks held by attaches that nobody interrupted; written with the GIL held
 	_Atomic uint64_t looked_at, looks;   // the pacer's last look, in ticks, and their number
@@ -178,6 +179,9 @@ int64_t gilt_task_end(gilt_thread *th);                // nanoseconds held
 int gilt_push_ref(gilt_thread *th, PyObject *o);          // steals o, even when it fails
 void gilt_thread_adopt(gilt_interp *it, PyThreadState *ts); // start.c: the state that Python made for this thread
 void gilt_forget_states(gilt_interp *it);
+
+// What the switch interval rests at, in seconds: see take_gil.
+#define GILT_REST 1.5e-3
 
 // For how long (1 s) Go is taken to be short of processors when a goroutine has come back late.
 #define GILT_GO_BUSY (50000 * gilt_ticks_20us)

@@ -107,6 +107,7 @@ type Look struct {
 	Pending  int           // attaches of ours that wait for it
 	Moved    bool          // one of ours got it since the look before
 	Newest   uint64        // the highest tag of a task that has had it
+	Arrived  uint64        // the highest tag of a task that has begun on its thread
 	Holder   uint64        // who holds it; 0 for nobody, or a thread that Python code started
 	What     uint64        // and what that task runs
 	User     uint64        // who used it for long since the last answer, 0 for nobody
