@@ -58,6 +58,7 @@ func NewHost(c Config) (*Host, error) {
 	h := &Host{python: c.Python, lanes: c.Lanes, toldKept: make([]uint64, len(c.Lanes)), kick: make(chan struct{}, 1), quit: make(chan struct{})}
 	c.Scheduler.Lanes = len(c.Lanes)
 	c.Scheduler.Arm = func(lane int) { h.lanes[lane].PacerArm() }
+	c.Scheduler.Elsewhere = func(lane int, tag uint64) bool { return h.lanes[lane].Elsewhere(tag) }
 	s, err := scheduler.New(c.Scheduler)
 	if err != nil {
 		return nil, err

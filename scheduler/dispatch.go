@@ -32,6 +32,9 @@ func (s *Scheduler) ask(ctx context.Context, c *Class, h *History, lane int) (Gr
 			s.lanes[g.lane].granted, s.lanes[g.lane].history = g.gen, h
 			return g, nil, nil
 		}
+		if g, ok := s.beside(c, h, lane); ok {
+			return g, nil, nil
+		}
 	}
 	if err := s.admit(c); err != nil {
 		return Grant{}, nil, err
@@ -108,6 +111,36 @@ func (s *Scheduler) take(c *Class, lane int) (Grant, bool) {
 			s.taken(l, c)
 			return Grant{class: c, gen: to.gen(), lane: l.index}, true
 		}
+	}
+	return Grant{}, false
+}
+
+// beside grants c a lane that nobody waits for, whose primary is elsewhere and lapses.
+func (s *Scheduler) beside(c *Class, h *History, lane int) (Grant, bool) {
+	if s.cfg.Elsewhere == nil || lane == nestedLane || c.barred() {
+		return Grant{}, false
+	}
+	first, n := max(lane, 0), 1
+	if lane < 0 {
+		n = len(s.lanes)
+	}
+	for i := range n {
+		l := &s.lanes[first+i]
+		w := l.load()
+		if !w.held() || l.waiting || l.proxy != nil || s.full(0) || len(l.runners) > 0 || !s.cfg.Elsewhere(int(l.index), w.gen()) {
+			continue
+		}
+		to := w.next(c.index)
+		if !l.cas(w, to) {
+			continue
+		}
+		l.proxy = nil
+		s.lapsed(w, l, s.classes[w.class()], l.pastOf(w), Look{Known: true}, false)
+		s.enter(c)
+		s.taken(l, c)
+		l.granted, l.history = to.gen(), h
+		s.retune(1)
+		return Grant{class: c, gen: to.gen(), lane: l.index, history: h}, true
 	}
 	return Grant{}, false
 }

@@ -639,7 +639,7 @@ func (m *world) ask(t *simTask) {
 	if t.lane == anyLane {
 		likely = m.s.likelyLane()
 	}
-	if !t.history.Long() {
+	if t.history.short() {
 		if g, ok := m.s.tryFast(t.class.Class, likely); ok {
 			g.history = t.history
 			m.note(t, g)

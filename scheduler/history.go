@@ -31,6 +31,9 @@ func (h *History) Long() bool {
 	return h != nil && (h.score.Load() > historyLong || h.computing.Load() > 0 && !h.other.Load())
 }
 
+// short says that it is known not to be: such work needs no lock.
+func (h *History) short() bool { return h == nil || h.other.Load() && h.score.Load() <= historyLong }
+
 // learn notes a finished grant: seen is what the pacer saw it use, held what it was charged. A long hold
 // that no look saw says nothing, for it may have been asleep. Racing notes may lose one another.
 func (h *History) learn(seen, held int64) {

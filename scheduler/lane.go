@@ -172,6 +172,14 @@ func (s *Scheduler) taken(l *lane, c *Class) {
 	}
 }
 
+// pastOf is the history of the primary w, if it is known.
+func (l *lane) pastOf(w word) *History {
+	if l.granted != w.gen() {
+		return nil
+	}
+	return l.history
+}
+
 // repay gives what looks have charged for the primary, which ends.
 func (l *lane) repay() int64 {
 	paid := l.primaryPaid

@@ -38,6 +38,9 @@ type Config struct {
 	// possibly while a Tick of the same lane is just returning Rest: Arm wins. It must not block.
 	// Defaults to nil: no pacer.
 	Arm func(lane int)
+	// Elsewhere, if it is given, reports whether a lane's GIL is free though the grant of that tag, its primary,
+	// has had it: then it sleeps, or works outside, and somebody else may go at once. It must not block.
+	Elsewhere func(lane int, tag uint64) bool
 }
 
 // maxLanes keeps the scans over lanes, made under the lock, short.
@@ -190,7 +193,7 @@ func (s *Scheduler) TryAcquire(ctx context.Context, c *Class, h *History) (Grant
 	if c == nil {
 		c = s.def
 	}
-	if ctx.Err() != nil || c.s != s || h.Long() {
+	if ctx.Err() != nil || c.s != s || !h.short() {
 		return Grant{}, false
 	}
 	lane := 0
@@ -239,7 +242,7 @@ func (s *Scheduler) acquire(ctx context.Context, c *Class, h *History, likely, l
 	if c.s != s {
 		return Grant{}, ErrForeignClass
 	}
-	if !h.Long() {
+	if h.short() {
 		if g, ok := s.tryFast(c, likely); ok {
 			g.history = h
 			return g, nil

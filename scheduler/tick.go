@@ -281,10 +281,7 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 				return false // it is its turn still
 			}
 		}
-		var past *History
-		if l.granted == w.gen() {
-			past = l.history
-		}
+		past := l.pastOf(w)
 		if s.seat(l, w, next) {
 			s.lapsed(w, l, c, past, k, computes)
 			s.retune(1)

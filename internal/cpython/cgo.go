@@ -76,8 +76,9 @@ import (
 
 // Interp is an interpreter of the running Python.
 type Interp struct {
-	c  C.uintptr_t // gilt_interp *
-	ID int         // 0 is the main interpreter
+	c     C.uintptr_t // gilt_interp *
+	words C.gilt_words
+	ID    int // 0 is the main interpreter
 }
 
 // Entry is a task on an OS thread: the proof that the C side checks.
@@ -143,7 +144,7 @@ func NewInterp(switchInterval time.Duration) (*Interp, error) {
 }
 
 func newInterp(c *C.gilt_interp) *Interp {
-	return &Interp{c: C.uintptr_t(uintptr(unsafe.Pointer(c))), ID: int(C.gilt_id(c))}
+	return &Interp{c: C.uintptr_t(uintptr(unsafe.Pointer(c))), words: C.gilt_interp_words(c), ID: int(C.gilt_id(c))}
 }
 
 // Refuse makes every later entry answer Stopped.
@@ -211,6 +212,15 @@ func (it *Interp) PacerWait(more bool, grace, pause time.Duration, looks int) Lo
 func (it *Interp) Kept() Kept {
 	k := C.go_kept(it.c)
 	return Kept{Count: uint64(k.count), What: uint64(k.what), Ours: k.ours != 0, Last: time.Duration(k.ns)}
+}
+
+// Elsewhere reports whether the GIL is free and nobody asks for it, though the task of that tag has had it. It
+// does not cross.
+func (it *Interp) Elsewhere(tag uint64) bool {
+	// SAFETY: the words are C's, live as long as the process, and are written atomically there.
+	w := &it.words
+	return w.locked != nil && atomic.LoadInt32((*int32)(w.locked)) == 0 &&
+		atomic.LoadUint64((*uint64)(w.newest)) >= tag && atomic.LoadUint64((*uint64)(w.asked)) == atomic.LoadUint64((*uint64)(w.got))
 }
 
 // PacerArm says that someone waits for the interpreter's GIL.

@@ -106,6 +106,10 @@ void gilt_pacer_stop(gilt_interp *it);
 // call.c: one crossing each. w,wn is the wire form of the arguments.
 gilt_fn *gilt_fn_new(const char *module, const char *name, uint64_t what, int *missing);
 void gilt_fn_free(gilt_fn *fn);
+// Words of an interpreter that are read without a crossing, and live as long as the process: whether its GIL is
+// taken (NULL: cannot be told), the highest tag that has had it, and how many have asked for it and got it.
+typedef struct { int32_t *locked; uint64_t *newest, *asked, *got; } gilt_words;
+gilt_words gilt_interp_words(gilt_interp *it);
 gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag);
 gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);
 // The same for a scalar argument and result, in two registers: the value, and held * 256 + status. What
