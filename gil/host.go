@@ -121,7 +121,7 @@ func (h *Host) pace(it *cpython.Interp, lanes []int) {
 		case cpython.PaceTick:
 			pace = scheduler.Rest
 			seen := scheduler.Look{Known: look.Known, Taken: look.Taken, Computes: look.Computes, Newest: look.Newest, Arrived: look.Arrived, Holder: look.Holder, Pending: look.Pending,
-				Moved: look.Moved, User: look.User, Used: look.Used}
+				Moved: look.Moved, Forced: look.Forced, User: look.User, Used: look.Used}
 			for _, lane := range lanes {
 				pace = max(pace, h.sched.Tick(lane, seen))
 			}

@@ -398,7 +398,11 @@ func (s *Scheduler) pickQueued(l *lane, best *line) *line {
 	if s.expects(ln.class) {
 		return best
 	}
-	if len(l.runners) >= s.cfg.MaxLong && !l.behind(ln.class) && s.cfg.Now()-ln.waiters.top().since < longPatience {
+	patience := longPatience
+	if ln.class.runners > 0 { // its class has what it may have
+		patience = int64(Patience)
+	}
+	if len(l.runners) >= s.cfg.MaxLong && !l.behind(ln.class) && s.cfg.Now()-ln.waiters.top().since < patience {
 		return best
 	}
 	return ln
@@ -426,7 +430,7 @@ func (s *Scheduler) expects(c *Class) bool {
 	return false
 }
 
-// longPatience is how long work that is known to be long waits for others of its kind.
+// longPatience is how long work that is known to be long waits for that of other classes.
 const longPatience = int64(time.Second)
 
 // freshest is the first line of h once what its class was charged without the lock is taken in.

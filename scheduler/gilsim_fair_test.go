@@ -29,7 +29,7 @@ func (m *world) heldNow() (held []int64) {
 }
 
 // knownShares miss their bounds: most have tasks of 300 ms, of which one is longer than what is measured.
-var knownShares = []string{"all four", "1:2:4 of 300ms", "1:2:4 mixed", "1:2:4 mixed the other way", "fairness_mixed8"}
+var knownShares = []string{"1:2:4 of 300ms", "1:2:4 mixed", "fairness_mixed8"}
 
 // TestSimulatedShares: of classes that always have work, each has the GIL in proportion to its weight, whatever
 // their holds and numbers: Jain's index of true time by weight is at least jain, and no class's share is off by more
@@ -54,7 +54,7 @@ func TestSimulatedShares(t *testing.T) {
 		{"50us beside 300ms", 0.995, 0.08, 3 * ms, []load{{1, 2, 50 * us}, {1, 2, 300 * ms}}},
 		{"one 50us beside one 300ms", 0.995, 0.08, 3 * ms, []load{{1, 1, 50 * us}, {1, 1, 300 * ms}}},
 		{"all four", 0.98, 0.1, 40 * ms, []load{{1, 2, 50 * us}, {1, 2, 1 * ms}, {1, 2, 10 * ms}, {1, 2, 300 * ms}}},
-		{"one of each", 0.87, 0.6, 40 * ms, []load{{1, 1, 50 * us}, {1, 1, 1 * ms}, {1, 1, 10 * ms}, {1, 1, 300 * ms}}},
+		{"one of each", 0.98, 0.15, 60 * ms, []load{{1, 1, 50 * us}, {1, 1, 1 * ms}, {1, 1, 10 * ms}, {1, 1, 300 * ms}}},
 		{"1:2:4 of 50us", 0.9999, 0.005, 4 * ms, []load{{1, 2, 50 * us}, {2, 2, 50 * us}, {4, 2, 50 * us}}},
 		{"1:2:4 of 10ms", 0.998, 0.03, 0, []load{{1, 2, 10 * ms}, {2, 2, 10 * ms}, {4, 2, 10 * ms}}},
 		{"1:2:4 of 300ms", 0.97, 0.1, 0, []load{{1, 1, 300 * ms}, {2, 1, 300 * ms}, {4, 1, 300 * ms}}},
@@ -193,9 +193,7 @@ func TestSimulatedReturn(t *testing.T) {
 			for i := range is {
 				share, want := float64(is[i]-was[i])/all, weights[i]/7
 				if math.Abs(share-want) > 0.05*want+0.01 {
-					// At 1 ms, where work begins to count as long, one class has most of the half second: known, and not
-					// understood.
-					known(t, ns == 1*ms)("share %.3f, want %.3f", share, want)
+					t.Errorf("share %.3f, want %.3f", share, want)
 				}
 			}
 		})

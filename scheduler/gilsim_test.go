@@ -18,7 +18,7 @@ import (
 // taken it; a release wakes one waiter, and who comes meanwhile may take it before.
 const (
 	askInterval  = 50_000    // the switch interval while one of ours asks, see gil.c
-	restInterval = 5_000_000 // and else
+	restInterval = 1_500_000 // and else
 	minLook      = 100_000   // the pacer's looks
 	maxLook      = 140_000
 	maxWake      = 20_000 // a wake-up takes 1 µs up to this
@@ -117,6 +117,7 @@ type interp struct {
 	early                       int // which pause of the pacer an arming may end
 	look                        Look
 	gotBefore, cameBefore       uint64
+	nforced                     int
 	arrived, newest, grantsCame uint64 // grants that have had the GIL, see world.byGrant
 	round                       int
 }
@@ -430,7 +431,12 @@ func (m *world) attach(th *simThread, then func()) {
 		it.asking++
 		quarter := int64(it.asked-it.left) / 4
 		it.interval = min(askInterval*max(quarter*quarter, 1), restInterval)
+		began, holder, switches := m.now, it.last, it.switches
 		m.take(th, func() {
+			if m.now-began >= askInterval && it.switches == switches+1 {
+				it.look.Forced[it.nforced%len(it.look.Forced)] = holder.tag
+				it.nforced++
+			}
 			if it.asking--; it.asking == 0 {
 				it.interval = restInterval
 			}
@@ -497,7 +503,7 @@ func (m *world) pacerWait(it *interp) {
 		}
 		it.user, it.cleanSeen, it.lookedAt = nil, it.clean, m.now
 	}
-	it.look, it.round = Look{}, 0
+	it.look, it.round, it.nforced = Look{Forced: it.look.Forced}, 0, 0
 	m.pacerSleep(it)
 }
 
@@ -537,6 +543,7 @@ func (m *world) pacerPaused(it *interp, early int) {
 			for _, lane := range it.lanes {
 				it.pace = max(it.pace, m.s.Tick(lane, *l))
 			}
+			l.Forced = [4]uint64{}
 			m.pacerWait(it)
 		case it.round == 50 || again && m.rearms:
 			m.touched = true

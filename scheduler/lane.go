@@ -42,6 +42,7 @@ type lane struct {
 	granted     uint64     // the last grant made under the lock,
 	history     *History   // and its history
 	sent        uint64     // the heir that was sent last
+	forced      uint64     // the last primary that was forced off the GIL
 	stalled     uint64     // the heir last noted to wait for the GIL
 }
 

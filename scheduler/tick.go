@@ -12,6 +12,7 @@ type Look struct {
 	Moved    bool          // one of them got it since the last look
 	Newest   uint64        // the newest grant whose holder has had it
 	Arrived  uint64        // the newest grant whose holder is on its thread
+	Forced   [4]uint64     // grants whose holders were forced off it since the last Tick, 0 for none: they compute
 	User     uint64        // whose grant used it for long since the last Tick, 0 for nobody's
 	Used     time.Duration // how long
 }
@@ -111,21 +112,47 @@ func (s *Scheduler) sight(l *lane, k Look) {
 	if !k.Known {
 		return
 	}
-	if a := s.away[ticket{k.Holder, l.index}]; a != nil && !a.suspended && k.Computes {
-		a.seen = true
-		s.run(l, a)
+	if k.Computes {
+		s.computes(l, k.Holder)
+	}
+	for _, gen := range k.Forced {
+		s.computes(l, gen)
+		if w := l.load(); w.held() && l.proxy == nil && gen == w.gen() {
+			l.forced = gen
+		}
 	}
 	if l.unused++; k.Taken || k.Pending > 0 {
 		l.unused = 0
 	}
-	for l.unused >= 2 && len(l.runners) > 0 {
-		s.stop(l, l.runners[0])
+	now := s.cfg.Now()
+	for i := len(l.runners) - 1; i >= 0 && l.unused >= 2; i-- {
+		if a := l.runners[i]; !k.coming(a.gen, a.since, now) {
+			s.stop(l, a)
+		}
 	}
-	if l.absent++; l.proxy == nil || l.proxy.gen == k.Holder || k.Pending > 0 {
+	if l.absent++; l.proxy == nil || l.proxy.gen == k.Holder || k.Pending > 0 || k.coming(l.proxy.gen, l.proxy.since, now) {
 		l.absent = 0
 	}
-	if l.absent >= 2 { // the lane is kept for it, and it is elsewhere
+	if l.absent >= absentTicks { // the lane is kept for it, and it is elsewhere
 		s.stop(l, l.proxy)
+	}
+}
+
+// absentTicks is for how many looks another may have the GIL, though the lane is kept for a runner: longer than
+// the switch interval rests at, for which a runner that was forced off waits.
+const absentTicks = 20
+
+// coming reports whether a grant was made, but is not on its thread yet: on a busy machine its goroutine waits
+// for a processor. Not for long: the thread's word is not exact.
+func (k *Look) coming(gen uint64, since, now int64) bool {
+	return max(k.Arrived, k.Newest, k.Holder) < gen && now-since < spread
+}
+
+// computes notes that a grant was seen to compute: a lapsed one becomes a runner.
+func (s *Scheduler) computes(l *lane, gen uint64) {
+	if a := s.away[ticket{gen, l.index}]; a != nil && !a.suspended {
+		a.seen = true
+		s.run(l, a)
 	}
 }
 
@@ -239,19 +266,13 @@ func (s *Scheduler) advanceLane(l *lane, k Look) {
 	if primary && k.Pending >= l.burst {
 		s.stalled(l, w)
 	}
-	fresh = fresh || primary && l.coming(w, k, s.cfg.Now())
+	fresh = fresh || primary && k.Known && l.burst <= 1 && k.coming(w.gen(), l.seenAt, s.cfg.Now()) // those behind it would only meet it at the GIL
 	for range max(l.burst, 1) - k.Pending {
 		if fresh || !s.follow(l, k) {
 			return
 		}
 		l.sent = l.load().gen()
 	}
-}
-
-// coming reports whether the primary has been granted the lane but is not on its thread yet: on a busy machine
-// its goroutine waits for a processor. Those behind it would only meet it at the GIL.
-func (l *lane) coming(w word, k Look, now int64) bool {
-	return k.Known && l.burst <= 1 && max(k.Arrived, k.Newest, k.Holder) < w.gen() && now-l.seenAt < spread
 }
 
 // stalled notes, once for each heir, that it has to wait for the GIL.
@@ -303,7 +324,7 @@ func (s *Scheduler) lapsed(w word, l *lane, c *Class, past *History, k Look, com
 	}
 	c.lapses++
 	s.leaveLane(a)
-	if computes {
+	if computes || l.forced == w.gen() {
 		a.seen = true
 		s.run(l, a)
 	}

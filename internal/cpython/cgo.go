@@ -202,8 +202,12 @@ func (it *Interp) PacerWait(more bool, grace, pause time.Duration, looks int) Lo
 		m = 1
 	}
 	l := C.go_pacer_wait(it.c, m, C.int64_t(grace), C.int64_t(pause), C.int(looks))
+	var forced [len(l.forced)]uint64
+	for i, tag := range l.forced {
+		forced[i] = uint64(tag)
+	}
 	return Look{
-		Pace: Pace(l.what), Known: l.known != 0, Taken: l.taken != 0, Computes: l.computes != 0, Pending: int(l.pending), Moved: l.moved != 0,
+		Pace: Pace(l.what), Forced: forced, Known: l.known != 0, Taken: l.taken != 0, Computes: l.computes != 0, Pending: int(l.pending), Moved: l.moved != 0,
 		Newest: uint64(l.newest), Arrived: uint64(l.arrived), Holder: uint64(l.holder), What: uint64(l.runs), User: uint64(l.user), Used: time.Duration(l.used),
 	}
 }

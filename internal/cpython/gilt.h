@@ -85,6 +85,7 @@ int gilt_id(gilt_interp *it);
 
 // pacer.c
 enum { GILT_PACE_STOP = 0, GILT_PACE_TICK = 1, GILT_PACE_CHECK = 2 };
+#define GILT_FORCED 4
 typedef struct {
 	int32_t what;
 	int32_t known;   // who holds the GIL can be told
@@ -93,6 +94,7 @@ typedef struct {
 	int32_t pending; // attaches of ours that wait for it
 	int32_t moved;   // one of ours got it since the last look
 	uint64_t newest; // the highest tag of a task that has had it
+	uint64_t forced[GILT_FORCED]; // tags of tasks that were forced off it since the last answer, 0 for none
 	uint64_t arrived; // the highest tag of a task that has begun on its thread
 	uint64_t holder; // tag of the task that holds it; 0 for nobody, or nobody's task
 	uint64_t runs;   // and what it runs: gilt_enter's what

@@ -84,7 +84,9 @@ struct gilt_interp {
 	unsigned long seen_switches;         // and how often it had changed hands
 	int unused;                          // looks in a row that found it free
 
-	gilt_kept kept; // guarded by gilt_all_mu
+	gilt_kept kept; // guarded by gilt_all_mu, as these two
+	uint64_t forced[GILT_FORCED]; // a ring of the tags of tasks that were forced off the GIL since the pacer's last answer
+	unsigned nforced;             // so many
 
 	pthread_mutex_t mu; // guards dead and orphans
 	PyObject **dead;
@@ -176,6 +178,7 @@ int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t wha
 gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts);     // under gilt_all_mu; NULL for a stranger's
 extern pthread_mutex_t gilt_all_mu;
 int64_t gilt_task_end(gilt_thread *th);                // nanoseconds held
+void gilt_wake_janitor(void);
 int gilt_push_ref(gilt_thread *th, PyObject *o);          // steals o, even when it fails
 void gilt_thread_adopt(gilt_interp *it, PyThreadState *ts); // start.c: the state that Python made for this thread
 void gilt_forget_states(gilt_interp *it);

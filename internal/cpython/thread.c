@@ -1,6 +1,6 @@
 // Thread states: one for each OS thread and interpreter, kept in thread-local storage for as long as the
 // thread lives (a fresh one for each task costs 8-10 us since 3.11), and the stack of tasks on a thread.
-#include "shim.h"
+#include "books.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -56,7 +56,7 @@ static void thread_ended(void *arg) {
 				if (th->states[i].context) release_all(it, &th->states[i].context, 1);
 			}
 	pthread_mutex_unlock(&gilt_all_mu);
-	if (orphans) (void)!write(orphan_pipe[1], "x", 1);
+	if (orphans) gilt_wake_janitor();
 	free(th->tasks);
 	free(th->refs);
 	free(th->buf);
@@ -71,6 +71,8 @@ static void make_key(void) {
 			fcntl(orphan_pipe[i], F_SETFL, O_NONBLOCK);
 		}
 }
+
+void gilt_wake_janitor(void) { (void)!write(orphan_pipe[1], "x", 1); }
 
 int gilt_orphan_fd(void) {
 	pthread_once(&once, make_key);
@@ -140,125 +142,17 @@ static int clean_context(gilt_state *st) {
 	return 0;
 }
 
-static int64_t to_ns(uint64_t ticks) { return (int64_t)((double)ticks * gilt_ns_per_tick); }
-
-// Adds to a number that is written with the GIL held only, and read by the pacer.
-#define add(p, n) atomic_store_explicit(p, atomic_load_explicit(p, memory_order_relaxed) + (n), memory_order_relaxed)
-
 gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts) {
 	for (size_t i = 0; i < nall; i++)
 		if (all[i]->states[it->id].ts == ts) return all[i];
 	return NULL;
 }
 
-// The books of an attach: what it is charged is the time for which it held the GIL. Begun and ended with
-// the GIL held.
-static inline void books_begin(gilt_thread *th, gilt_interp *it, uint64_t now) {
-	if (GILT_LIKELY(it->gil != NULL)) th->switches = atomic_load_explicit(&it->gil->switches, memory_order_relaxed);
-	th->looks = atomic_load_explicit(&it->looks, memory_order_relaxed);
-	atomic_store_explicit(&th->sampled, 0, memory_order_relaxed);
-	atomic_store_explicit(&th->since, now, memory_order_relaxed);
-}
-
-// When the GIL has not changed hands since, all the time counts: if Python code gave it up in between,
-// nobody wanted it. Otherwise what counts is what the pacer saw, which adds up the uninterrupted attaches
-// of others (clean) and gives the rest to whoever is there for long; an attach that no look met is short.
-static void books_end(gilt_thread *th, gilt_interp *it, uint64_t now) {
-	uint64_t since = atomic_load_explicit(&th->since, memory_order_relaxed), held = now - since;
-	uint64_t looked = atomic_load_explicit(&it->looked_at, memory_order_relaxed);
-	uint64_t clean = atomic_load_explicit(&it->clean, memory_order_relaxed);
-	if (GILT_LIKELY(!it->gil || atomic_load_explicit(&it->gil->switches, memory_order_relaxed) == th->switches)) {
-		if (looked < since || looked > now) looked = since;
-		atomic_store_explicit(&it->clean, clean + (now - looked), memory_order_relaxed);
-	} else if (atomic_load_explicit(&it->looks, memory_order_relaxed) != th->looks) {
-		uint64_t had = atomic_load_explicit(&th->sampled, memory_order_relaxed);
-		uint64_t others = clean - atomic_load_explicit(&it->clean_seen, memory_order_relaxed);
-		if (atomic_load_explicit(&it->user, memory_order_relaxed) == th && now > looked + others) had += now - looked - others;
-		if (had < held) held = had;
-	} else if (held > 5 * gilt_ticks_20us) held = 5 * gilt_ticks_20us;
-	atomic_store_explicit(&th->since, 0, memory_order_relaxed);
-	th->held += held;
-}
-
-// The switch interval with which one of ours asks for the GIL. Every waiter wakes up at each interval, so it
-// grows with the square of their number: with 256 threads that all wait for 50 us at a time the processors
-// would do nothing else (sleepers: 2,000 tasks/s instead of 15,000).
-static unsigned long asking_us(gilt_interp *it) {
-	unsigned long quarter = (unsigned long)(atomic_load_explicit(&it->inside, memory_order_relaxed) + 1) / 4;
-	return quarter > 1 ? it->ask_us * quarter * quarter : it->ask_us;
-}
-
-// Sets the switch interval for an ask; gives 0 if what it rests at is no longer.
-static int ask_begin(gilt_interp *it) {
-	struct gilt_gil *g = it->gil;
-	unsigned long us = asking_us(it);
-	pthread_mutex_lock(&it->ask_mu);
-	unsigned long now = atomic_load_explicit(&g->interval, memory_order_relaxed);
-	if (it->asking == 0 || now != it->asked_us) it->rest_us = now; // ours, or what Python code has set
-	int lower = us < it->rest_us;
-	if (lower) {
-		it->asking++;
-		it->asked_us = us;
-		atomic_store_explicit(&g->interval, us, memory_order_relaxed);
-	}
-	pthread_mutex_unlock(&it->ask_mu);
-	return lower;
-}
-
-static void ask_end(gilt_interp *it) {
-	struct gilt_gil *g = it->gil;
-	pthread_mutex_lock(&it->ask_mu);
-	if (--it->asking == 0 && atomic_load_explicit(&g->interval, memory_order_relaxed) == it->asked_us)
-		atomic_store_explicit(&g->interval, it->rest_us, memory_order_relaxed);
-	pthread_mutex_unlock(&it->ask_mu);
-}
-
-// Notes that somebody kept the GIL for 100 ms and more though one of ours asked for it, and tells the janitor.
-static void kept(gilt_interp *it, PyThreadState *holder, uint64_t ticks) {
-	pthread_mutex_lock(&gilt_all_mu);
-	gilt_thread *th = gilt_thread_of(it, holder);
-	it->kept.count++;
-	it->kept.ns = to_ns(ticks);
-	it->kept.what = th ? atomic_load(&th->what) : 0;
-	it->kept.ours = th != NULL;
-	pthread_mutex_unlock(&gilt_all_mu);
-	(void)!write(orphan_pipe[1], "k", 1);
-}
-
-gilt_kept gilt_kept_look(gilt_interp *it) {
-	pthread_mutex_lock(&gilt_all_mu);
-	gilt_kept k = it->kept;
-	pthread_mutex_unlock(&gilt_all_mu);
-	return k;
-}
-
-// Takes the GIL, and gives the ticks at which it did. CPython's switch interval rests at 1.5 ms, or at what Python
-// code has set; it is short only while one of ours asks. So a holder is forced off soon, and does not force us
-// off in turn: who may compute is the scheduler's affair. Not at CPython's own 5 ms: one in a hundred that are
-// forced off is awake again before ask_end, forces us off in turn, and keeps the GIL for what it rests at.
-static uint64_t take_gil(gilt_interp *it, PyThreadState *ts) {
-	struct gilt_gil *g = it->gil;
-	if (GILT_LIKELY(!g || !atomic_load_explicit(&g->locked, memory_order_relaxed))) {
-		py.PyEval_RestoreThread(ts);
-		return gilt_ticks();
-	}
-	uint64_t began = gilt_ticks();
-	PyThreadState *holder = atomic_load_explicit(&g->last_holder, memory_order_relaxed);
-	int lowered = ask_begin(it);
-	atomic_fetch_add_explicit(&it->asked, 1, memory_order_relaxed);
-	py.PyEval_RestoreThread(ts);
-	add(&it->got, 1);
-	uint64_t end = gilt_ticks();
-	if (GILT_UNLIKELY(end - began > 5000 * gilt_ticks_20us)) kept(it, holder, end - began);
-	if (lowered) ask_end(it);
-	return end;
-}
-
 int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	gilt_state *st = &th->states[it->id];
 	if (GILT_UNLIKELY(!st->ts) && !(st->ts = py.PyThreadState_New(it->is))) return -1;
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
-	th->last = take_gil(it, st->ts);
+	th->last = gilt_take_gil(it, st->ts);
 	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_relaxed);
 	if (tag > atomic_load_explicit(&it->newest, memory_order_relaxed)) atomic_store_explicit(&it->newest, tag, memory_order_relaxed);
 	add(&it->inside, 1);
@@ -300,7 +194,7 @@ static int64_t pop_task(gilt_thread *th) {
 	atomic_store_explicit(&th->tag, t->tag, memory_order_relaxed);
 	atomic_store_explicit(&th->what, t->what, memory_order_relaxed);
 	th->serial = th->ntasks ? th->tasks[th->ntasks - 1].serial : 0;
-	return to_ns(held);
+	return gilt_to_ns(held);
 }
 
 // A thread that outlived a runtime forgets the states of then.
@@ -415,7 +309,7 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 	if (th->attached != it || t->context || !young || entered_late(th)) return (gilt_res){.held = gilt_task_end(th), .n = (uint64_t)gilt_backlog(it)};
 	end_attached(th, it, t->base);
 	books_end(th, it, gilt_ticks());
-	int64_t held = to_ns(th->held);
+	int64_t held = gilt_to_ns(th->held);
 	th->held = 0;
 	if (GILT_UNLIKELY(gilt_backlog(it) > 0)) drain(it);
 	th->last = gilt_ticks();
@@ -429,7 +323,7 @@ gilt_res gilt_detach(gilt_thread *th, uint64_t serial) {
 	if (th->attached) gilt_detach_now(th);
 	uint64_t held = th->held;
 	th->held = 0;
-	return (gilt_res){.held = to_ns(held)};
+	return (gilt_res){.held = gilt_to_ns(held)};
 }
 
 int gilt_push_ref(gilt_thread *th, PyObject *o) {
