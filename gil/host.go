@@ -102,6 +102,16 @@ func (h *Host) Python() *thread.Python { return h.python }
 // Lanes are the interpreters by lane. For gilt's own packages.
 func (h *Host) Lanes() []*cpython.Interp { return h.lanes }
 
+// Interpreter is the one of that number. For gilt's own packages.
+func (h *Host) Interpreter(id int) *cpython.Interp {
+	for _, it := range h.lanes {
+		if it.ID == id {
+			return it
+		}
+	}
+	return h.python.Main()
+}
+
 // pace times the grace for one GIL's lanes while anybody waits for them.
 func (h *Host) pace(it *cpython.Interp, lanes []int) {
 	runtime.LockOSThread() // a timer slack is set for the thread

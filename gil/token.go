@@ -69,6 +69,19 @@ func (t *Token) adopt(e cpython.Entry) {
 	t.state.Store(stateLive)
 }
 
+// Callback runs f with a token for a call of a Go function by Python, on the thread that makes it, which is
+// attached. The call's references go when it returns; the token is dead then. For gilt's own packages.
+func (h *Host) Callback(it *cpython.Interp, e cpython.Entry, f func(*Token)) {
+	t := &Token{host: h, interp: it, entry: e}
+	t.scope = &t.whole
+	t.state.Store(stateLive)
+	defer func() {
+		t.whole.ended.Store(true)
+		t.state.Store(stateDead)
+	}()
+	f(t)
+}
+
 // end releases the task's references and detaches; it runs deferred, so also when the function panics
 // or calls runtime.Goexit.
 func (t *Token) end() {

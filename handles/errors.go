@@ -23,9 +23,11 @@ type Error struct {
 	Context *Error // the exception that was handled when this one was raised
 	Hidden  bool   // the context is not shown: "raise … from None"
 
-	bases []string
-	extra any
-	py    Py
+	bases  []string
+	extra  any
+	py     Py
+	args   []any // of one that Raise made
+	origin error // the Go error that it was raised for
 }
 
 // Frame is an entry of a traceback, outermost first in Error.Frames. Of a traceback longer than 200
@@ -43,8 +45,10 @@ func newError(e *cpython.Exception) *Error {
 	if e.Module != "builtins" && e.Module != "?" {
 		class = e.Module + "." + e.Name
 	}
+	origin, _ := goValue(e.GoValue).(error)
 	return &Error{
-		Class: class, Message: e.Message, Frames: e.Frames, Notes: e.Notes, Hidden: e.Suppress,
+		origin: origin,
+		Class:  class, Message: e.Message, Frames: e.Frames, Notes: e.Notes, Hidden: e.Suppress,
 		Cause: newError(e.Cause), Context: newError(e.Context), bases: e.Bases, extra: e.Extra,
 	}
 }
@@ -64,7 +68,16 @@ func failure(tok *Token, op string, r cpython.Result) error {
 		return bad
 	}
 	err.py = exc
+	err.repanic()
 	return err
+}
+
+// repanic goes on with a panic that passed through Python.
+func (e *Error) repanic() {
+	if p, ok := e.origin.(*panicked); ok {
+		e.py.Release()
+		panic(p.value)
+	}
 }
 
 func raised(r cpython.Result) (*Error, error) {
@@ -130,8 +143,11 @@ func (e *Error) write(b *strings.Builder) {
 	}
 }
 
-// Unwrap gives the cause.
+// Unwrap gives the Go error for which a Go function had the exception raised, or else the cause.
 func (e *Error) Unwrap() error {
+	if e.origin != nil {
+		return e.origin
+	}
 	if e.Cause == nil {
 		return nil
 	}

@@ -91,6 +91,9 @@ func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 	}
 	runtime.UnlockOSThread()
 	runtime.KeepAlive(f)
+	if e, ok := err.(*Error); ok {
+		e.repanic()
+	}
 	return v, err
 }
 

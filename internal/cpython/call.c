@@ -7,7 +7,7 @@ static int not_instance(PyObject *o, const char *want) {
 	return -1;
 }
 
-static int scalar(PyObject *o, int rkind, gilt_res *r) {
+int gilt_scalar_of(PyObject *o, int rkind, gilt_res *r) {
 	if (rkind == GILT_R_FLOAT64) {
 		double d = py.PyFloat_AsDouble(o);
 		if (d == -1.0 && py.PyErr_Occurred()) return -1;
@@ -73,7 +73,7 @@ void gilt_result(gilt_thread *th, gilt_interp *it, PyObject *o, int rkind, gilt_
 			bad = gilt_wire_write(th, o, 0);
 			r->p = th->buf, r->n = th->nbuf;
 			break;
-		default: bad = scalar(o, rkind, r);
+		default: bad = gilt_scalar_of(o, rkind, r);
 		}
 	}
 	if (GILT_UNLIKELY(bad)) gilt_raised(th, it, r);

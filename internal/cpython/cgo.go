@@ -60,6 +60,10 @@ static gilt_scalar go_fn_scalar(uintptr_t it, uintptr_t fn, uint64_t tag, int ak
 static gilt_res go_fn_call(uintptr_t it, uintptr_t fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
 	return gilt_fn_call(gilt_it(it), (gilt_fn *)fn, tag, akind, ai, w, wn, rkind);
 }
+static gilt_res go_make_gofunc(uintptr_t th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+	return gilt_make_gofunc((gilt_thread *)th, serial, id, name, nn, plan, pn, doc, dn);
+}
+static gilt_res go_make_value(uintptr_t th, uint64_t serial, uint64_t id) { return gilt_make_value((gilt_thread *)th, serial, id); }
 */
 import "C"
 
@@ -341,6 +345,19 @@ func (e Entry) ScopeBase() (base uint64, ok bool) {
 // ScopeEnd releases the references that were made since base.
 func (e Entry) ScopeEnd(base uint64) Result {
 	return result(C.go_scope_end(e.th, e.serial, C.uint64_t(base)))
+}
+
+// MakeFunction makes the callable of the Go function of that number: a scope's reference. See gilt.h for plan.
+func (e Entry) MakeFunction(id uint64, name, plan, doc string) Result {
+	n, nn := text(name)
+	p, pn := text(plan)
+	d, dn := text(doc)
+	return result(C.go_make_gofunc(e.th, e.serial, C.uint64_t(id), n, nn, p, pn, d, dn))
+}
+
+// MakeValue makes an object that stands for the Go value of that number: OnDrop tells when it is gone.
+func (e Entry) MakeValue(id uint64) Result {
+	return result(C.go_make_value(e.th, e.serial, C.uint64_t(id)))
 }
 
 // ErrorIndicator says whether an exception is pending, which it never is between operations. For tests.

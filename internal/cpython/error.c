@@ -3,6 +3,7 @@
 //   u64 length and text of: module, qualified name; u64 count, then texts "module.name" of the class and its bases
 //   text: str(exception); u64 count of frames, each text file, text function, u64 line, outermost first
 //   u64 count of notes, then texts; a value: SystemExit.code, OSError.errno or None
+//   u64 the number of the Go value that it carries, 0 for none
 //   byte: 1 when the context is suppressed; byte: bit 0 a cause follows, bit 1 a context follows; then those
 #include "objects.h"
 
@@ -201,6 +202,13 @@ static void put_extra(writer *w, PyObject *exc) {
 	if (v) py.Py_DecRef(v);
 }
 
+static void put_go_value(writer *w, PyObject *exc) {
+	PyObject *v = w->it->has_values ? py.PyObject_GetAttr(exc, w->it->names.s_gilt) : NULL;
+	if (!v) py.PyErr_Clear();
+	put_u64(w, v ? gilt_value_of(v) : 0);
+	if (v) py.Py_DecRef(v);
+}
+
 static void put_exception(writer *w, PyObject *exc, PyObject **seen, int depth) {
 	seen[depth] = exc; // the caller holds it
 	put_class(w, gilt_type(exc));
@@ -208,6 +216,7 @@ static void put_exception(writer *w, PyObject *exc, PyObject **seen, int depth) 
 	put_frames(w, exc);
 	put_notes(w, exc);
 	put_extra(w, exc);
+	put_go_value(w, exc);
 	PyObject *suppress = py.PyObject_GetAttr(exc, w->it->names.s_suppress);
 	put_byte(w, suppress == py._Py_TrueStruct);
 	if (suppress) py.Py_DecRef(suppress);

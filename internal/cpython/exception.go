@@ -7,7 +7,8 @@ type Exception struct {
 	Message      string   // str(exception)
 	Frames       []Frame  // outermost first
 	Notes        []string
-	Extra        any // SystemExit.code or OSError.errno: nil, int64 or string
+	Extra        any    // SystemExit.code or OSError.errno: nil, int64 or string
+	GoValue      uint64 // the number of the Go value that it carries (Entry.MakeValue), 0 for none
 	Suppress     bool
 	Cause        *Exception
 	Context      *Exception
@@ -39,6 +40,7 @@ func readException(r *Reader) *Exception {
 		e.Notes = append(e.Notes, r.Text())
 	}
 	e.Extra = readExtra(r)
+	e.GoValue = r.Uint64()
 	e.Suppress = r.Byte() == 1
 	bits := r.Byte()
 	if bits&1 != 0 {

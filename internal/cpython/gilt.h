@@ -48,6 +48,7 @@ typedef struct {
 typedef struct gilt_thread gilt_thread;
 typedef struct gilt_interp gilt_interp;
 typedef struct gilt_fn gilt_fn;
+typedef struct gilt_gofunc gilt_gofunc;
 
 // load.c. Each of the functions that return a char * gives NULL, or a malloc'ed sentence that says what failed.
 char *gilt_load(const char *path, int min_minor, int max_minor);
@@ -124,6 +125,30 @@ gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind
 gilt_res gilt_fn_rest(void);
 gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, uint64_t mn,
                    const uint8_t *w, uint64_t wn, int rkind);
+
+// gofunc.c: a Go function as a Python callable. plan has a letter for each argument: i int64, d float64, b bool (in
+// args), O any object (in args, a reference of the call's scope), w a value in wire form (args: where it begins in w).
+enum { GILT_GOARGS = 16 };
+typedef struct {
+	uint64_t id, serial;
+	gilt_interp *it;
+	gilt_thread *th;
+	uint64_t *tag;
+	int64_t *args;
+	const uint8_t *w;
+	uint64_t wn;
+	int32_t interpreter;
+	// What Go gives back: a result of that kind in i, obj or out (wire form, malloc'ed), to be raised if raises.
+	int32_t rkind, raises;
+	int64_t i;
+	uintptr_t obj;
+	uint8_t *out;
+	uint64_t outn;
+} gilt_goframe;
+gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn);
+gilt_res gilt_make_value(gilt_thread *th, uint64_t serial, uint64_t id); // id is not 0
+extern void gilt_go_call(gilt_goframe *f); // Go's, as these
+extern void gilt_go_drop(uint64_t id);
 
 // object.c
 enum {

@@ -75,3 +75,23 @@ func (*Fn) CallScalar(*Interp, uint64, ArgKind, int64, Kind) (int64, time.Durati
 func Rest() Result { return stopped }
 
 var stopped = Result{Status: Stopped}
+
+// CallFrame is a call of a Go function by Python.
+type CallFrame struct{}
+
+var (
+	OnCall func(CallFrame)
+	OnDrop func(uint64)
+)
+
+func (CallFrame) ID() uint64                                     { return 0 }
+func (CallFrame) Interpreter() int                               { return 0 }
+func (CallFrame) Entry() Entry                                   { return Entry{} }
+func (CallFrame) Int(int) int64                                  { return 0 }
+func (CallFrame) Wire() []byte                                   { return nil }
+func (CallFrame) Return(Kind, int64)                             {}
+func (CallFrame) ReturnWire([]byte)                              {}
+func (CallFrame) ReturnObject(Object)                            {}
+func (CallFrame) Raise(Object)                                   {}
+func (Entry) MakeFunction(uint64, string, string, string) Result { return stopped }
+func (Entry) MakeValue(uint64) Result                            { return stopped }

@@ -49,7 +49,7 @@ extern int gilt_ob_type_offset; // where an object keeps its type: found at star
 typedef struct {
 	PyObject *compile, *builtins, *traceback_format; // owned
 	PyObject *s_module, *s_qualname, *s_mro, *s_tb_next, *s_tb_lineno, *s_tb_frame, *s_f_code, *s_co_filename,
-	    *s_co_name, *s_notes, *s_code, *s_errno, *s_suppress, *s_dict_name, *s_exec, *s_eval;
+	    *s_co_name, *s_notes, *s_code, *s_errno, *s_suppress, *s_dict_name, *s_exec, *s_eval, *s_gilt;
 } gilt_names;
 
 typedef struct {
@@ -87,6 +87,7 @@ struct gilt_interp {
 	gilt_kept kept; // guarded by gilt_all_mu, as these two
 	uint64_t forced[GILT_FORCED]; // a ring of the tags of tasks that were forced off the GIL since the pacer's last answer
 	unsigned nforced;             // so many
+	int has_values; // exceptions may carry a Go value, as their attribute __gilt__
 
 	pthread_mutex_t mu; // guards dead and orphans
 	PyObject **dead;
@@ -137,6 +138,8 @@ struct gilt_thread {
 	PyObject **refs; // the scopes' references, owned
 	size_t nrefs, caprefs;
 	gilt_res rest; // of gilt_fn_scalar
+	uintptr_t stack_low; // the lowest address of its C stack, 0 for not known
+	int foreign;         // it is in a Go function, on a thread that Python made
 	uint8_t *buf; // results
 	size_t nbuf, capbuf;
 };
@@ -179,6 +182,10 @@ gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts);     // under gi
 extern pthread_mutex_t gilt_all_mu;
 int64_t gilt_task_end(gilt_thread *th);                // nanoseconds held
 void gilt_wake_janitor(void);
+int gilt_scalar_of(PyObject *o, int rkind, gilt_res *r); // call.c; 0, or -1 with an exception
+uint64_t gilt_value_of(PyObject *o); // gofunc.c
+int gilt_push_task(gilt_thread *th, gilt_interp *it);     // a call of a Go function, 0 without memory
+void gilt_pop_callback(gilt_thread *th);
 int gilt_push_ref(gilt_thread *th, PyObject *o);          // steals o, even when it fails
 void gilt_thread_adopt(gilt_interp *it, PyThreadState *ts); // start.c: the state that Python made for this thread
 void gilt_forget_states(gilt_interp *it);

@@ -112,7 +112,14 @@ PY_FUN(PyObject *, PyImport_GetModule, (PyObject *))
 PY_FUN(PyObject *, PyEval_EvalCode, (PyObject *, PyObject *, PyObject *))
 PY_FUN(PyObject *, PyEval_GetBuiltins, (void))
 
+// Functions of C.
+PY_FUN(PyObject *, PyCFunction_NewEx, (void *def, PyObject *self, PyObject *module))
+PY_FUN(PyObject *, PyCapsule_New, (void *, const char *, void (*)(PyObject *)))
+PY_FUN(void *, PyCapsule_GetPointer, (PyObject *, const char *))
+
 // Exceptions.
+PY_FUN(PyObject *, PyErr_NoMemory, (void))
+PY_FUN(void, PyErr_SetObject, (PyObject *, PyObject *))
 PY_FUN(PyObject *, PyErr_Occurred, (void))
 PY_FUN(void, PyErr_Clear, (void))
 PY_FUN(void, PyErr_Fetch, (PyObject **, PyObject **, PyObject **))

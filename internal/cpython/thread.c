@@ -158,7 +158,7 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	add(&it->inside, 1);
 	th->attached = it;
 	books_begin(th, it, th->last);
-	if (GILT_UNLIKELY(st->unclean || !st->context) && clean_context(st)) {
+	if (GILT_UNLIKELY(st->unclean || !st->context) && !th->foreign && clean_context(st)) {
 		gilt_detach_now(th);
 		return -1;
 	}
@@ -227,13 +227,30 @@ int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t wha
 		pop_task(th);
 		return GILT_FAILED;
 	}
-	t->context = py.PyContext_New();
+	PyObject *context = py.PyContext_New();
+	t = &th->tasks[th->ntasks - 1]; // attaching may have run Python code that calls Go, and moved them
+	t->context = context;
 	if (t->context && !py.PyContext_Enter(t->context)) return GILT_OK;
 	py.PyErr_Clear();
 	if (t->context) py.Py_DecRef(t->context);
 	gilt_detach_now(th);
 	pop_task(th);
 	return GILT_FAILED;
+}
+
+int gilt_push_task(gilt_thread *th, gilt_interp *it) {
+	return push_task(th, it, atomic_load_explicit(&th->tag, memory_order_relaxed), atomic_load_explicit(&th->what, memory_order_relaxed)) != NULL;
+}
+
+// The thread is attached. What the call held is the outer task's to account for, and the tag, which AllowThreads
+// may have changed, is the same task's.
+void gilt_pop_callback(gilt_thread *th) {
+	gilt_task t = th->tasks[th->ntasks - 1];
+	while (th->nrefs > t.base) py.Py_DecRef(th->refs[--th->nrefs]);
+	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_relaxed), held = th->held;
+	pop_task(th);
+	th->held += held;
+	atomic_store_explicit(&th->tag, tag, memory_order_relaxed);
 }
 
 static void release_all(gilt_interp *it, PyObject **o, size_t n) {
@@ -260,11 +277,12 @@ int64_t gilt_task_end(gilt_thread *th) {
 	gilt_interp *it = t->it;
 	gilt_state *st = &th->states[it->id];
 	size_t base = t->base;
-	if (GILT_UNLIKELY(t->context != NULL)) { // the thread's context is then an outer task's
+	PyObject *context = t->context;
+	if (GILT_UNLIKELY(context != NULL)) { // the thread's context is then an outer task's
 		if (th->attached != it) gilt_attach(th, it);
-		py.PyContext_Exit(t->context);
+		py.PyContext_Exit(context);
 		py.PyErr_Clear();
-		py.Py_DecRef(t->context);
+		py.Py_DecRef(context);
 	}
 	if (GILT_LIKELY(th->attached == it)) {
 		end_attached(th, it, base);

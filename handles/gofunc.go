@@ -1,0 +1,343 @@
+package handles
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"runtime/debug"
+	"strings"
+
+	"gilt/gil"
+	"gilt/internal/cpython"
+)
+
+// GoFunc is a Go function for Python: see Function.
+type GoFunc struct {
+	// Name is the function's name in Python: an identifier.
+	Name string
+	// Doc is its doc string.
+	Doc string
+	// Signature gives the parameters their names, defaults and kinds, as a def statement does: "(a, b=1, *rest,
+	// scale: float = 1.0, **more)". Python itself binds the arguments then, by position or keyword, and its errors
+	// and inspect.signature say what it says here. Each parameter is one of the Go function's: *rest comes as a
+	// slice, **more as a map with string keys. Without one, arguments go by position.
+	Signature string
+	// Native releases the GIL while Func runs, on a goroutine of its own; arguments and results are converted
+	// with it. Func takes no *Token and no Bound.
+	Native bool
+	// Func is a Go func. Its arguments are converted as As does, a Bound is the object itself; a first parameter of
+	// type *Token is not Python's, but gives the call's token. It returns nothing, a value, an error, or both; the
+	// value is converted as From does, and an error is raised (see Raise).
+	Func any
+}
+
+// callee is a GoFunc as a call finds it.
+type callee struct {
+	host   *gil.Host
+	name   string
+	plan   string
+	fast   func(cpython.CallFrame) bool // for the common types, without a token and without reflection
+	fn     reflect.Value
+	token  bool // the first parameter is the call's token
+	native bool
+}
+
+// Function makes a Python callable of a Go function. It may be called as long as Python runs: by tasks, and by
+// threads that Python started.
+//
+// A panic of the Go function passes through Python as an exception that `except Exception` does not catch, and is a
+// panic with the same value again where it arrives in Go. runtime.Goexit cannot be undone half way in Python: it
+// ends the process with a message, except in a Native function, where it is a RuntimeError.
+func Function(tok *Token, f GoFunc) (Bound, error) {
+	c, err := newCallee(tok.Host(), f)
+	if err != nil {
+		return Bound{}, fmt.Errorf("gilt: Go function %q: %w", f.Name, err)
+	}
+	doc := fmt.Sprintf("%s(%s)\n--\n\n%s", f.Name, positional(len(c.plan)), f.Doc)
+	b, err := result(tok, "Function", tok.Entry("Function").MakeFunction(addFunction(c), f.Name, c.plan, doc))
+	if err != nil || f.Signature == "" {
+		return b, err
+	}
+	return withSignature(tok, f, b, len(c.plan))
+}
+
+// positional are parameters without names to call them by: "arg0, arg1, /".
+func positional(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "arg%d, ", i)
+	}
+	if n > 0 {
+		b.WriteByte('/')
+	}
+	return b.String()
+}
+
+// parameters gives the names of a code object's parameters in the order of its signature.
+const parameters = `lambda c, n=lambda c: c.co_argcount, k=lambda c: c.co_kwonlyargcount: [
+	*c.co_varnames[:n(c)],
+	*c.co_varnames[n(c) + k(c):][:c.co_flags >> 2 & 1],
+	*c.co_varnames[n(c):][:k(c)],
+	*c.co_varnames[n(c) + k(c) + (c.co_flags >> 2 & 1):][:c.co_flags >> 3 & 1]]`
+
+// withSignature puts a Python function before b, which binds the arguments as CPython does.
+func withSignature(tok *Token, f GoFunc, b Bound, args int) (Bound, error) {
+	ns, err := Dict(tok, map[string]any{"__name__": "gilt", "__gilt__": b})
+	if err != nil {
+		return Bound{}, err
+	}
+	file := "<Go function " + f.Name + ">"
+	define := func(body string) error {
+		return RunFile(tok, fmt.Sprintf("def %s%s: %s\n", f.Name, f.Signature, body), file, ns)
+	}
+	if err := define("pass"); err != nil { // so that Python's own parser finds the names
+		return Bound{}, fmt.Errorf("gilt: Go function %q: signature %q: %w", f.Name, f.Signature, err)
+	}
+	names, err := EvalAs[[]string](tok, "("+parameters+")("+f.Name+".__code__)", ns)
+	if err != nil {
+		return Bound{}, err
+	}
+	if len(names) != args {
+		return Bound{}, fmt.Errorf("gilt: Go function %q: its signature %q has %d parameters, and Func takes %d", f.Name, f.Signature, len(names), args)
+	}
+	if err := define("return __gilt__(" + strings.Join(names, ", ") + ")"); err != nil {
+		return Bound{}, err
+	}
+	fn, err := ns.Item(f.Name)
+	if err != nil {
+		return Bound{}, err
+	}
+	return fn, fn.SetAttr("__doc__", f.Doc)
+}
+
+var (
+	tokenType = reflect.TypeFor[*Token]()
+	errorType = reflect.TypeFor[error]()
+)
+
+func newCallee(h *gil.Host, f GoFunc) (*callee, error) {
+	t := reflect.TypeOf(f.Func)
+	if t == nil || t.Kind() != reflect.Func || reflect.ValueOf(f.Func).IsNil() {
+		return nil, fmt.Errorf("Func is %T, which is no function", f.Func)
+	}
+	c := &callee{host: h, name: f.Name, fn: reflect.ValueOf(f.Func), native: f.Native, fast: fastCall(f.Func)}
+	if f.Native {
+		c.fast = nil
+	}
+	for i := range t.NumIn() {
+		in := t.In(i)
+		switch {
+		case in == tokenType && i == 0 && !f.Native:
+			c.token = true
+			continue
+		case in == tokenType || in == boundType && f.Native:
+			return nil, fmt.Errorf("parameter %d is a %s: a *Token is the first parameter, and of no Native function", i+1, in)
+		}
+		c.plan += letter(in)
+	}
+	if len(c.plan) > maxGoArgs {
+		return nil, fmt.Errorf("it has %d parameters, and %d are the most", len(c.plan), maxGoArgs)
+	}
+	outs := t.NumOut()
+	if outs > 2 || outs == 2 && t.Out(1) != errorType {
+		return nil, fmt.Errorf("it returns %d values: return nothing, a value, an error, or a value and an error", outs)
+	}
+	return c, nil
+}
+
+const maxGoArgs = 16 // as gilt.h has it
+
+// letter says how an argument travels: see gilt.h.
+func letter(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return "i"
+	case reflect.Float64, reflect.Float32:
+		return "d"
+	case reflect.Bool:
+		return "b"
+	}
+	if t == boundType {
+		return "O"
+	}
+	return "w"
+}
+
+// fastCall is the call of a function of a common type; nil for any other.
+func fastCall(f any) func(cpython.CallFrame) bool {
+	switch f := f.(type) {
+	case func():
+		return func(cpython.CallFrame) bool { f(); return true }
+	case func(int) int:
+		return func(c cpython.CallFrame) bool { c.Return(cpython.KindInt64, int64(f(int(c.Int(0))))); return true }
+	case func(int64) int64:
+		return func(c cpython.CallFrame) bool { c.Return(cpython.KindInt64, f(c.Int(0))); return true }
+	case func(int, int) int:
+		return func(c cpython.CallFrame) bool {
+			c.Return(cpython.KindInt64, int64(f(int(c.Int(0)), int(c.Int(1)))))
+			return true
+		}
+	case func(int64, int64) int64:
+		return func(c cpython.CallFrame) bool { c.Return(cpython.KindInt64, f(c.Int(0), c.Int(1))); return true }
+	case func(float64) float64:
+		return func(c cpython.CallFrame) bool { returnFloat(c, f(floatArg(c, 0))); return true }
+	case func(float64, float64) float64:
+		return func(c cpython.CallFrame) bool { returnFloat(c, f(floatArg(c, 0), floatArg(c, 1))); return true }
+	}
+	return nil
+}
+
+func floatArg(c cpython.CallFrame, i int) float64 { return math.Float64frombits(uint64(c.Int(i))) }
+
+func returnFloat(c cpython.CallFrame, v float64) {
+	c.Return(cpython.KindFloat64, int64(math.Float64bits(v)))
+}
+
+// called runs the Go function that Python calls. Nothing leaves it but its return: a panic or Goexit that passed
+// through Python's frames would leave them half done (RULES 9).
+func called(frame cpython.CallFrame) {
+	c := (*registry.functions.Load())[frame.ID()]
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		p := recover()
+		if p == nil {
+			exited(c)
+		}
+		c.raise(frame, &panicked{value: p, stack: debug.Stack()})
+	}()
+	if c.fast == nil || !c.fast(frame) {
+		c.slow(frame)
+	}
+	returned = true
+}
+
+func (c *callee) slow(frame cpython.CallFrame) {
+	c.host.Callback(c.host.Interpreter(frame.Interpreter()), frame.Entry(), func(tok *Token) {
+		args, err := c.arguments(tok, frame)
+		if err != nil {
+			raiseIn(tok, frame, err)
+			return
+		}
+		var out []reflect.Value
+		if c.native {
+			out, err = c.detached(tok, args)
+		} else {
+			out = c.call(args)
+		}
+		if err == nil {
+			err = c.give(tok, frame, out)
+		}
+		if err != nil {
+			raiseIn(tok, frame, err)
+		}
+	})
+}
+
+// raise is raiseIn for a call that has no token.
+func (c *callee) raise(frame cpython.CallFrame, err error) {
+	c.host.Callback(c.host.Interpreter(frame.Interpreter()), frame.Entry(), func(tok *Token) { raiseIn(tok, frame, err) })
+}
+
+func (c *callee) call(args []reflect.Value) []reflect.Value {
+	if c.fn.Type().IsVariadic() {
+		return c.fn.CallSlice(args)
+	}
+	return c.fn.Call(args)
+}
+
+// detached runs a Native function without the GIL, on another goroutine: a Goexit there is an error, and so is a
+// panic, until it is back.
+func (c *callee) detached(tok *Token, args []reflect.Value) (out []reflect.Value, err error) {
+	tok.AllowThreads(func() {
+		done := make(chan struct{})
+		go func() {
+			ok := false
+			defer func() {
+				if !ok {
+					if p := recover(); p != nil {
+						err = &panicked{value: p, stack: debug.Stack()}
+					} else {
+						err = conversionError(RuntimeError, "Go function %s called runtime.Goexit", c.name)
+					}
+				}
+				close(done)
+			}()
+			out = c.call(args)
+			ok = true
+		}()
+		<-done
+	})
+	return out, err
+}
+
+// arguments are the call's, in the types of the Go function's parameters.
+func (c *callee) arguments(tok *Token, frame cpython.CallFrame) ([]reflect.Value, error) {
+	t := c.fn.Type()
+	args := make([]reflect.Value, 0, t.NumIn())
+	if c.token {
+		args = append(args, reflect.ValueOf(tok))
+	}
+	wire := frame.Wire()
+	for i, kind := range c.plan {
+		in := t.In(len(args))
+		v := reflect.New(in).Elem()
+		var err error
+		switch kind {
+		case 'i':
+			err = setInt(v, frame.Int(i))
+		case 'd':
+			err = setFloat(v, floatArg(frame, i))
+		case 'b':
+			v.SetBool(frame.Int(i) != 0)
+		case 'O':
+			v.Set(reflect.ValueOf(bound(tok, cpython.Object(frame.Int(i)))))
+		default:
+			r := &cpython.Reader{Data: wire[frame.Int(i):]}
+			if err = readInto(r, v); err == nil {
+				err = r.Err
+			}
+		}
+		if err != nil {
+			return nil, argumentError(err, "%s() argument %d", c.name, i+1)
+		}
+		args = append(args, v)
+	}
+	return args, nil
+}
+
+// give converts what the Go function returned.
+func (c *callee) give(tok *Token, frame cpython.CallFrame, out []reflect.Value) error {
+	if n := len(out); n > 0 && c.fn.Type().Out(n-1) == errorType {
+		if err := out[n-1]; !err.IsNil() {
+			return err.Interface().(error)
+		}
+		out = out[:n-1]
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	v := out[0]
+	switch {
+	case v.CanInt():
+		frame.Return(cpython.KindInt64, v.Int())
+	case v.CanFloat():
+		returnFloat(frame, v.Float())
+	case v.Type() == boundType:
+		b := v.Interface().(Bound)
+		if b.IsZero() {
+			return nil
+		}
+		b.entryFor(tok, "the result of "+c.name)
+		frame.ReturnObject(b.obj)
+	default:
+		w, err := encodeAny(tok, nil, v.Interface(), 0)
+		if err != nil {
+			return argumentError(err, "the result of %s()", c.name)
+		}
+		frame.ReturnWire(w)
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package handles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"gilt/internal/cpython"
+)
+
+// Raise makes an error that a Go function returns to have an exception of that class raised, called with args.
+// For a cause or notes set the fields of the *Error. In Go it is an error like one that Python raised.
+func Raise(class ExceptionClass, args ...any) *Error {
+	message := ""
+	if len(args) > 0 {
+		message = fmt.Sprint(args[0])
+	}
+	return &Error{Class: class.Error(), Message: message, bases: []string{string(class)}, args: args}
+}
+
+// panicked is a panic on its way through Python.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprint("Go panicked: ", p.value) }
+
+// exited ends the process: runtime.Goexit in a Go function that Python called cannot be stopped, and Python's
+// frames below it can never go on.
+func exited(c *callee) {
+	fmt.Fprintf(os.Stderr, "gilt: fatal: Go function %s, called by Python, called runtime.Goexit (t.FailNow does): make it Native, or return an error\n", c.name)
+	os.Exit(2)
+}
+
+// raiseIn has err raised by the call.
+//
+//   - an *Error that came from Python is the same exception object again; one of Raise is made;
+//   - fs.ErrNotExist and its kin are the OSError of their errno, io.EOF is EOFError, context.DeadlineExceeded
+//     TimeoutError, context.Canceled concurrent.futures.CancelledError;
+//   - any other error is a gilt.GoError, an Exception.
+//
+// What arrives in Go again from these is, for errors.Is and errors.As, the same Go error.
+func raiseIn(tok *Token, frame cpython.CallFrame, err error) {
+	exc, failed := exception(tok, err)
+	if failed != nil { // making it raised: that is raised then
+		var e *Error
+		if errors.As(failed, &e) && !e.py.IsZero() {
+			exc = e.py.Bind(tok)
+		} else {
+			panic(failed) // no memory, or the runtime is gone
+		}
+	}
+	frame.Raise(exc.obj)
+}
+
+func exception(tok *Token, err error) (Bound, error) {
+	if p, ok := err.(*panicked); ok {
+		exc, failed := make1(tok, "gilt.GoPanic", err, p.Error())
+		if failed == nil {
+			failed = addNote(exc, string(p.stack))
+		}
+		return exc, failed
+	}
+	if e, ok := err.(*Error); ok {
+		return e.object(tok)
+	}
+	class, args := "gilt.GoError", []any{err.Error()}
+	var errno syscall.Errno
+	var path *fs.PathError
+	var e *Error
+	switch {
+	case errors.As(err, &errno):
+		class, args = "builtins.OSError", []any{int64(errno), errno.Error()}
+		if errors.As(err, &path) {
+			args = append(args, path.Path)
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		class, args = "builtins.OSError", []any{int64(syscall.ENOENT), err.Error()}
+	case errors.Is(err, fs.ErrExist):
+		class, args = "builtins.OSError", []any{int64(syscall.EEXIST), err.Error()}
+	case errors.Is(err, fs.ErrPermission):
+		class, args = "builtins.OSError", []any{int64(syscall.EACCES), err.Error()}
+	case err == io.EOF:
+		class = "builtins.EOFError"
+	case errors.Is(err, context.DeadlineExceeded):
+		class = "builtins.TimeoutError"
+	case errors.Is(err, context.Canceled):
+		class = "concurrent.futures.CancelledError"
+	case errors.As(err, &e): // wrapped: the exception is the cause
+		exc, failed := make1(tok, class, err, args...)
+		if failed != nil {
+			return exc, failed
+		}
+		cause, failed := e.object(tok)
+		if failed == nil {
+			failed = exc.SetAttr("__cause__", cause)
+		}
+		return exc, failed
+	}
+	return make1(tok, class, err, args...)
+}
+
+// make1 makes an exception of a class that carries err.
+func make1(tok *Token, class string, err error, args ...any) (Bound, error) {
+	c, failed := exceptionClass(tok, class)
+	if failed != nil {
+		return Bound{}, failed
+	}
+	exc, failed := c.Call(args...)
+	if failed != nil {
+		return Bound{}, failed
+	}
+	carried, failed := result(tok, "raise", tok.Entry("raise").MakeValue(addValue(err)))
+	if failed == nil {
+		failed = exc.SetAttr("__gilt__", carried)
+	}
+	return exc, failed
+}
+
+// object is the exception of an *Error: Python's own, or a new one.
+func (e *Error) object(tok *Token) (Bound, error) {
+	if !e.py.IsZero() && e.py.ref.interp == tok.Interp() {
+		return e.py.Bind(tok), nil
+	}
+	class := e.Class
+	if len(e.bases) > 0 {
+		class = e.bases[0]
+	}
+	args := e.args
+	if args == nil && e.Message != "" {
+		args = []any{e.Message}
+	}
+	exc, err := make1(tok, class, e, args...)
+	for _, n := range e.Notes {
+		if err == nil {
+			err = addNote(exc, n)
+		}
+	}
+	if err == nil && e.Cause != nil {
+		var cause Bound
+		if cause, err = e.Cause.object(tok); err == nil {
+			err = exc.SetAttr("__cause__", cause)
+		}
+	}
+	return exc, err
+}
+
+func addNote(exc Bound, note string) error {
+	if cpython.Minor() < 11 {
+		return nil
+	}
+	_, err := exc.Method("add_note", note)
+	return err
+}
+
+// goClasses are the classes of gilt's own, made once in each interpreter.
+const goClasses = `
+import sys, types
+m = sys.modules.get("gilt")
+if m is None:
+    m = types.ModuleType("gilt", "What gilt, the Go runtime that this Python runs in, gives Python code.")
+    class GoError(Exception): "An error of a Go function."
+    class GoPanic(BaseException): "A panic of a Go function, on its way through Python."
+    for c in (GoError, GoPanic): c.__module__, c.__qualname__ = "gilt", c.__name__
+    m.GoError, m.GoPanic = GoError, GoPanic
+    sys.modules["gilt"] = m
+`
+
+func exceptionClass(tok *Token, name string) (Bound, error) {
+	at := strings.LastIndexByte(name, '.')
+	if at < 0 {
+		return Bound{}, conversionError(TypeError, "exception class %q: write it as module.Name", name)
+	}
+	if name[:at] == "gilt" {
+		if err := Run(tok, goClasses); err != nil {
+			return Bound{}, err
+		}
+	}
+	m, err := Import(tok, name[:at])
+	if err != nil {
+		return Bound{}, err
+	}
+	return m.Attr(name[at+1:])
+}

@@ -1,0 +1,222 @@
+// Go functions as Python callables. One is a built-in function of CPython's own, whose self is a capsule with
+// what Go knows it by. A call converts the arguments as the function's plan says, crosses to Go once, and
+// converts the result; it is a task of its own inside the one that runs Python on this thread.
+#define _GNU_SOURCE
+#include "books.h"
+#include "objects.h"
+#include <pthread.h>
+#include <stdio.h>
+
+typedef struct { // PyMethodDef: fixed, see RULES of the stable ABI
+	const char *name;
+	PyObject *(*call)(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names);
+	int flags;
+	const char *doc;
+} method_def;
+
+enum { METH_KEYWORDS = 0x02, METH_FASTCALL = 0x80 };
+
+struct gilt_gofunc {
+	uint64_t id;
+	gilt_interp *it;
+	char *plan, *name, *doc;
+	size_t n; // arguments
+	method_def def;
+};
+
+static const char CAPSULE[] = "gilt.gofunc";
+
+static void destroy(PyObject *capsule) {
+	gilt_gofunc *f = py.PyCapsule_GetPointer(capsule, CAPSULE);
+	if (!f) return;
+	gilt_go_drop(f->id);
+	free(f->plan);
+	free(f->name);
+	free(f->doc);
+	free(f);
+}
+
+// Goes wrong before the guard page does: user code may have raised the recursion limit, and 3.10 and 3.11 look
+// at nothing else.
+static int stack_is_low(gilt_thread *th) {
+	enum { RESERVE = 256 << 10 };
+#ifdef __linux__
+	if (GILT_UNLIKELY(!th->stack_low)) {
+		pthread_attr_t a;
+		void *low = NULL;
+		size_t size = 0;
+		if (!pthread_getattr_np(pthread_self(), &a)) {
+			pthread_attr_getstack(&a, &low, &size);
+			pthread_attr_destroy(&a);
+		}
+		th->stack_low = (uintptr_t)low + 1;
+	}
+#endif
+	char here;
+	return th->stack_low && (uintptr_t)&here < th->stack_low + RESERVE;
+}
+
+// One argument as the plan's letter says: a number into the frame, else its wire form into the buffer.
+static int convert(gilt_thread *th, char kind, PyObject *o, int64_t *number) {
+	gilt_res r = {0};
+	switch (kind) {
+	case 'i': return gilt_scalar_of(o, GILT_R_INT64, &r) ? -1 : (*number = r.i, 0);
+	case 'd': return gilt_scalar_of(o, GILT_R_FLOAT64, &r) ? -1 : (*number = r.i, 0);
+	case 'b': return gilt_scalar_of(o, GILT_R_BOOL, &r) ? -1 : (*number = r.i, 0);
+	case 'O':
+		py.Py_IncRef(o);
+		if (gilt_push_ref(th, o)) return -1;
+		*number = (int64_t)(uintptr_t)o;
+		return 0;
+	}
+	*number = (int64_t)th->nbuf;
+	return gilt_wire_write(th, o, 0);
+}
+
+// The result that Go left in the frame.
+static PyObject *value(gilt_goframe *f) {
+	switch (f->rkind) {
+	case GILT_R_NONE:
+		py.Py_IncRef(py._Py_NoneStruct);
+		return py._Py_NoneStruct;
+	case GILT_R_INT64: return py.PyLong_FromLongLong(f->i);
+	case GILT_R_BOOL: {
+		PyObject *o = f->i ? py._Py_TrueStruct : py._Py_FalseStruct;
+		py.Py_IncRef(o);
+		return o;
+	}
+	case GILT_R_FLOAT64: {
+		double d;
+		memcpy(&d, &f->i, 8);
+		return py.PyFloat_FromDouble(d);
+	}
+	case GILT_R_OBJECT: // the scope's, or an exception to raise
+		py.Py_IncRef((PyObject *)f->obj);
+		return (PyObject *)f->obj;
+	}
+	const uint8_t *p = f->out;
+	return gilt_wire_read(&p, f->out + f->outn, 0);
+}
+
+static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args) {
+	gilt_goframe frame = {.id = f->id, .it = f->it, .th = th, .serial = th->serial, .interpreter = f->it->id, .tag = (uint64_t *)&th->tag};
+	int64_t numbers[GILT_GOARGS];
+	frame.args = numbers;
+	th->nbuf = 0;
+	for (size_t i = 0; i < f->n; i++)
+		if (convert(th, f->plan[i], args[i], &numbers[i])) return NULL;
+	frame.w = th->buf, frame.wn = th->nbuf;
+	gilt_go_call(&frame);
+	if (th->attached != f->it && gilt_attach(th, f->it)) abort(); // a thread state that it had: it cannot fail
+	PyObject *o = value(&frame);
+	free(frame.out);
+	if (frame.raises && o) {
+		py.PyErr_SetObject(gilt_type(o), o);
+		py.Py_DecRef(o);
+		return NULL;
+	}
+	return o;
+}
+
+// A thread that Python made has a thread state that is not ours, and is attached by itself.
+typedef struct { PyThreadState *ts; gilt_interp *attached; int foreign; } borrowed;
+
+static void enter_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
+	gilt_state *st = &th->states[it->id];
+	*b = (borrowed){st->ts, th->attached, th->foreign};
+	th->generation = atomic_load(&gilt_alive);
+	st->ts = py.PyThreadState_Get();
+	th->attached = it;
+	th->foreign = 1;
+	add(&it->inside, 1);
+	books_begin(th, it, th->last = gilt_ticks());
+}
+
+static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
+	add(&it->inside, -1);
+	atomic_store(&th->since, 0);
+	th->states[it->id].ts = b->ts;
+	th->attached = b->attached;
+	th->foreign = b->foreign;
+}
+
+static PyObject *call(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+	gilt_gofunc *f = py.PyCapsule_GetPointer(self, CAPSULE);
+	if (GILT_UNLIKELY(!f)) return NULL;
+	if (GILT_UNLIKELY(names && py.PyTuple_Size(names) > 0)) return py.PyErr_Format(py.PyExc_TypeError, "%s() takes no keyword arguments", f->name);
+	if (GILT_UNLIKELY((size_t)n != f->n))
+		return py.PyErr_Format(py.PyExc_TypeError, "%s() takes %zd positional argument%s but %zd %s given", f->name, (Py_ssize_t)f->n,
+		                       f->n == 1 ? "" : "s", n, n == 1 ? "was" : "were");
+	gilt_thread *th = gilt_thread_here();
+	if (!th) return py.PyErr_NoMemory();
+	borrowed b = {0};
+	int foreign = GILT_UNLIKELY(th->attached != f->it);
+	if (foreign) {
+		if (py.PyThreadState_GetInterpreter(py.PyThreadState_Get()) != f->it->is)
+			return py.PyErr_Format(py.PyExc_RuntimeError, "%s() belongs to another interpreter", f->name);
+		enter_foreign(th, f->it, &b);
+	}
+	if (GILT_UNLIKELY(stack_is_low(th)))
+		return foreign ? leave_foreign(th, f->it, &b) : (void)0, py.PyErr_Format(py.PyExc_RecursionError, "the C stack is used up calling Go's %s()", f->name);
+	uint8_t *buf = th->buf;
+	size_t nbuf = th->nbuf, capbuf = th->capbuf;
+	th->buf = NULL, th->nbuf = th->capbuf = 0;
+	PyObject *o = NULL;
+	if (gilt_push_task(th, f->it)) {
+		o = in_task(th, f, args);
+		gilt_pop_callback(th);
+	} else py.PyErr_NoMemory();
+	free(th->buf);
+	th->buf = buf, th->nbuf = nbuf, th->capbuf = capbuf;
+	if (foreign) leave_foreign(th, f->it, &b);
+	return o;
+}
+
+static char *copy(const char *s, uint64_t n) {
+	char *c = malloc(n + 1);
+	if (c) memcpy(c, s, n), c[n] = 0;
+	return c;
+}
+
+static PyObject *new_gofunc(gilt_interp *it, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+	gilt_gofunc *f = calloc(1, sizeof *f);
+	if (!f) return py.PyErr_NoMemory();
+	*f = (gilt_gofunc){.id = id, .it = it, .name = copy(name, nn), .plan = copy(plan, pn), .doc = copy(doc, dn), .n = pn};
+	PyObject *self = f->name && f->plan && f->doc ? py.PyCapsule_New(f, CAPSULE, destroy) : py.PyErr_NoMemory();
+	if (!self) {
+		free(f->name), free(f->plan), free(f->doc), free(f);
+		return NULL;
+	}
+	f->def = (method_def){.name = f->name, .call = call, .flags = METH_FASTCALL | METH_KEYWORDS, .doc = dn ? f->doc : NULL};
+	PyObject *o = py.PyCFunction_NewEx(&f->def, self, NULL);
+	py.Py_DecRef(self); // the function's
+	return o;
+}
+
+gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+	gilt_res r = {.status = gilt_op_begin(th, serial)};
+	if (r.status) return r;
+	gilt_result(th, th->attached, new_gofunc(th->attached, id, name, nn, plan, pn, doc, dn), GILT_R_OBJECT, &r);
+	gilt_op_end(th, &r);
+	return r;
+}
+
+static const char VALUE[] = "gilt.value";
+
+static void destroy_value(PyObject *capsule) { gilt_go_drop((uint64_t)(uintptr_t)py.PyCapsule_GetPointer(capsule, VALUE)); }
+
+// The number of the Go value that o stands for, 0 for none.
+uint64_t gilt_value_of(PyObject *o) {
+	void *id = py.PyCapsule_GetPointer(o, VALUE);
+	if (!id) py.PyErr_Clear();
+	return (uint64_t)(uintptr_t)id;
+}
+
+gilt_res gilt_make_value(gilt_thread *th, uint64_t serial, uint64_t id) {
+	gilt_res r = {.status = gilt_op_begin(th, serial)};
+	if (r.status) return r;
+	th->attached->has_values = 1;
+	gilt_result(th, th->attached, py.PyCapsule_New((void *)(uintptr_t)id, VALUE, destroy_value), GILT_R_OBJECT, &r);
+	gilt_op_end(th, &r);
+	return r;
+}
