@@ -2,6 +2,7 @@ package gilt
 
 import (
 	"fmt"
+	"io/fs"
 	"runtime"
 	"time"
 )
@@ -25,6 +26,10 @@ type Config struct {
 	Python string
 	// Path is put before sys.path, in every interpreter.
 	Path []string
+	// Modules are Python modules made of Go functions and values: see Runtime.AddModule.
+	Modules []GoModule
+	// FS are file systems that Python imports from, such as an embed.FS: see Runtime.AddFS.
+	FS []fs.FS
 	// Mode defaults to Auto.
 	Mode Mode
 	// Interpreters is the number of interpreters in mode OwnGIL, and of tokens in mode FreeThreaded.

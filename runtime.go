@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 	"strings"
@@ -23,6 +24,7 @@ type Runtime struct {
 	host   *gil.Host
 	info   Info
 	closed atomic.Bool
+	trees  atomic.Int32 // file systems that were added
 }
 
 // Info describes a runtime's Python and how it runs.
@@ -81,7 +83,7 @@ func Open(ctx context.Context, c Config) (*Runtime, error) {
 	}
 	spareProcs(c.SpareProcs)
 	rt := &Runtime{host: host, info: describe(found, c)}
-	if err := rt.prepare(ctx, c.Path); err != nil {
+	if err := rt.prepare(ctx, c); err != nil {
 		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
 	return rt, nil
@@ -103,23 +105,52 @@ func describe(p discover.Python, c Config) Info {
 	}
 }
 
-// prepare puts the configured folders before sys.path in every interpreter, the main one too: OnMain runs
-// there, also where other work does not (mode OwnGIL).
-func (rt *Runtime) prepare(ctx context.Context, path []string) error {
-	if len(path) == 0 {
-		return nil
-	}
-	prepend := func(tok *Token) error {
-		ns, err := handles.Dict(tok, map[string]any{"path": path})
-		if err != nil {
+// prepare puts the configured folders before sys.path, and makes what Python may import from Go.
+func (rt *Runtime) prepare(ctx context.Context, c Config) error {
+	if len(c.Path) > 0 {
+		if err := rt.everywhere(ctx, func(tok *Token) error {
+			ns, err := handles.Dict(tok, map[string]any{"path": c.Path})
+			if err != nil {
+				return err
+			}
+			return handles.Run(tok, "import sys; sys.path[:0] = path", ns)
+		}); err != nil {
 			return err
 		}
-		return handles.Run(tok, "import sys; sys.path[:0] = path", ns)
 	}
-	if err := rt.host.EachInterpreter(ctx, prepend); err != nil || rt.info.Mode != OwnGIL {
+	for _, m := range c.Modules {
+		if err := rt.AddModule(ctx, m); err != nil {
+			return err
+		}
+	}
+	for _, fsys := range c.FS {
+		if err := rt.AddFS(ctx, fsys); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// everywhere runs f in every interpreter, the main one too: OnMain runs there, also where other work does not
+// (mode OwnGIL).
+func (rt *Runtime) everywhere(ctx context.Context, f func(*Token) error) error {
+	if err := rt.host.EachInterpreter(ctx, f); err != nil || rt.info.Mode != OwnGIL {
 		return err
 	}
-	return rt.host.OnMain(ctx, prepend)
+	return rt.host.OnMain(ctx, f)
+}
+
+// AddModule makes a Python module of Go functions and values, in every interpreter, for Python code to import. A
+// name that is imported already is an error that matches handles.ImportError.
+func (rt *Runtime) AddModule(ctx context.Context, m GoModule) error {
+	return rt.everywhere(ctx, func(tok *Token) error { return handles.Install(tok, m) })
+}
+
+// AddFS has Python import modules and packages from the root of a Go file system, such as an embed.FS, when it
+// finds them nowhere else. importlib.resources reads its files, and tracebacks show its source lines.
+func (rt *Runtime) AddFS(ctx context.Context, fsys fs.FS) error {
+	label := fmt.Sprintf("go%d", rt.trees.Add(1))
+	return rt.everywhere(ctx, func(tok *Token) error { return handles.InstallFS(tok, fsys, label) })
 }
 
 // Info describes the Python that runs.
