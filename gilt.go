@@ -88,6 +88,16 @@ func Lookup[A, R any](ctx context.Context, rt *Runtime, spec string) (*Func[A, R
 	return handles.Lookup[A, R](ctx, rt.host, spec)
 }
 
+// Lookup2 is Lookup for a function with two arguments.
+func Lookup2[A, B, R any](ctx context.Context, rt *Runtime, spec string) (*handles.Func2[A, B, R], error) {
+	return handles.Lookup2[A, B, R](ctx, rt.host, spec)
+}
+
+// Lookup3 is Lookup for a function with three arguments.
+func Lookup3[A, B, C, R any](ctx context.Context, rt *Runtime, spec string) (*handles.Func3[A, B, C, R], error) {
+	return handles.Lookup3[A, B, C, R](ctx, rt.host, spec)
+}
+
 // Pin gives a session on one OS thread and in one interpreter, for libraries that must always be called
 // from the same thread. Close it when done.
 func (rt *Runtime) Pin(ctx context.Context) (*Pinned, error) { return rt.host.Pin(ctx) }

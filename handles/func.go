@@ -32,6 +32,10 @@ type Func[A, R any] struct {
 // converted to R; struct{} drops it. The module is imported now, in one interpreter; in the others at
 // the first call there.
 func Lookup[A, R any](ctx context.Context, h *gil.Host, spec string) (*Func[A, R], error) {
+	return lookup[A, R](ctx, h, spec, encoder[A]())
+}
+
+func lookup[A, R any](ctx context.Context, h *gil.Host, spec string, encode func(A) (cpython.ArgKind, int64, []byte, error)) (*Func[A, R], error) {
 	module, name, ok := strings.Cut(spec, ":")
 	if !ok || module == "" || name == "" || strings.ContainsRune(spec, 0) {
 		return nil, fmt.Errorf("gilt: function %q: write it as module:function", spec)
@@ -42,7 +46,7 @@ func Lookup[A, R any](ctx context.Context, h *gil.Host, spec string) (*Func[A, R
 		forget()
 		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
 	}
-	f := &Func[A, R]{host: h, what: what, fn: fn, spec: spec, encode: encoder[A](), decode: decoder[R](), kind: kindOf[R]()}
+	f := &Func[A, R]{host: h, what: what, fn: fn, spec: spec, encode: encode, decode: decoder[R](), kind: kindOf[R]()}
 	f.scalar = f.kind != cpython.KindObject && f.kind < cpython.KindStr
 	if err := f.resolve(ctx); err != nil {
 		fn.Free()
@@ -117,7 +121,11 @@ func (f *Func[A, R]) failure(g scheduler.Grant, r cpython.Result) error {
 	if r.Status != cpython.Raised {
 		return gil.Status(f.spec, r)
 	}
-	exception := ownFor(f.host, f.host.Lanes()[g.Lane()], r.Obj)
+	return f.exception(f.host.Lanes()[g.Lane()], r)
+}
+
+func (f *Func[A, R]) exception(it *cpython.Interp, r cpython.Result) error {
+	exception := ownFor(f.host, it, r.Obj)
 	err, bad := raised(r)
 	if bad != nil {
 		exception.Release()
@@ -162,6 +170,11 @@ func encoder[A any]() func(A) (cpython.ArgKind, int64, []byte, error) {
 	case *Args:
 		f = func(a Args) (cpython.ArgKind, int64, []byte, error) { return wireArgs(a...) }
 	default:
+		if _, ok := any(*new(A)).(interface{ spread() any }); ok {
+			return func(a A) (cpython.ArgKind, int64, []byte, error) {
+				return spreadWire(any(a).(interface{ spread() any }).spread())
+			}
+		}
 		return func(a A) (cpython.ArgKind, int64, []byte, error) { return wireArgs(any(a)) }
 	}
 	return f.(func(A) (cpython.ArgKind, int64, []byte, error))

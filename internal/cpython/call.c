@@ -271,3 +271,56 @@ gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind
 }
 
 gilt_res gilt_fn_rest(void) { return gilt_tls ? gilt_tls->rest : (gilt_res){.status = GILT_FAILED}; }
+
+// What a batch gives beside numbers.
+typedef struct { uint8_t *p; size_t n, cap; } output;
+
+static int put(output *o, const void *p, size_t n) {
+	if (o->n + n > o->cap) {
+		size_t cap = o->cap ? o->cap * 2 : 4096;
+		while (cap < o->n + n) cap *= 2;
+		uint8_t *q = realloc(o->p, cap);
+		if (!q) return -1;
+		o->p = q, o->cap = cap;
+	}
+	if (n) memcpy(o->p + o->n, p, n);
+	o->n += n;
+	return 0;
+}
+
+static int put_result(output *o, uint64_t index, const gilt_res *r) {
+	uint64_t head[4] = {index, (uint64_t)r->status | (uint64_t)(r->i == 1) << 8, r->obj, r->n};
+	return put(o, head, sizeof head) || put(o, r->p, r->n);
+}
+
+gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, const int64_t *ai, uint64_t n, const uint8_t *w, int rkind, int64_t *io) {
+	gilt_thread *th = gilt_thread_here();
+	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag, fn->what) : GILT_FAILED};
+	if (r.status) return r;
+	output out = {0};
+	uint64_t i = 0;
+	int64_t from = 0;
+	if (th->attached != it && gilt_attach(th, it)) r.status = GILT_FAILED;
+	PyObject *f = r.status ? NULL : resolve(it, fn);
+	if (!r.status && !f) gilt_raised(th, it, &r);
+	int numbers = akind > GILT_A_NONE && akind < GILT_A_STR;
+	for (; f && i < n; i++) {
+		gilt_res one = {0};
+		const uint8_t *p = numbers || akind == GILT_A_NONE ? NULL : w + from;
+		uint64_t pn = p ? (uint64_t)(ai[i] - from) : 0;
+		gilt_result(th, it, call_prepared(f, akind, numbers ? ai[i] : 0, p, pn), rkind, &one);
+		if (p) from = ai[i];
+		if (GILT_LIKELY(one.status == GILT_OK && rkind <= GILT_R_BOOL)) io[i] = one.i;
+		else if (put_result(&out, i, &one)) { // no memory: what was called is told, the rest not called
+			if (one.obj) gilt_release(it, one.obj);
+			r.status = GILT_FAILED;
+			break;
+		}
+	}
+	if (f) r.i = (int64_t)i;
+	free(th->batch);
+	th->batch = out.p;
+	if (f) r.p = out.p, r.n = out.n;
+	r.held = gilt_task_end(th);
+	return r;
+}

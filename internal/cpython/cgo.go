@@ -57,6 +57,9 @@ static gilt_res go_fn_resolve(uintptr_t it, uintptr_t fn, uint64_t tag) { return
 static gilt_scalar go_fn_scalar(uintptr_t it, uintptr_t fn, uint64_t tag, int akind, int64_t ai, int rkind) {
 	return gilt_fn_scalar(gilt_it(it), (gilt_fn *)fn, tag, akind, ai, rkind);
 }
+static gilt_res go_fn_batch(uintptr_t it, uintptr_t fn, uint64_t tag, int akind, const int64_t *ai, uint64_t n, const uint8_t *w, int rkind, int64_t *io) {
+	return gilt_fn_batch(gilt_it(it), (gilt_fn *)fn, tag, akind, ai, n, w, rkind, io);
+}
 static gilt_res go_fn_call(uintptr_t it, uintptr_t fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
 	return gilt_fn_call(gilt_it(it), (gilt_fn *)fn, tag, akind, ai, w, wn, rkind);
 }
@@ -393,6 +396,15 @@ func (f *Fn) Resolve(it *Interp, tag uint64) Result {
 func (f *Fn) Call(it *Interp, tag uint64, ak ArgKind, ai int64, data []byte, k Kind) Result {
 	w, wn := bytes(data)
 	return result(C.go_fn_call(it.c, f.c, C.uint64_t(tag), C.int(ak), C.int64_t(ai), w, wn, C.int(k)))
+}
+
+// Batch is Call for as many arguments as ai has elements: numbers, or where each one's bytes end in data. Results
+// that are numbers go to out, of the same length; Data has the others (see gilt.h), and Int says how many calls there were. The
+// goroutine is locked to its OS thread until it has read Data.
+func (f *Fn) Batch(it *Interp, tag uint64, ak ArgKind, ai []int64, data []byte, k Kind, out []int64) Result {
+	w, _ := bytes(data)
+	return result(C.go_fn_batch(it.c, f.c, C.uint64_t(tag), C.int(ak), (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(ai))), C.uint64_t(len(ai)), w, C.int(k),
+		(*C.int64_t)(unsafe.Pointer(unsafe.SliceData(out)))))
 }
 
 // CallScalar is Call for an argument and a result that are scalars, with less to copy. When the status is

@@ -123,6 +123,11 @@ typedef struct {
 } gilt_scalar;
 gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, int rkind);
 gilt_res gilt_fn_rest(void);
+// gilt_fn_call for n arguments in one attach. ai has the numbers, or where each argument's bytes end in w; io is where
+// the results go that are numbers (rkind up to GILT_R_BOOL). i of the answer is how many were called, and p,n what
+// cannot be a number, for each call: u64 its index, u64 status, u64 object, u64 length, bytes. It is freed by the next
+// batch on this thread.
+gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, const int64_t *ai, uint64_t n, const uint8_t *w, int rkind, int64_t *io);
 gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, uint64_t mn,
                    const uint8_t *w, uint64_t wn, int rkind);
 

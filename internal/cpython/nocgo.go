@@ -76,6 +76,8 @@ func Rest() Result { return stopped }
 
 var stopped = Result{Status: Stopped}
 
+func (*Fn) Batch(*Interp, uint64, ArgKind, []int64, []byte, Kind, []int64) Result { return stopped }
+
 // CallFrame is a call of a Go function by Python.
 type CallFrame struct{}
 

@@ -139,6 +139,31 @@ static PyObject *compiled(gilt_interp *it, const char *src, uint64_t n, const ch
 	return code;
 }
 
+// The same, kept by text: what is compiled often is short. A new reference.
+static PyObject *compiled_once(gilt_interp *it, const char *src, uint64_t n, const char *file, uint64_t fn, int eval) {
+	enum { LONGEST = 1024, MOST = 512 };
+	if (n + fn + 2 > LONGEST) return compiled(it, src, n, file, fn, eval);
+	char key[LONGEST];
+	key[0] = (char)eval;
+	memcpy(key + 1, file, fn);
+	key[1 + fn] = 0;
+	memcpy(key + 2 + fn, src, n);
+	PyObject *k = py.PyBytes_FromStringAndSize(key, (Py_ssize_t)(n + fn + 2)), *code = NULL;
+	if (k && !it->codes) it->codes = py.PyDict_New();
+	if (k && it->codes) code = py.PyDict_GetItemWithError(it->codes, k); // borrowed; comparing bytes runs no Python code
+	if (code) py.Py_IncRef(code);
+	else if (k && it->codes && !py.PyErr_Occurred() && (code = compiled(it, src, n, file, fn, eval))) {
+		if (py.PyDict_Size(it->codes) >= MOST) { // what is still used comes again
+			PyObject *old = it->codes;
+			it->codes = py.PyDict_New();
+			py.Py_DecRef(old);
+		}
+		if (!it->codes || py.PyDict_SetItem(it->codes, k, code)) py.PyErr_Clear(); // not kept, then
+	}
+	drop(k);
+	return code;
+}
+
 static PyObject *fresh_globals(gilt_interp *it) {
 	PyObject *d = py.PyDict_New();
 	PyObject *name = d ? py.PyUnicode_FromStringAndSize("__gilt__", 8) : NULL;
@@ -166,7 +191,7 @@ gilt_res gilt_exec(gilt_thread *th, uint64_t serial, const char *src, uint64_t n
 	if (!g) g = fresh_globals(it);
 	else if (add_builtins(it, g)) g = NULL;
 	else py.Py_IncRef(g);
-	PyObject *code = g ? compiled(it, src, n, file, fn, eval) : NULL;
+	PyObject *code = g ? compiled_once(it, src, n, file, fn, eval) : NULL;
 	gilt_result(th, it, code ? py.PyEval_EvalCode(code, g, locals ? (PyObject *)locals : g) : NULL, rkind, &r);
 	drop(code);
 	drop(g);

@@ -87,6 +87,7 @@ struct gilt_interp {
 	gilt_kept kept; // guarded by gilt_all_mu, as these two
 	uint64_t forced[GILT_FORCED]; // a ring of the tags of tasks that were forced off the GIL since the pacer's last answer
 	unsigned nforced;             // so many
+	PyObject *codes; // compiled source by mode, file and text; owned, with the GIL
 	int has_values; // exceptions may carry a Go value, as their attribute __gilt__
 
 	pthread_mutex_t mu; // guards dead and orphans
@@ -140,6 +141,7 @@ struct gilt_thread {
 	gilt_res rest; // of gilt_fn_scalar
 	uintptr_t stack_low; // the lowest address of its C stack, 0 for not known
 	int foreign;         // it is in a Go function, on a thread that Python made
+	uint8_t *batch; // what the last gilt_fn_batch gave, malloc'ed
 	uint8_t *buf; // results
 	size_t nbuf, capbuf;
 };

@@ -218,6 +218,8 @@ void gilt_names_clear(gilt_interp *it) {
 	for (size_t i = 0; i < sizeof it->names / sizeof *o; i++)
 		if (o[i]) py.Py_DecRef(o[i]);
 	memset(&it->names, 0, sizeof it->names);
+	if (it->codes) py.Py_DecRef(it->codes);
+	it->codes = NULL;
 	for (size_t i = 0; i < sizeof it->exctypes / sizeof *it->exctypes; i++) {
 		if (it->exctypes[i].type) py.Py_DecRef(it->exctypes[i].type);
 		free(it->exctypes[i].head);

@@ -60,6 +60,7 @@ static void thread_ended(void *arg) {
 	free(th->tasks);
 	free(th->refs);
 	free(th->buf);
+	free(th->batch);
 	free(th);
 }
 
