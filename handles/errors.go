@@ -1,8 +1,11 @@
 package handles
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -19,9 +22,10 @@ type Error struct {
 	Message string // str(exception)
 	Frames  []Frame
 	Notes   []string
-	Cause   *Error // of "raise … from …"
-	Context *Error // the exception that was handled when this one was raised
-	Hidden  bool   // the context is not shown: "raise … from None"
+	Cause   *Error   // of "raise … from …"
+	Context *Error   // the exception that was handled when this one was raised
+	Hidden  bool     // the context is not shown: "raise … from None"
+	Group   []*Error // the members of an exception group, at most some 60 in all
 
 	bases  []string
 	extra  any
@@ -46,9 +50,13 @@ func newError(e *cpython.Exception) *Error {
 		class = e.Module + "." + e.Name
 	}
 	origin, _ := goValue(e.GoValue).(error)
+	var group []*Error
+	for _, member := range e.Group {
+		group = append(group, newError(member))
+	}
 	return &Error{
-		origin: origin,
-		Class:  class, Message: e.Message, Frames: e.Frames, Notes: e.Notes, Hidden: e.Suppress,
+		origin: origin, Group: group,
+		Class: class, Message: e.Message, Frames: e.Frames, Notes: e.Notes, Hidden: e.Suppress,
 		Cause: newError(e.Cause), Context: newError(e.Context), bases: e.Bases, extra: e.Extra,
 	}
 }
@@ -154,21 +162,61 @@ func (e *Error) Unwrap() error {
 	return e.Cause
 }
 
-// Is matches an exception class, and for an OSError what its errno means.
-func (e *Error) Is(target error) bool {
-	if class, ok := target.(ExceptionClass); ok {
-		for _, b := range e.bases {
-			if b == string(class) {
-				return true
-			}
-		}
-		return false
+// FullText is CPython's own text of the exception: source lines and carets, notes, causes, groups. It gives what
+// was captured (Traceback) for an error that gilt made, or when Python cannot make it.
+func (e *Error) FullText(tok *Token) string {
+	if e.py.IsZero() {
+		return e.Traceback()
 	}
-	if errno, ok := e.extra.(int64); ok && errno > 0 && e.Is(OSError) {
-		return errors.Is(syscall.Errno(errno), target)
+	format, err := Import(tok, "traceback")
+	if err != nil {
+		return e.Traceback()
+	}
+	exc := e.py.Bind(tok)
+	class, err := exc.Type()
+	if err != nil {
+		return e.Traceback()
+	}
+	tb, err := exc.Attr("__traceback__")
+	if err != nil {
+		return e.Traceback()
+	}
+	lines, err := MethodAs[[]string](format, "format_exception", class, exc, tb)
+	if err != nil {
+		return e.Traceback()
+	}
+	return strings.Join(lines, "")
+}
+
+// Is matches an exception class, also that of a group's member, what an OSError's errno means, EOFError with
+// io.EOF, TimeoutError with context.DeadlineExceeded, and the CancelledErrors with context.Canceled.
+func (e *Error) Is(target error) bool {
+	for _, member := range e.Group {
+		if errors.Is(member, target) {
+			return true
+		}
+	}
+	if class, ok := target.(ExceptionClass); ok {
+		return slices.Contains(e.bases, string(class))
+	}
+	if errno, ok := e.extra.(int64); ok && errno > 0 && e.Is(OSError) && errors.Is(syscall.Errno(errno), target) {
+		return true
+	}
+	switch target {
+	case io.EOF:
+		return e.Is(EOFError)
+	case context.DeadlineExceeded:
+		return e.Is(TimeoutError)
+	case context.Canceled:
+		return e.Is(cancelled) || e.Is(asyncioCancelled)
 	}
 	return false
 }
+
+const (
+	cancelled        ExceptionClass = "concurrent.futures._base.CancelledError"
+	asyncioCancelled ExceptionClass = "asyncio.exceptions.CancelledError"
+)
 
 // ExitCode is the exit status that a SystemExit asks for, as python3 would exit: its code when that is
 // an int or of a subclass (a bool, an IntEnum), -1 for one that does not fit, 0 for None, and 1 for

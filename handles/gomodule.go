@@ -17,6 +17,8 @@ type GoModule struct {
 	Funcs []GoFunc
 	// Values are its constants, converted as From does.
 	Values map[string]any
+	// Exceptions are exception classes, each with the class it is made from: "NotFound": py.LookupError.
+	Exceptions map[string]ExceptionClass
 	// Modules are its submodules.
 	Modules []GoModule
 }
@@ -77,6 +79,11 @@ func (m GoModule) build(tok *Token, parent string, made *[]string) (Bound, error
 			return Bound{}, argumentError(err, "value %s", n)
 		}
 	}
+	for n, base := range m.Exceptions {
+		if err := module.addException(tok, name, n, base); err != nil {
+			return Bound{}, argumentError(err, "exception %s", n)
+		}
+	}
 	for _, f := range m.Funcs {
 		b, err := Function(tok, f)
 		if err == nil && f.Signature != "" { // a built-in function has no __module__ to set
@@ -103,4 +110,17 @@ func (m GoModule) build(tok *Token, parent string, made *[]string) (Bound, error
 		}
 	}
 	return module, nil
+}
+
+func (b Bound) addException(tok *Token, module, name string, base ExceptionClass) error {
+	class, err := exceptionClass(tok, string(base))
+	if err != nil {
+		return err
+	}
+	ns, err := Dict(tok, map[string]any{"m": b, "module": module, "name": name, "base": class})
+	if err != nil {
+		return err
+	}
+	return Run(tok, "if not (isinstance(base, type) and issubclass(base, BaseException)): raise TypeError(f'{base!r} is no exception class')\n"+
+		"setattr(m, name, type(name, (base,), {'__module__': module}))", ns)
 }

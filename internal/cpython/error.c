@@ -5,6 +5,7 @@
 //   u64 count of notes, then texts; a value: SystemExit.code, OSError.errno or None
 //   u64 the number of the Go value that it carries, 0 for none
 //   byte: 1 when the context is suppressed; byte: bit 0 a cause follows, bit 1 a context follows; then those
+//   u64 count of an exception group's members, then those
 #include "objects.h"
 
 enum { MAX_CHAIN = 16, MAX_EXCEPTIONS = 64, END_FRAMES = 100 }; // END_FRAMES from each end of a long traceback
@@ -209,6 +210,22 @@ static void put_go_value(writer *w, PyObject *exc) {
 	if (v) py.Py_DecRef(v);
 }
 
+static void put_exception(writer *w, PyObject *exc, PyObject **seen, int depth);
+
+static void put_members(writer *w, PyObject *exc, PyObject **seen, int depth) {
+	gilt_names *n = &w->it->names;
+	PyObject *all = n->group && depth + 1 < MAX_CHAIN && py.PyErr_GivenExceptionMatches(exc, n->group) ? py.PyObject_GetAttr(exc, n->s_exceptions) : NULL;
+	Py_ssize_t count = all ? py.PyTuple_Size(all) : 0; // -1 when a subclass has made it something else
+	py.PyErr_Clear();
+	size_t at = w->th->nbuf;
+	uint64_t written = 0;
+	put_u64(w, 0);
+	for (Py_ssize_t i = 0; i < count && w->left > 0; i++, w->left--, written++)
+		put_exception(w, py.PyTuple_GetItem(all, i), seen, depth + 1); // borrowed from the tuple, which is held
+	set_u64(w, at, written);
+	if (all) py.Py_DecRef(all);
+}
+
 static void put_exception(writer *w, PyObject *exc, PyObject **seen, int depth) {
 	seen[depth] = exc; // the caller holds it
 	put_class(w, gilt_type(exc));
@@ -234,6 +251,7 @@ static void put_exception(writer *w, PyObject *exc, PyObject **seen, int depth) 
 		if (bits & 1 << i) put_exception(w, next[i], seen, depth + 1);
 		if (next[i]) py.Py_DecRef(next[i]);
 	}
+	put_members(w, exc, seen, depth);
 }
 
 static void failed(gilt_res *r, const char *text) { // text lives for ever

@@ -12,6 +12,7 @@ type Exception struct {
 	Suppress     bool
 	Cause        *Exception
 	Context      *Exception
+	Group        []*Exception // the members of an exception group
 }
 
 // Frame is an entry of a traceback. One without File and Func stands for Line frames that were left out.
@@ -48,6 +49,9 @@ func readException(r *Reader) *Exception {
 	}
 	if bits&2 != 0 {
 		e.Context = readException(r)
+	}
+	for n := r.Uint64(); n > 0 && r.Err == nil; n-- {
+		e.Group = append(e.Group, readException(r))
 	}
 	return e
 }

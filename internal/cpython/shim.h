@@ -49,7 +49,8 @@ extern int gilt_ob_type_offset; // where an object keeps its type: found at star
 typedef struct {
 	PyObject *compile, *builtins, *traceback_format; // owned
 	PyObject *s_module, *s_qualname, *s_mro, *s_tb_next, *s_tb_lineno, *s_tb_frame, *s_f_code, *s_co_filename,
-	    *s_co_name, *s_notes, *s_code, *s_errno, *s_suppress, *s_dict_name, *s_exec, *s_eval, *s_gilt;
+	    *s_co_name, *s_notes, *s_code, *s_errno, *s_suppress, *s_dict_name, *s_exec, *s_eval, *s_gilt, *s_exceptions,
+    *group; // BaseExceptionGroup, NULL before 3.11
 } gilt_names;
 
 typedef struct {

@@ -209,7 +209,11 @@ int gilt_names_init(gilt_interp *it) {
 	n->s_f_code = interned("f_code"), n->s_co_filename = interned("co_filename"), n->s_co_name = interned("co_name");
 	n->s_notes = interned("__notes__"), n->s_code = interned("code"), n->s_errno = interned("errno");
 	n->s_suppress = interned("__suppress_context__"), n->s_dict_name = interned("__name__");
-	n->s_gilt = interned("__gilt__"), n->s_exec = interned("exec"), n->s_eval = interned("eval");
+	n->s_gilt = interned("__gilt__"), n->s_exceptions = interned("exceptions"), n->s_exec = interned("exec"), n->s_eval = interned("eval");
+	if ((name = gilt_minor() >= 11 ? interned("BaseExceptionGroup") : NULL)) {
+		n->group = py.PyObject_GetAttr(n->builtins, name);
+		py.Py_DecRef(name);
+	}
 	return n->compile && n->s_eval ? 0 : -1;
 }
 
