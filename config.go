@@ -2,7 +2,9 @@ package gilt
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
+	"log/slog"
 	"runtime"
 	"time"
 )
@@ -30,6 +32,11 @@ type Config struct {
 	Modules []GoModule
 	// FS are file systems that Python imports from, such as an embed.FS: see Runtime.AddFS.
 	FS []fs.FS
+	// Stdout and Stderr get what Python code writes to sys.stdout and sys.stderr. Default to the process's own.
+	Stdout, Stderr io.Writer
+	// Logger gets Python's logging with levels and fields, its warnings, and exceptions that no one can catch: of
+	// a __del__, of a thread. Defaults to what Python does itself.
+	Logger *slog.Logger
 	// Mode defaults to Auto.
 	Mode Mode
 	// Interpreters is the number of interpreters in mode OwnGIL, and of tokens in mode FreeThreaded.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -118,6 +119,11 @@ func (rt *Runtime) prepare(ctx context.Context, c Config) error {
 			return err
 		}
 	}
+	if c.Stdout != nil || c.Stderr != nil || c.Logger != nil {
+		if err := rt.connect(ctx, c); err != nil {
+			return err
+		}
+	}
 	for _, m := range c.Modules {
 		if err := rt.AddModule(ctx, m); err != nil {
 			return err
@@ -129,6 +135,24 @@ func (rt *Runtime) prepare(ctx context.Context, c Config) error {
 		}
 	}
 	return nil
+}
+
+// connect sends Python's output and reports where the configuration says.
+func (rt *Runtime) connect(ctx context.Context, c Config) error {
+	return rt.everywhere(ctx, func(tok *Token) error {
+		for name, w := range map[string]io.Writer{"stdout": c.Stdout, "stderr": c.Stderr} {
+			if w == nil {
+				continue
+			}
+			if err := handles.Redirect(tok, name, w); err != nil {
+				return err
+			}
+		}
+		if c.Logger == nil {
+			return nil
+		}
+		return handles.Report(tok, c.Logger)
+	})
 }
 
 // everywhere runs f in every interpreter, the main one too: OnMain runs there, also where other work does not

@@ -33,13 +33,14 @@ type GoFunc struct {
 
 // callee is a GoFunc as a call finds it.
 type callee struct {
-	host   *gil.Host
-	name   string
-	plan   string
-	fast   func(cpython.CallFrame) bool // for the common types, without a token and without reflection
-	fn     reflect.Value
-	token  bool // the first parameter is the call's token
-	native bool
+	host    *gil.Host
+	name    string
+	plan    string
+	fast    func(cpython.CallFrame) bool // for the common types, without a token and without reflection
+	fn      reflect.Value
+	token   bool // the first parameter is the call's token
+	native  bool
+	dropped func()
 }
 
 // Function makes a Python callable of a Go function. It may be called as long as Python runs: by tasks, and by
@@ -48,11 +49,15 @@ type callee struct {
 // A panic of the Go function passes through Python as an exception that `except Exception` does not catch, and is a
 // panic with the same value again where it arrives in Go. runtime.Goexit cannot be undone half way in Python: it
 // ends the process with a message, except in a Native function, where it is a RuntimeError.
-func Function(tok *Token, f GoFunc) (Bound, error) {
+func Function(tok *Token, f GoFunc) (Bound, error) { return functionWith(tok, f, nil) }
+
+// functionWith is Function that has dropped called when nothing of Python's refers to it any more.
+func functionWith(tok *Token, f GoFunc, dropped func()) (Bound, error) {
 	c, err := newCallee(tok.Host(), f)
 	if err != nil {
 		return Bound{}, fmt.Errorf("gilt: Go function %q: %w", f.Name, err)
 	}
+	c.dropped = dropped
 	doc := fmt.Sprintf("%s(%s)\n--\n\n%s", f.Name, positional(len(c.plan)), f.Doc)
 	b, err := result(tok, "Function", tok.Entry("Function").MakeFunction(addFunction(c), f.Name, c.plan, doc))
 	if err != nil || f.Signature == "" {

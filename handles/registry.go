@@ -63,14 +63,22 @@ func goValue(id uint64) any {
 }
 
 func dropped(id uint64) {
+	if c := drop(id); c != nil && c.dropped != nil {
+		c.dropped()
+	}
+}
+
+func drop(id uint64) *callee {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
 	if id&valueBit != 0 {
 		delete(registry.values, id)
-		return
+		return nil
 	}
 	list := append([]*callee(nil), *registry.functions.Load()...)
+	c := list[id]
 	list[id] = nil
 	registry.functions.Store(&list)
 	registry.free = append(registry.free, id)
+	return c
 }

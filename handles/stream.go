@@ -1,0 +1,188 @@
+package handles
+
+import (
+	"context"
+	_ "embed"
+	"io"
+	"iter"
+	"log/slog"
+	"maps"
+	"slices"
+)
+
+//go:embed stream.py
+var streams string
+
+// streamGlue gives what stream.py defines as attr. It is run once in each interpreter.
+func streamGlue(tok *Token, attr string) (Bound, error) {
+	const module = "gilt.streams"
+	ns, err := Dict(tok, map[string]any{"source": streams, "name": module})
+	if err != nil {
+		return Bound{}, err
+	}
+	src := "import sys, types\nm = sys.modules.get(name)\nif m is None:\n    m = types.ModuleType(name)\n    exec(compile(source, '<gilt streams>', 'exec'), m.__dict__)\n    sys.modules[name] = m\n"
+	if err := Run(tok, src, ns); err != nil {
+		return Bound{}, err
+	}
+	m, err := ns.Item("m")
+	if err != nil {
+		return Bound{}, err
+	}
+	return m.Attr(attr)
+}
+
+// FromReader gives a Python file object, binary and buffered, that reads from r: json.load(f) works. Reads run without the
+// GIL; an error of r is raised. Closing it closes r, if r is an io.Closer.
+func FromReader(tok *Token, r io.Reader) (Bound, error) {
+	return file(tok, "reader", GoFunc{Name: "read", Native: true, Func: func(n int) ([]byte, error) {
+		b := make([]byte, n)
+		for {
+			k, err := r.Read(b)
+			switch {
+			case k > 0: // an error comes again
+				return b[:k], nil
+			case err == io.EOF:
+				return []byte{}, nil
+			case err != nil:
+				return nil, err
+			}
+		}
+	}}, r)
+}
+
+// FromWriter gives a Python file object, binary and buffered, that writes to w without the GIL: flush or close it. Closing
+// it closes w, if w is an io.Closer.
+func FromWriter(tok *Token, w io.Writer) (Bound, error) {
+	return file(tok, "writer", GoFunc{Name: "write", Native: true, Func: w.Write}, w)
+}
+
+func file(tok *Token, kind string, use GoFunc, of any) (Bound, error) {
+	glue, err := streamGlue(tok, kind)
+	if err != nil {
+		return Bound{}, err
+	}
+	f, err := Function(tok, use)
+	if err != nil {
+		return Bound{}, err
+	}
+	end, err := Function(tok, GoFunc{Name: "close", Native: true, Func: func() error {
+		if c, ok := of.(io.Closer); ok {
+			return c.Close()
+		}
+		return nil
+	}})
+	if err != nil {
+		return Bound{}, err
+	}
+	return glue.Call(f, end)
+}
+
+// Redirect has the token's interpreter write its sys.stdout or sys.stderr, as name says, to w, line by line as it is
+// written: Config.Stdout does for all interpreters. C code that writes to the file descriptor is not met.
+func Redirect(tok *Token, name string, w io.Writer) error {
+	glue, err := streamGlue(tok, "standard")
+	if err != nil {
+		return err
+	}
+	f, err := Function(tok, GoFunc{Name: "write", Native: true, Func: w.Write})
+	if err == nil {
+		_, err = glue.Call(name, f)
+	}
+	return err
+}
+
+// Report sends Python's logging, warnings, unraisable exceptions and those that end a thread, to l: Config.Logger
+// does for all interpreters. Python's levels are slog's by name: 10 is Debug, 20 Info, 30 Warn, 40 and above Error;
+// others lie between.
+func Report(tok *Token, l *slog.Logger) error {
+	glue, err := streamGlue(tok, "reports")
+	if err != nil {
+		return err
+	}
+	f, err := Function(tok, GoFunc{Name: "log", Func: func(level int, text string, fields map[string]any) {
+		at := slog.Level((level - 20) * 4 / 10)
+		if !l.Enabled(context.Background(), at) {
+			return
+		}
+		args := make([]any, 0, 2*len(fields))
+		for _, k := range slices.Sorted(maps.Keys(fields)) {
+			args = append(args, k, fields[k])
+		}
+		l.Log(context.Background(), at, text, args...)
+	}})
+	if err == nil {
+		_, err = glue.Call(f)
+	}
+	return err
+}
+
+// Iterator gives a Python iterator over what seq yields; an error that it yields is raised, and ends it. seq runs on a
+// goroutine of its own, some items ahead, and is stopped when Python drops the iterator.
+func Iterator[T any](tok *Token, seq iter.Seq2[T, error]) (Bound, error) {
+	type item struct {
+		v   T
+		err error
+	}
+	items, stop := make(chan item, 64), make(chan struct{})
+	started := false
+	next := func(inner *Token) (v T, err error) {
+		if !started {
+			started = true
+			go func() {
+				defer close(items)
+				for v, err := range seq {
+					select {
+					case items <- item{v, err}:
+					case <-stop:
+						return
+					}
+					if err != nil {
+						return
+					}
+				}
+			}()
+		}
+		got, ok := receive(inner, items)
+		if !ok {
+			return v, errStop
+		}
+		return got.v, got.err
+	}
+	return iterator(tok, next, func() { close(stop) })
+}
+
+// Receiver gives a Python iterator over what comes through ch, until it is closed. It waits without the GIL.
+func Receiver[T any](tok *Token, ch <-chan T) (Bound, error) {
+	return iterator(tok, func(inner *Token) (T, error) {
+		v, ok := receive(inner, ch)
+		if !ok {
+			return v, errStop
+		}
+		return v, nil
+	}, nil)
+}
+
+// receive waits without the GIL when it has to.
+func receive[T any](tok *Token, ch <-chan T) (v T, ok bool) {
+	select {
+	case v, ok = <-ch:
+	default:
+		tok.AllowThreads(func() { v, ok = <-ch })
+	}
+	return v, ok
+}
+
+// errStop is StopIteration.
+var errStop = &Error{Class: "StopIteration", bases: []string{string(StopIteration)}}
+
+func iterator(tok *Token, next any, dropped func()) (Bound, error) {
+	f, err := functionWith(tok, GoFunc{Name: "next", Func: next}, dropped)
+	if err != nil {
+		return Bound{}, err
+	}
+	ns, err := Dict(tok, map[string]any{"next": f})
+	if err != nil {
+		return Bound{}, err
+	}
+	return Eval(tok, "iter(next, object())", ns) // StopIteration ends it
+}
