@@ -98,6 +98,16 @@ func Lookup3[A, B, C, R any](ctx context.Context, rt *Runtime, spec string) (*ha
 	return handles.Lookup3[A, B, C, R](ctx, rt.host, spec)
 }
 
+// LookupAsync prepares the async def function, or async generator, named by spec, to be awaited on the runtime's
+// event loop from any goroutine.
+func LookupAsync[A, R any](ctx context.Context, rt *Runtime, spec string) (*handles.AsyncFunc[A, R], error) {
+	loop, err := rt.Loop(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return handles.LookupAsync[A, R](ctx, loop, spec)
+}
+
 // Pin gives a session on one OS thread and in one interpreter, for libraries that must always be called
 // from the same thread. Close it when done.
 func (rt *Runtime) Pin(ctx context.Context) (*Pinned, error) { return rt.host.Pin(ctx) }

@@ -9,7 +9,9 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"gilt/gil"
 	"gilt/handles"
@@ -26,6 +28,9 @@ type Runtime struct {
 	info   Info
 	closed atomic.Bool
 	trees  atomic.Int32 // file systems that were added
+
+	loopMu sync.Mutex
+	loop   *handles.Loop // nil until it is asked for
 }
 
 // Info describes a runtime's Python and how it runs.
@@ -188,12 +193,18 @@ func (rt *Runtime) Stats() scheduler.Stats { return rt.host.Stats() }
 // still inside, when Python could not be finalized: it then stays initialized and entry is refused.
 // A second call returns nil at once.
 func (rt *Runtime) Shutdown(ctx context.Context) error {
-	return rt.end(func() (bool, error) { return rt.host.Shutdown(ctx) })
+	return rt.end(ctx, func() (bool, error) { return rt.host.Shutdown(ctx) })
 }
 
-func (rt *Runtime) end(how func() (flushed bool, err error)) error {
+func (rt *Runtime) end(ctx context.Context, how func() (flushed bool, err error)) error {
 	if !rt.closed.CompareAndSwap(false, true) {
 		return nil
+	}
+	rt.loopMu.Lock()
+	loop := rt.loop
+	rt.loopMu.Unlock()
+	if loop != nil {
+		_ = loop.Stop(ctx) // whether it ended, the host's own end tells
 	}
 	flushed, err := how()
 	if err == nil && !flushed {
@@ -208,4 +219,26 @@ var ErrOutputLost = errors.New("gilt: Python's buffered output could not be writ
 
 // Close is the abrupt Shutdown: work that waits is sent away with ErrClosed, and running work gets a
 // second to end.
-func (rt *Runtime) Close() error { return rt.end(rt.host.Close) }
+func (rt *Runtime) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return rt.end(ctx, rt.host.Close)
+}
+
+// Loop is the runtime's asyncio event loop, which runs from the first call on, on a thread of its own. Shutdown cancels
+// what runs on it and ends it.
+func (rt *Runtime) Loop(ctx context.Context) (*handles.Loop, error) {
+	rt.loopMu.Lock()
+	defer rt.loopMu.Unlock()
+	if rt.closed.Load() {
+		return nil, ErrClosed
+	}
+	if rt.loop == nil {
+		loop, err := handles.NewLoop(ctx, rt.host)
+		if err != nil {
+			return nil, err
+		}
+		rt.loop = loop
+	}
+	return rt.loop, nil
+}

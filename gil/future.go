@@ -35,6 +35,24 @@ type Future[T any] struct {
 	job[T]
 }
 
+// Go runs f on a goroutine of its own, and gives its result as a Future: for gilt's own packages, whose work waits for
+// Python elsewhere. A panic of f arrives as a *PanicError, runtime.Goexit as ErrGoexit.
+func Go[T any](f func() (T, error)) *Future[T] {
+	fut := &Future[T]{job[T]{ctx: context.Background()}}
+	fut.wait.Add(1)
+	go func() {
+		err := ErrGoexit
+		defer func() {
+			if p := recover(); p != nil {
+				err = &PanicError{Value: p, Stack: debug.Stack()}
+			}
+			fut.finish(err)
+		}()
+		fut.value, err = f()
+	}()
+	return fut
+}
+
 // Whether work that is started wakes a worker.
 const (
 	wakesAtOnce   int32 = iota
@@ -258,7 +276,7 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 }
 
 func (f *Future[T]) giveUp(ctx context.Context) {
-	if f.queued.Withdraw() {
+	if f.host != nil && f.queued.Withdraw() { // one of Go was never queued
 		f.finish(fmt.Errorf("gilt: submitted work was given up while it was queued: %w", ctx.Err()))
 	}
 }

@@ -46,6 +46,8 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 			return nil, conversionError(TypeError, "a py.Py needs a token: call the function inside Do")
 		}
 		return cpython.AppendObject(b, v.usable(tok, "argument").obj), nil
+	case encoded:
+		return append(b, v...), nil
 	case *big.Int:
 		if v == nil {
 			return cpython.AppendNil(b), nil
@@ -54,6 +56,9 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 	}
 	return encodeValue(tok, b, reflect.ValueOf(v), depth)
 }
+
+// encoded is a value in wire form.
+type encoded []byte
 
 func encodeBound(tok *Token, b []byte, v Bound) ([]byte, error) {
 	if tok == nil {

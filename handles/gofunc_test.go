@@ -327,7 +327,7 @@ func TestGoFunctionsAreFreed(t *testing.T) {
 			}
 		}
 		collect()
-		if after := py.LiveFunctions(); after != before {
+		if after := py.LiveFunctions(); after > before { // fewer: others of before were still to be released
 			t.Errorf("%d Go functions before, %d after", before, after)
 		}
 	})

@@ -1,0 +1,203 @@
+package gilt_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gilt"
+	py "gilt/handles"
+	"gilt/internal/pytest"
+)
+
+const asyncModule = `
+import asyncio
+async def double(x):
+    await asyncio.sleep(0)
+    return x * 2
+async def nap(s):
+    await asyncio.sleep(s)
+    return s
+async def fails(x): raise KeyError(x)
+def plain(x): return x
+cleaned = []
+async def waits(x):
+    try: await asyncio.sleep(3600)
+    finally: cleaned.append(x)
+async def refuses(x):
+    try: await asyncio.sleep(3600)
+    except asyncio.CancelledError: return x
+async def count(n):
+    try:
+        for i in range(n):
+            await asyncio.sleep(0)
+            yield i
+    finally: cleaned.append('gen')
+async def bad(n):
+    yield n
+    raise ValueError('midway')
+`
+
+func async[A, R any](t *testing.T, name string) *py.AsyncFunc[A, R] {
+	t.Helper()
+	pytest.Install(t, "gilt_async", asyncModule)
+	f, err := gilt.LookupAsync[A, R](ctx, pytest.Runtime(), "gilt_async:"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestAwaitFromGo(t *testing.T) {
+	double := async[int, int](t, "double")
+	if v, err := double.Call(ctx, 21); v != 42 || err != nil {
+		t.Error(v, err)
+	}
+	if v, err := double.Start(ctx, 4).Wait(ctx); v != 8 || err != nil {
+		t.Error(v, err)
+	}
+	nap := async[float64, float64](t, "nap")
+	var all sync.WaitGroup
+	for range 2000 {
+		all.Go(func() {
+			if v, err := nap.Call(ctx, 0.01); v != 0.01 || err != nil {
+				t.Error(v, err)
+			}
+		})
+	}
+	all.Wait()
+	var e *py.Error
+	if _, err := async[string, int](t, "fails").Call(ctx, "k"); !errors.Is(err, py.KeyError) || !errors.As(err, &e) || e.Message != "'k'" {
+		t.Error(err)
+	}
+	if _, err := async[string, int](t, "double").Call(ctx, "x"); err == nil { // "xx" is no int
+		t.Error("a str is taken for an int")
+	}
+	if _, err := async[int, int](t, "plain").Call(ctx, 1); !errors.Is(err, py.TypeError) || !strings.Contains(err.Error(), "cannot be awaited") {
+		t.Error(err)
+	}
+	if _, err := async[chan int, int](t, "double").Call(ctx, nil); err == nil {
+		t.Error("a channel is converted")
+	}
+	if _, err := async[string, int](t, "double").Call(ctx, "\xff"); !errors.Is(err, py.UnicodeDecodeError) {
+		t.Error(err)
+	}
+	if v, err := double.Call(ctx, 1); v != 2 || err != nil {
+		t.Error("the loop is broken:", v, err)
+	}
+	if _, err := gilt.LookupAsync[int, int](ctx, pytest.Runtime(), "gilt_async:absent"); !errors.Is(err, py.AttributeError) {
+		t.Error(err)
+	}
+}
+
+func TestCancelledContextCancelsTheCoroutine(t *testing.T) {
+	waits, refuses := async[string, int](t, "waits"), async[int, int](t, "refuses")
+	until, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	if _, err := waits.Call(until, "cleaned up"); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	pytest.Do(t, func(tok *gilt.Token) {
+		if err := py.Run(tok, "import gilt_async; assert 'cleaned up' in gilt_async.cleaned"); err != nil {
+			t.Error(err)
+		}
+	})
+	until, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	if v, err := refuses.Call(until, 3); v != 3 || err != nil {
+		t.Error(v, err)
+	}
+	if _, err := waits.Call(until, "never"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+func TestAsyncGenerator(t *testing.T) {
+	count := async[int, int](t, "count")
+	sum := 0
+	for v, err := range count.Each(ctx, 100) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += v
+	}
+	if sum != 4950 {
+		t.Error(sum)
+	}
+	for v, err := range count.Each(ctx, 100) {
+		if v == 3 || err != nil {
+			break
+		}
+	}
+	pytest.Do(t, func(tok *gilt.Token) {
+		if v, err := py.EvalAs[int](tok, "__import__('gilt_async').cleaned.count('gen')"); v != 2 || err != nil {
+			t.Error("closed generators:", v, err)
+		}
+	})
+	var got []string
+	for v, err := range async[int, int](t, "bad").Each(ctx, 7) {
+		got = append(got, fmt.Sprint(v, err))
+	}
+	if strings.Join(got, "; ") != "7 <nil>; 0 ValueError: midway" {
+		t.Error(got)
+	}
+	for _, err := range async[int, int](t, "double").Each(ctx, 7) {
+		if !errors.Is(err, py.TypeError) {
+			t.Error(err)
+		}
+	}
+}
+
+// asyncStop: a shutdown cancels what runs on the loop; its callers learn it, and Python has nothing to warn of.
+func asyncStop() error {
+	dir, err := os.MkdirTemp("", "gilt")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.WriteFile(dir+"/gilt_async.py", []byte(asyncModule), 0o600); err != nil {
+		return err
+	}
+	var stderr strings.Builder
+	rt, err := gilt.Open(ctx, gilt.Config{Path: []string{dir}, Stderr: &stderr})
+	if err != nil {
+		return err
+	}
+	waits, err := gilt.LookupAsync[int, int](ctx, rt, "gilt_async:waits")
+	if err != nil {
+		return err
+	}
+	double, err := gilt.LookupAsync[int, int](ctx, rt, "gilt_async:double")
+	if err != nil {
+		return err
+	}
+	var futures []*gilt.Future[int]
+	for i := range 100 {
+		futures = append(futures, waits.Start(ctx, i))
+	}
+	if v, err := double.Call(ctx, 1); v != 2 || err != nil {
+		return fmt.Errorf("%d %w", v, err)
+	}
+	if err := rt.Shutdown(ctx); err != nil {
+		return err
+	}
+	for _, f := range futures {
+		if _, err := f.Wait(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, gilt.ErrClosed) {
+			return fmt.Errorf("a coroutine at shutdown: %w", err)
+		}
+	}
+	if _, err := double.Call(ctx, 1); !errors.Is(err, gilt.ErrClosed) {
+		return fmt.Errorf("after shutdown: %w", err)
+	}
+	if stderr.Len() > 0 {
+		return errors.New("Python warned: " + stderr.String())
+	}
+	return nil
+}
+
+func TestShutdownEndsTheLoop(t *testing.T) { pytest.Child(t, "async stop") }

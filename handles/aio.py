@@ -1,0 +1,100 @@
+"""Runs coroutines for Go on an event loop of their own."""
+import asyncio
+import importlib
+import os
+
+
+def find(spec):
+    module, _, path = spec.partition(":")
+    found = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def run(fd, take, taken, order, done):
+    """Runs until Go says so. take() gives what Go wants done next: (what, id, function, args), taken() and order(id) the same again; done(id, value, exception)
+    tells it what became of it."""
+    loop = asyncio.new_event_loop()
+    tasks, generators, functions = {}, {}, {}
+
+    async def call(function, args):
+        result = function(*args)
+        if not hasattr(result, "__await__"):
+            raise TypeError(f"{function.__qualname__}() gave a {type(result).__name__!r} object, which cannot be awaited: write it as async def")
+        return await result
+
+    def start(id, coroutine):
+        task = tasks[id] = loop.create_task(coroutine)
+        task.add_done_callback(lambda task: ended(id, task))
+
+    def ended(id, task):
+        del tasks[id]
+        if task.cancelled():
+            done(id, None, asyncio.CancelledError())
+        else:
+            exception = task.exception()
+            done(id, None if exception is not None else task.result(), exception)
+
+    def begin(what, id, spec, args):
+        try:
+            if what == "cancel":
+                if id in tasks:
+                    tasks[id].cancel()
+                return
+            if what == "stop":
+                return loop.stop()
+            if what == "next":
+                return start(id, generators[args[0]].__anext__())
+            if what == "close":
+                generator = generators.pop(args[0], None)
+                return start(id, generator.aclose()) if generator is not None else done(id, None, None)
+            function = functions.get(spec)
+            if function is None:
+                function = functions[spec] = find(spec)
+            if what == "generate":
+                generator = function(*args)
+                if not hasattr(generator, "__anext__"):
+                    raise TypeError(f"{function.__qualname__}() gave a {type(generator).__name__!r} object, which is no async generator")
+                generators[id] = generator
+                return done(id, None, None)
+            start(id, call(function, args))
+        except Exception as exception:
+            done(id, None, exception)
+
+    def drain():
+        os.read(fd, 4096)
+        while True:
+            try:
+                orders = take()
+            except Exception:  # one of them cannot be converted: which?
+                orders = one_by_one()
+            if not orders:
+                return
+            for order in orders:
+                begin(*order)
+
+    def one_by_one():
+        orders = []
+        for id in taken():
+            try:
+                orders.append(order(id))
+            except Exception as exception:
+                done(id, None, exception)
+        return orders
+
+    loop.add_reader(fd, drain)
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.remove_reader(fd)
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        while pending := asyncio.all_tasks(loop):
+            loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        generators.clear()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()
