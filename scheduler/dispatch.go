@@ -124,6 +124,7 @@ func (s *Scheduler) beside(c *Class, h *History, lane int) (Grant, bool) {
 	if lane < 0 {
 		n = len(s.lanes)
 	}
+	s.retune(1) // before full: the one that lapses counts beside the new one
 	for i := range n {
 		l := &s.lanes[first+i]
 		w := l.load()
@@ -134,12 +135,10 @@ func (s *Scheduler) beside(c *Class, h *History, lane int) (Grant, bool) {
 		if !l.cas(w, to) {
 			continue
 		}
-		l.proxy = nil
 		s.lapsed(w, l, s.classes[w.class()], l.pastOf(w), Look{Known: true}, false)
 		s.enter(c)
 		s.taken(l, c)
 		l.granted, l.history = to.gen(), h
-		s.retune(1)
 		return Grant{class: c, gen: to.gen(), lane: l.index, history: h}, true
 	}
 	return Grant{}, false

@@ -1,6 +1,9 @@
 package scheduler
 
-import "testing"
+import (
+	"context"
+	"testing"
+)
 
 // Found by TestSimulatedGIL: several heirs, or several long tasks, that were let in within one turn under the lock
 // were counted against the cap only after it.
@@ -30,6 +33,21 @@ func TestCapHoldsWithinOneTurn(t *testing.T) {
 		r.s.Release(first.g, 0)
 		if n := len(r.s.away) + r.s.primaries(); n > 4 {
 			t.Fatalf("%d in flight, the cap is 4", n)
+		}
+	})
+	// Found by review: so was the one that came beside a primary that is elsewhere.
+	t.Run("beside", func(t *testing.T) {
+		for _, limit := range []int{1, 2, 5} {
+			s := newScheduler(t, Config{MaxInFlight: limit, Elsewhere: func(int, uint64) bool { return true }})
+			for i := range limit {
+				if _, w, err := s.ask(context.Background(), s.Default(), nil, anyLane); w != nil || err != nil {
+					t.Fatalf("%d of %d: a wait, or %v", i+1, limit, err)
+				}
+			}
+			_, w, err := s.ask(context.Background(), s.Default(), nil, anyLane)
+			if n := len(s.away) + s.primaries(); n != limit || w == nil || err != nil {
+				t.Fatalf("%d in flight, the cap is %d; error %v", n, limit, err)
+			}
 		}
 	})
 }
