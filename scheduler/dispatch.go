@@ -363,8 +363,7 @@ func (s *Scheduler) pick(l *lane, full bool) *waiter {
 		}
 		w := best.waiters.top()
 		if best.kind == kindNew && w.history.Long() { // it was not known to be when it came
-			s.dequeue(w)
-			s.enqueue(w, w.class.line(kindLong, nil))
+			s.move(w, w.class.line(kindLong, nil))
 			continue
 		}
 		if !s.expired(w) {
@@ -385,8 +384,7 @@ func (s *Scheduler) pickQueued(l *lane, best *line) *line {
 	ln := freshest(&s.long)
 	for ; ln != nil && !ln.waiters.top().history.Long(); ln = freshest(&s.long) { // it was taken to be when it came
 		w := ln.waiters.top()
-		s.dequeue(w)
-		s.enqueue(w, w.class.general)
+		s.move(w, w.class.general)
 		if best == nil || w.class.general.before(best) {
 			best = w.class.general
 		}

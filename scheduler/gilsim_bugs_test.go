@@ -84,3 +84,45 @@ func TestPacerStaysWhileSeveralCompute(t *testing.T) {
 		t.Error("the pacer looks at a task that computes alone")
 	}
 }
+
+// Found by review: a waiter that moved to the line of long work, or back, was treated as if its class had been away:
+// what the class had not used while it waited was lost.
+func TestMovedWaiterKeepsItsClassesPlace(t *testing.T) {
+	r := newRig(t, Config{}, true)
+	behind, ahead := r.class("behind", ClassConfig{}), r.class("ahead", ClassConfig{})
+	holder := r.ask(r.s.Default(), anyLane, 0)
+	var h History
+	ask := func(c *Class, h *History) *waiter {
+		t.Helper()
+		_, w, err := r.s.ask(context.Background(), c, h, anyLane)
+		if w == nil || err != nil {
+			t.Fatal("no wait:", err)
+		}
+		return w
+	}
+	w := ask(behind, &h)
+	ask(ahead, nil)
+	ahead.advance(50e6)
+	r.now += 20e6 // long after it came
+	l, was, seq := &r.s.lanes[0], behind.vtime, w.seq
+	same := func(kind kind) {
+		t.Helper()
+		if w.line.kind != kind || behind.vtime != was || w.seq != seq || r.s.queued != 2 || behind.queued != 1 || !l.waiting {
+			t.Fatalf("in line %d; virtual time %.0f, was %.0f; number %d, was %d; %d queued", w.line.kind, behind.vtime, was, w.seq, seq, r.s.queued)
+		}
+	}
+	h.score.Store(historyOne)
+	if r.s.pick(l, false) != w {
+		t.Fatal("it is another's turn")
+	}
+	same(kindLong)
+	h.score.Store(0)
+	if r.s.pick(l, false) != w {
+		t.Fatal("it is another's turn")
+	}
+	same(kindNew)
+	r.s.Release(holder.g, 0)
+	if w.candidate == nil && w.state.Load() != stateGranted {
+		t.Error("nobody told it that the lane is free")
+	}
+}

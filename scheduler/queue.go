@@ -209,13 +209,31 @@ func (s *Scheduler) enqueue(w *waiter, ln *line) {
 	s.revisit = true
 }
 
-// dequeue takes w out of its line. If it was a lane's candidate, that lane must not count on it.
+// dequeue takes w out of its line.
 func (s *Scheduler) dequeue(w *waiter) {
 	ln := w.line
 	ln.waiters.remove(w.place)
 	s.count(ln, -1)
 	s.place(ln)
 	s.reflag()
+	s.callOff(w)
+}
+
+// move puts a waiter for any lane into the other line of its class. It has not just come: it keeps its place, and
+// its class its virtual time.
+func (s *Scheduler) move(w *waiter, to *line) {
+	from := w.line
+	from.waiters.remove(w.place)
+	s.place(from)
+	w.line = to
+	to.waiters.push(w)
+	s.place(to)
+	s.callOff(w)
+	s.revisit = true
+}
+
+// callOff tells the lane for which w was woken not to count on it.
+func (s *Scheduler) callOff(w *waiter) {
 	if l := w.candidate; l != nil {
 		w.candidate, l.candidate = nil, nil
 		l.set(flagCall)
