@@ -95,7 +95,7 @@ typedef struct {
 	int32_t pending; // attaches of ours that wait for it
 	int32_t moved;   // one of ours got it since the last look
 	uint64_t newest; // the highest tag of a task that has had it
-	uint64_t forced[GILT_FORCED]; // tags of tasks that were forced off it since the last answer, 0 for none
+	uint64_t forced[GILT_FORCED]; // GILT_PACE_TICK: tags of tasks that were forced off it since the last one, 0 for none
 	uint64_t arrived; // the highest tag of a task that has begun on its thread
 	uint64_t holder; // tag of the task that holds it; 0 for nobody, or nobody's task
 	uint64_t runs;   // and what it runs: gilt_enter's what

@@ -134,10 +134,12 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 	}
 	l.newest = atomic_load(&it->newest);
 	l.arrived = atomic_load(&it->arrived);
-	pthread_mutex_lock(&gilt_all_mu);
-	for (unsigned i = 0; i < it->nforced && i < GILT_FORCED; i++) l.forced[i] = it->forced[i];
-	it->nforced = 0;
-	pthread_mutex_unlock(&gilt_all_mu);
+	if (l.what == GILT_PACE_TICK) { // nobody reads them of another answer
+		pthread_mutex_lock(&gilt_all_mu);
+		for (unsigned i = 0; i < it->nforced && i < GILT_FORCED; i++) l.forced[i] = it->forced[i];
+		it->nforced = 0;
+		pthread_mutex_unlock(&gilt_all_mu);
+	}
 	if (it->pace_stop) l.what = GILT_PACE_STOP;
 	it->told_at = gilt_ticks();
 	pthread_mutex_unlock(&it->pace_mu);

@@ -86,7 +86,7 @@ struct gilt_interp {
 	int unused;                          // looks in a row that found it free
 
 	gilt_kept kept; // guarded by gilt_all_mu, as these two
-	uint64_t forced[GILT_FORCED]; // a ring of the tags of tasks that were forced off the GIL since the pacer's last answer
+	uint64_t forced[GILT_FORCED]; // a ring of the tags of tasks that were forced off the GIL since the last GILT_PACE_TICK
 	unsigned nforced;             // so many
 	PyObject *codes; // compiled source by mode, file and text; owned, with the GIL
 	int has_values; // exceptions may carry a Go value, as their attribute __gilt__

@@ -107,7 +107,7 @@ type Look struct {
 	Pending  int           // attaches of ours that wait for it
 	Moved    bool          // one of ours got it since the look before
 	Newest   uint64        // the highest tag of a task that has had it
-	Forced   [4]uint64     // the tags of tasks that were forced off it, 0 for none
+	Forced   [4]uint64     // PaceTick: the tags of tasks that were forced off it since the last one, 0 for none
 	Arrived  uint64        // the highest tag of a task that has begun on its thread
 	Holder   uint64        // who holds it; 0 for nobody, or a thread that Python code started
 	What     uint64        // and what that task runs
