@@ -431,9 +431,9 @@ func (m *world) attach(th *simThread, then func()) {
 		it.asking++
 		quarter := int64(it.asked-it.left) / 4
 		it.interval = min(askInterval*max(quarter*quarter, 1), restInterval)
-		began, holder, switches := m.now, it.last, it.switches
+		began, patience, holder, switches := m.now, it.interval, it.last, it.switches
 		m.take(th, func() {
-			if m.now-began >= askInterval && it.switches == switches+1 {
+			if m.now-began >= patience && it.switches == switches+1 {
 				it.look.Forced[it.nforced%len(it.look.Forced)] = holder.tag
 				it.nforced++
 			}

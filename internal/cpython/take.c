@@ -51,7 +51,7 @@ static void kept(gilt_interp *it, PyThreadState *holder, uint64_t ticks) {
 static void forced(gilt_interp *it, PyThreadState *holder) {
 	pthread_mutex_lock(&gilt_all_mu);
 	gilt_thread *th = gilt_thread_of(it, holder);
-	uint64_t tag = th ? atomic_load(&th->tag) : 0;
+	uint64_t tag = th && atomic_load(&th->since) ? atomic_load(&th->tag) : 0; // not one that has detached by itself
 	if (tag) it->forced[it->nforced++ % GILT_FORCED] = tag;
 	pthread_mutex_unlock(&gilt_all_mu);
 }
@@ -77,11 +77,12 @@ uint64_t gilt_take_gil(gilt_interp *it, PyThreadState *ts) {
 	PyThreadState *holder = atomic_load_explicit(&g->last_holder, memory_order_relaxed);
 	unsigned long switches = atomic_load_explicit(&g->switches, memory_order_relaxed);
 	int lowered = ask_begin(it);
+	int64_t patience = (int64_t)atomic_load_explicit(&g->interval, memory_order_relaxed) * 1000; // sooner nobody is forced off
 	atomic_fetch_add_explicit(&it->asked, 1, memory_order_relaxed);
 	py.PyEval_RestoreThread(ts);
 	add(&it->got, 1);
 	uint64_t end = gilt_ticks();
-	if (gilt_to_ns(end - began) >= (int64_t)it->ask_us * 1000 && atomic_load_explicit(&g->switches, memory_order_relaxed) == switches + 1) forced(it, holder);
+	if (gilt_to_ns(end - began) >= patience && atomic_load_explicit(&g->switches, memory_order_relaxed) == switches + 1) forced(it, holder);
 	if (GILT_UNLIKELY(end - began > 5000 * gilt_ticks_20us)) kept(it, holder, end - began);
 	if (lowered) ask_end(it);
 	return end;
