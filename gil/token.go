@@ -65,6 +65,7 @@ func (t *Token) begin() error {
 func (t *Token) adopt(e cpython.Entry) {
 	runtime.LockOSThread()
 	e.SetTag(t.grant.Tag())
+	t.interp.Took(t.grant.Tag())
 	t.entry, t.scope = e, &t.whole
 	t.state.Store(stateLive)
 }

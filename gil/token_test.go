@@ -657,3 +657,43 @@ func TestFuture_DoneWhileItEnds(t *testing.T) {
 	}
 	g.Wait()
 }
+
+// Found by review: work that a worker took over without a new attach was not known to have had the GIL. When it then
+// slept, those who waited were held up for 5 ms, as if it was still on its way to its thread.
+func TestTurn_HasHadTheGIL(t *testing.T) {
+	h := host(t)
+	it := h.Lanes()[0]
+	if len(h.Lanes()) > 1 {
+		t.Skip("several tasks have Python at once here, and nobody has to know")
+	}
+	pytest.Do(t, func(tok *gilt.Token) { pytest.Must(t, tok, py.Run(tok, "import time")) })
+	for range 10 {
+		g, err := h.Acquire(ctx, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := gil.Submit(ctx, h, func(tok *gilt.Token) (int, error) {
+			_, err := py.From(tok, 1) // short, and attached
+			return 0, err
+		})
+		second := gil.Submit(ctx, h, func(tok *gilt.Token) (int, error) { return 0, py.Run(tok, "import time; time.sleep(0.2)") })
+		h.Scheduler().Release(g, 0)
+		pytest.Must(t, 0, wait(first))
+		known := false
+		for ended := second.Done(); !known; {
+			select {
+			case <-ended:
+				t.Fatal("nobody saw that it had the GIL, and slept")
+			default:
+				known = it.Elsewhere(g.Tag() + 2) // the second's
+				runtime.Gosched()
+			}
+		}
+		pytest.Must(t, 0, wait(second))
+	}
+}
+
+func wait(f *gil.Future[int]) error {
+	_, err := f.Wait(ctx)
+	return err
+}

@@ -228,10 +228,20 @@ func (it *Interp) Kept() Kept {
 // Elsewhere reports whether the GIL is free and nobody asks for it, though the task of that tag has had it. It
 // does not cross.
 func (it *Interp) Elsewhere(tag uint64) bool {
-	// SAFETY: the words are C's, live as long as the process, and are written atomically there.
+	// SAFETY: the words are C's, and are written atomically there. They live as long as the process, but for locked
+	// of an interpreter with its own GIL, which goes with it: Stop comes after the scheduler, which asks, was closed.
 	w := &it.words
 	return w.locked != nil && atomic.LoadInt32((*int32)(w.locked)) == 0 &&
 		atomic.LoadUint64((*uint64)(w.newest)) >= tag && atomic.LoadUint64((*uint64)(w.asked)) == atomic.LoadUint64((*uint64)(w.got))
+}
+
+// Took says that the task of that tag has the GIL, on the calling goroutine's thread, though it did not attach: it
+// took it over (Turn).
+func (it *Interp) Took(tag uint64) {
+	// SAFETY: as in Elsewhere. It is written with the GIL held only, so by nobody else now.
+	if newest := (*uint64)(it.words.newest); atomic.LoadUint64(newest) < tag {
+		atomic.StoreUint64(newest, tag)
+	}
 }
 
 // PacerArm says that someone waits for the interpreter's GIL.

@@ -109,8 +109,9 @@ void gilt_pacer_stop(gilt_interp *it);
 // call.c: one crossing each. w,wn is the wire form of the arguments.
 gilt_fn *gilt_fn_new(const char *module, const char *name, uint64_t what, int *missing);
 void gilt_fn_free(gilt_fn *fn);
-// Words of an interpreter that are read without a crossing, and live as long as the process: whether its GIL is
-// taken (NULL: cannot be told), the highest tag that has had it, and how many have asked for it and got it.
+// Words of an interpreter that are read without a crossing: whether its GIL is taken (NULL: cannot be told), the
+// highest tag that has had it, and how many have asked for it and got it. They live as long as the process, but for
+// the first, which lives as long as Python, or as the interpreter if it has its own GIL.
 typedef struct { int32_t *locked; uint64_t *newest, *asked, *got; } gilt_words;
 gilt_words gilt_interp_words(gilt_interp *it);
 gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag);

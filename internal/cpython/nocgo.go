@@ -45,7 +45,8 @@ func (*Interp) States() int                                            { return 
 func (*Interp) PacerWait(bool, time.Duration, time.Duration, int) Look { return Look{} }
 func (*Interp) Kept() Kept                                             { return Kept{} }
 func (*Interp) PacerArm()                                              {}
-func (it *Interp) Elsewhere(tag uint64) bool                           { return false }
+func (*Interp) Elsewhere(uint64) bool                                  { return false }
+func (*Interp) Took(uint64)                                            {}
 func (*Interp) PacerStop()                                             {}
 func StringBytes(s string) []byte                                      { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 func (Entry) Leave() Result                                            { return stopped }
