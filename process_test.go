@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"gilt"
 	py "gilt/handles"
 	"gilt/internal/pytest"
@@ -25,6 +27,7 @@ var children = pytest.Children{
 	"stuck shutdown": stuckShutdown, "closed": closed, "shutdown under load": shutdownUnderLoad, "close": closeAtOnce,
 	"ended context":  shutdownEnded,
 	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput, "held GIL": heldGIL,
+	"close many": closeMany, "shut down many": shutDownMany,
 }
 
 func TestRule20_CLocale(t *testing.T) {
@@ -292,6 +295,91 @@ func shutdownUnderLoad() error {
 	default:
 		return nil
 	}
+}
+
+// Ten thousand wait for a grant when the runtime is closed. None is forgotten, and no goroutine is left.
+func TestShutdown_ManyWait(t *testing.T) {
+	pytest.Child(t, "close many")
+	pytest.Child(t, "shut down many")
+}
+
+func closeMany() error {
+	return endMany(gilt.ErrClosed, func(rt *gilt.Runtime, letGo func(), ended <-chan struct{}) error {
+		// Close gives those who run a second, and they wait for all the others to be sent away.
+		go func() { <-ended; letGo() }()
+		return rt.Close()
+	})
+}
+
+// Shutdown lets those who wait already have their turn.
+func shutDownMany() error {
+	return endMany(nil, func(rt *gilt.Runtime, letGo func(), _ <-chan struct{}) error {
+		over, cancel := context.WithCancel(ctx)
+		cancel() // with it Do does not wait, and tells whether Shutdown has begun
+		go func() {
+			for !errors.Is(rt.Do(over, func(*gilt.Token) error { return nil }), gilt.ErrClosed) {
+				runtime.Gosched()
+			}
+			letGo()
+		}()
+		return rt.Shutdown(ctx)
+	})
+}
+
+// endMany ends a runtime while many wait, which want is to come of, and a few run until they are let go.
+func endMany(want error, end func(rt *gilt.Runtime, letGo func(), ended <-chan struct{}) error) error {
+	const running, waiting = 4, 10_000
+	rt, err := gilt.Open(ctx, gilt.Config{MaxThreads: running, Workers: running})
+	if err != nil {
+		return err
+	}
+	letGo := make(chan struct{})
+	var runs, waits sync.WaitGroup
+	var entered sync.WaitGroup
+	entered.Add(running)
+	bad := make(chan error, running+waiting)
+	for range running {
+		runs.Go(func() {
+			bad <- rt.Do(ctx, func(tok *gilt.Token) error {
+				tok.AllowThreads(func() { entered.Done(); <-letGo })
+				return nil
+			})
+		})
+	}
+	entered.Wait()
+	for i := range waiting {
+		waits.Go(func() {
+			run := func(tok *gilt.Token) (int, error) { return py.EvalAs[int](tok, "1") }
+			var err error
+			if i%2 == 0 {
+				err = rt.Do(ctx, func(tok *gilt.Token) error { _, err := run(tok); return err })
+			} else {
+				_, err = gilt.Submit(ctx, rt, run).Wait(ctx)
+			}
+			if errors.Is(err, want) {
+				err = nil
+			} else {
+				err = fmt.Errorf("waiter %d: %v, want %v", i, err, want)
+			}
+			bad <- err
+		})
+	}
+	for rt.Stats().All.Queued < waiting {
+		runtime.Gosched()
+	}
+	start := time.Now()
+	ended := make(chan struct{})
+	go func() { waits.Wait(); close(ended) }()
+	err = end(rt, sync.OnceFunc(func() { close(letGo) }), ended)
+	<-ended
+	runs.Wait()
+	for range running + waiting {
+		err = errors.Join(err, <-bad)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		err = errors.Join(err, fmt.Errorf("it took %v", took))
+	}
+	return errors.Join(err, goleak.Find())
 }
 
 func TestClose(t *testing.T) { pytest.Child(t, "close") }
