@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -523,6 +524,47 @@ func TestFuture(t *testing.T) {
 	}
 	<-kept.Done()
 	works(t)
+}
+
+// A class is not dropped while submitted work of it is queued, which then runs as if nobody had tried.
+func TestDropClass_WorkQueued(t *testing.T) {
+	rt := pytest.Runtime()
+	c, err := rt.Class(t.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := make(chan struct{})
+	var busy []*gilt.Future[int]
+	var started sync.WaitGroup
+	for range rt.Info().Workers {
+		started.Add(1)
+		busy = append(busy, gilt.Submit(ctx, rt, func(tok *gilt.Token) (int, error) {
+			tok.AllowThreads(func() { started.Done(); <-release })
+			return 7, nil
+		}))
+	}
+	started.Wait()
+	queued := gilt.Submit(gilt.WithClass(ctx, c), rt, func(tok *gilt.Token) (int, error) { return py.EvalAs[int](tok, "3") })
+	if err := rt.DropClass(c); !errors.Is(err, gilt.ErrClassBusy) || !strings.Contains(err.Error(), "1 wait") {
+		t.Error("one is queued:", err)
+	}
+	close(release)
+	for f, want := range map[*gilt.Future[int]]int{busy[0]: 7, queued: 3} {
+		if v, err := f.Wait(ctx); v != want || err != nil {
+			t.Error(v, err)
+		}
+	}
+	if err := rt.DropClass(c); err != nil {
+		t.Error("nothing is left:", err)
+	}
+	if v, err := gilt.Submit(gilt.WithClass(ctx, c), rt, func(tok *gilt.Token) (int, error) { return 5, nil }).Wait(ctx); v != 5 || err != nil {
+		t.Error("with the handle of the class that was dropped:", v, err)
+	}
+	for _, f := range busy {
+		if _, err := f.Wait(ctx); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestManyGoroutines(t *testing.T) {
