@@ -192,6 +192,10 @@ func newWorld(tb testing.TB, seed uint64, wc worldConfig) *world {
 	m := &world{tb: tb, rnd: rand.New(rand.NewPCG(seed, 7)), now: 1_000_000, end: math.MaxInt64, granted: map[ticket]bool{}, raw: wc.raw}
 	wc.Now = func() int64 { return m.now }
 	wc.Arm = func(lane int) { m.arm(m.laneOf[lane]) }
+	wc.Elsewhere = func(lane int, tag uint64) bool {
+		it := m.laneOf[lane]
+		return it.known && it.holder == nil && it.newest >= tag && it.asked == it.got
+	}
 	m.s = newScheduler(tb, wc.Config)
 	m.cfg = m.s.cfg
 	for lane := range m.cfg.Lanes {
