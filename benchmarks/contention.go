@@ -16,6 +16,7 @@ import (
 func contended() []workload {
 	all := []workload{
 		{"sched_acquire_release", "Acquire and Release of package scheduler alone, nobody else there; and what a mutex, a channel and a semaphore take", schedulerAlone},
+		{"stats_cost", "what Stats costs a task that does not wait: the record of it, in which the charge that order needs is included; with_wait_ns is one that has waited, whole_ns all of Acquire and Release", statsCost},
 		{"attach_under_hog", "a whole task, f(x), each 0.5 to 2 ms beside one endless Python loop: the mean, and p50_us, p99_us, max_us; hog_speed is the loop's, 1 if alone", underHog},
 		{"hogs_8ms", "a task of 50 µs of Python, 1 ms after the last one, beside 4 callers with tasks of 8 ms; long_ops_per_s is theirs", hogs(8*time.Millisecond, 4, "work_long")},
 		{"hogs_300ms", "the same beside 4 callers with tasks of 300 ms", hogs(300*time.Millisecond, 10, "work_long")},

@@ -114,6 +114,7 @@ var fieldsOf = map[string]string{
 	"foreign_8":             "p50_us p99_us max_us raw_p50_us raw_p99_us raw_max_us foreign_ops_per_s raw_foreign_ops_per_s vs_raw",
 	"c_holds_gil":           "p50_us p99_us max_us raw_p50_us raw_p99_us raw_max_us kept_max_us raw_kept_max_us",
 	"sched_acquire_release": "mutex_ns channel_ns semaphore_ns",
+	"stats_cost":            "with_wait_ns whole_ns",
 }
 
 // Every workload, in the shortest rounds there are: it runs, its results are right, its line has the
