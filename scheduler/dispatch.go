@@ -115,33 +115,40 @@ func (s *Scheduler) take(c *Class, lane int) (Grant, bool) {
 	return Grant{}, false
 }
 
-// beside grants c a lane that nobody waits for, whose primary is elsewhere and lapses.
-func (s *Scheduler) beside(c *Class, h *History, lane int) (Grant, bool) {
-	if s.cfg.Elsewhere == nil || lane == nestedLane || c.barred() {
+// beside grants c a lane that nobody waits for, whose primary is elsewhere and lapses: of several the one with
+// the fewest grants away, who all may come back to it.
+func (s *Scheduler) beside(c *Class, h *History, which int) (Grant, bool) {
+	if s.cfg.Elsewhere == nil || which == nestedLane || c.barred() {
 		return Grant{}, false
 	}
-	first, n := max(lane, 0), 1
-	if lane < 0 {
+	first, n := max(which, 0), 1
+	if which < 0 {
 		n = len(s.lanes)
 	}
 	s.retune(1) // before full: the one that lapses counts beside the new one
+	var l *lane
+	var w word
 	for i := range n {
-		l := &s.lanes[first+i]
-		w := l.load()
-		if !w.held() || l.waiting || l.proxy != nil || s.full(0) || len(l.runners) > 0 || !s.cfg.Elsewhere(int(l.index), w.gen()) {
+		at := &s.lanes[first+i]
+		if l != nil && at.away.Load() >= l.away.Load() {
 			continue
 		}
-		to := w.next(c.index)
-		if !l.cas(w, to) {
-			continue
+		if is := at.load(); is.held() && !at.waiting && at.proxy == nil && len(at.runners) == 0 && s.cfg.Elsewhere(int(at.index), is.gen()) {
+			l, w = at, is
 		}
-		s.lapsed(w, l, s.classes[w.class()], l.pastOf(w), Look{Known: true}, false)
-		s.enter(c)
-		s.taken(l, c)
-		l.granted, l.history = to.gen(), h
-		return Grant{class: c, gen: to.gen(), lane: l.index, history: h}, true
 	}
-	return Grant{}, false
+	if l == nil || s.full(0) {
+		return Grant{}, false
+	}
+	to := w.next(c.index)
+	if !l.cas(w, to) {
+		return Grant{}, false
+	}
+	s.lapsed(w, l, s.classes[w.class()], l.pastOf(w), Look{Known: true}, false)
+	s.enter(c)
+	s.taken(l, c)
+	l.granted, l.history = to.gen(), h
+	return Grant{class: c, gen: to.gen(), lane: l.index, history: h}, true
 }
 
 // admit refuses a waiter for whom there is no room.

@@ -126,3 +126,18 @@ func TestMovedWaiterKeepsItsClassesPlace(t *testing.T) {
 		t.Error("nobody told it that the lane is free")
 	}
 }
+
+// Found by review: of several lanes whose primaries were elsewhere the first got all that came.
+func TestBesideSpreadsOverLanes(t *testing.T) {
+	s := newScheduler(t, Config{Lanes: 4, Elsewhere: func(int, uint64) bool { return true }})
+	for range 16 {
+		if _, w, err := s.ask(context.Background(), s.Default(), nil, anyLane); w != nil || err != nil {
+			t.Fatal("a wait, or", err)
+		}
+	}
+	for i := range s.lanes {
+		if away := s.lanes[i].away.Load(); away != 3 {
+			t.Errorf("lane %d: %d away, want 3", i, away)
+		}
+	}
+}
