@@ -609,6 +609,7 @@ func (m *ledger) checkStats() {
 func (m *ledger) finish() {
 	m.tb.Helper()
 	m.hire()
+	m.check()
 	for vain := 0; len(m.entries) > 0; vain++ {
 		if vain > 50 { // 5 ms in which nobody was there
 			m.tb.Fatalf("%d wait for ever", len(m.entries))
@@ -689,6 +690,7 @@ func TestTheBooksAgreeAfterEveryStep(t *testing.T) {
 	}
 }
 
+// FuzzBooks wants -fuzzminimizetime 10x: else it spends its time on making what it found shorter.
 func FuzzBooks(f *testing.F) {
 	f.Add([]byte{})
 	for seed := range uint64(20) {
