@@ -67,6 +67,7 @@ type world struct {
 	fast      bool  // leave the costly checks out
 	idleBound int64 // see watchIdle; 0: not watched
 	raw       bool  // no scheduler: the GIL alone
+	busy      bool  // a goroutine that is woken waits for a processor
 	// byGrant: the pacer takes only a grant that had not had the GIL before for a sign that the line moves, not
 	// each attach. pacer.c does not do that: see TestSimulatedBatch.
 	byGrant bool
@@ -230,7 +231,16 @@ func (m *world) after(ns int64, do func()) {
 	m.events.push(&event{m.now + ns, m.count, do})
 }
 
-func (m *world) wake() int64  { return 1000 + m.rnd.Int64N(maxWake-1000+1) }
+func (m *world) wake() int64 { return 1000 + m.rnd.Int64N(maxWake-1000+1) }
+
+// wakeGo is how long a goroutine takes to wake up.
+func (m *world) wakeGo() int64 {
+	if m.busy {
+		return 1*ms + m.rnd.Int64N(2*ms)
+	}
+	return m.wake()
+}
+
 func (m *world) short() int64 { return 100 + m.rnd.Int64N(400) }
 
 // play runs events up to the given moment.
@@ -438,14 +448,23 @@ func (m *world) attach(th *simThread, then func()) {
 		began, patience, holder, switches := m.now, it.interval, it.last, it.switches
 		m.take(th, func() {
 			if m.now-began >= patience && it.switches == switches+1 {
-				it.look.Forced[it.nforced%len(it.look.Forced)] = holder.tag
-				it.nforced++
+				m.forced(it, holder.tag)
 			}
 			if it.asking--; it.asking == 0 {
 				it.interval = restInterval
 			}
 			in()
 		})
+	}
+}
+
+// forced is take.c's: the pacer tells, even if it sleeps because nobody waits.
+func (m *world) forced(it *interp, tag uint64) {
+	it.look.Forced[it.nforced%len(it.look.Forced)] = tag
+	it.nforced++
+	if it.asleep {
+		it.asleep = false
+		m.after(m.wake(), func() { m.pacerWait(it) })
 	}
 }
 
@@ -501,13 +520,13 @@ func (m *world) arm(it *interp) {
 
 func (m *world) pacerWait(it *interp) {
 	if it.pace == Rest {
-		if !it.armed {
+		if !it.armed && it.nforced == 0 {
 			it.asleep = true
 			return
 		}
 		it.user, it.cleanSeen, it.lookedAt = nil, it.clean, m.now
 	}
-	it.look, it.round, it.nforced = Look{Forced: it.look.Forced}, 0, 0
+	it.look, it.round = Look{Forced: it.look.Forced}, 0
 	m.pacerSleep(it)
 }
 
@@ -541,13 +560,13 @@ func (m *world) pacerPaused(it *interp, early int) {
 		}
 		it.round++
 		switch {
-		case !l.Moved || l.Used > 0 || it.pace == Rush:
+		case !l.Moved || l.Used > 0 || it.pace == Rush || it.round == 50 && it.nforced > 0:
 			m.touched = true
 			it.pace = Rest
 			for _, lane := range it.lanes {
 				it.pace = max(it.pace, m.s.Tick(lane, *l))
 			}
-			l.Forced = [4]uint64{}
+			l.Forced, it.nforced = [4]uint64{}, 0
 			m.pacerWait(it)
 		case it.round == 50 || again && m.rearms:
 			m.touched = true
@@ -731,7 +750,7 @@ func (t *simTask) Start(g Grant) {
 	m := t.m
 	m.unlist(&m.jobs, t)
 	m.begun(t, g)
-	m.after(m.wake(), func() {
+	m.after(m.wakeGo(), func() {
 		if n := len(m.idleThreads); n > 0 && m.idleThreads[n-1].it == m.laneOf[g.Lane()] {
 			t.th = m.idleThreads[n-1]
 			m.idleThreads = m.idleThreads[:n-1]
@@ -958,7 +977,7 @@ func (m *world) pump() {
 		}
 		if len(t.w.ready) > 0 && !t.waking {
 			t.waking = true
-			m.after(m.wake(), func() { m.woken(t) })
+			m.after(m.wakeGo(), func() { m.woken(t) })
 		}
 	}
 	if !m.raw {

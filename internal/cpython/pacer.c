@@ -13,6 +13,15 @@ void gilt_pacer_arm(gilt_interp *it) {
 	pthread_mutex_unlock(&it->pace_mu);
 }
 
+// Says that somebody was forced off the GIL. Nobody need wait then, but whoever comes and goes without waiting would
+// keep the GIL from him.
+void gilt_pacer_tell(gilt_interp *it) {
+	pthread_mutex_lock(&it->pace_mu);
+	it->unsaid = 1;
+	pthread_cond_signal(&it->pace_cond);
+	pthread_mutex_unlock(&it->pace_mu);
+}
+
 void gilt_pacer_stop(gilt_interp *it) {
 	pthread_mutex_lock(&it->pace_mu);
 	it->pace_stop = 1;
@@ -118,7 +127,7 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 	it->pace_ready = 1;
 #endif
 	if (!more) {
-		while (!it->armed && !it->pace_stop) pthread_cond_wait(&it->pace_cond, &it->pace_mu);
+		while (!it->armed && !it->unsaid && !it->pace_stop) pthread_cond_wait(&it->pace_cond, &it->pace_mu);
 		begin_looks(it);
 	}
 	for (int i = 0; i < looks && !it->pace_stop && l.what == GILT_PACE_CHECK; i++) {
@@ -134,7 +143,9 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 	}
 	l.newest = atomic_load(&it->newest);
 	l.arrived = atomic_load(&it->arrived);
+	if (it->unsaid) l.what = GILT_PACE_TICK;
 	if (l.what == GILT_PACE_TICK) { // nobody reads them of another answer
+		it->unsaid = 0;
 		pthread_mutex_lock(&gilt_all_mu);
 		for (unsigned i = 0; i < it->nforced && i < GILT_FORCED; i++) l.forced[i] = it->forced[i];
 		it->nforced = 0;

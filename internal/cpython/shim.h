@@ -101,6 +101,7 @@ struct gilt_interp {
 	pthread_mutex_t pace_mu;
 	pthread_cond_t pace_cond;
 	int armed, pace_stop, pace_ready;
+	int unsaid;                          // somebody was forced off the GIL since the last GILT_PACE_TICK
 	_Atomic uint64_t go_busy;            // until when Go is taken to be short of processors, in ticks
 	uint64_t told_at;                    // when the pacer last gave word to Go
 };
@@ -185,6 +186,7 @@ gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts);     // under gi
 extern pthread_mutex_t gilt_all_mu;
 int64_t gilt_task_end(gilt_thread *th);                // nanoseconds held
 void gilt_wake_janitor(void);
+void gilt_pacer_tell(gilt_interp *it);
 int gilt_scalar_of(PyObject *o, int rkind, gilt_res *r); // call.c; 0, or -1 with an exception
 uint64_t gilt_value_of(PyObject *o); // gofunc.c
 int gilt_push_task(gilt_thread *th, gilt_interp *it);     // a call of a Go function, 0 without memory

@@ -54,6 +54,7 @@ static void forced(gilt_interp *it, PyThreadState *holder) {
 	uint64_t tag = th && atomic_load(&th->since) ? atomic_load(&th->tag) : 0; // not one that has detached by itself
 	if (tag) it->forced[it->nforced++ % GILT_FORCED] = tag;
 	pthread_mutex_unlock(&gilt_all_mu);
+	if (tag) gilt_pacer_tell(it);
 }
 
 gilt_kept gilt_kept_look(gilt_interp *it) {
