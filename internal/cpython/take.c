@@ -52,9 +52,10 @@ static void forced(gilt_interp *it, PyThreadState *holder) {
 	pthread_mutex_lock(&gilt_all_mu);
 	gilt_thread *th = gilt_thread_of(it, holder);
 	uint64_t tag = th && atomic_load(&th->since) ? atomic_load(&th->tag) : 0; // not one that has detached by itself
-	if (tag) it->forced[it->nforced++ % GILT_FORCED] = tag;
+	int known = th && th == atomic_load(&it->user); // the pacer has seen it compute
+	if (tag && !known) it->forced[it->nforced++ % GILT_FORCED] = tag;
 	pthread_mutex_unlock(&gilt_all_mu);
-	if (tag) gilt_pacer_tell(it);
+	if (tag && !known) gilt_pacer_tell(it);
 }
 
 gilt_kept gilt_kept_look(gilt_interp *it) {
