@@ -25,9 +25,9 @@ type Loop struct {
 	failed error // why it ended by itself; after ended
 
 	mu     sync.Mutex
-	orders []any
-	taken  []any // by the loop's thread, which alone looks at them
-	calls  map[int64]func(value, exception Bound)
+	orders []order
+	taken  []order // by the loop's thread, which alone looks at them
+	calls  map[int64]func(ok bool, value Bound)
 	last   int64
 	closed bool
 }
@@ -43,7 +43,7 @@ func NewLoop(ctx context.Context, h *gil.Host) (*Loop, error) {
 		pinned.Close()
 		return nil, fmt.Errorf("gilt: event loop: %w", err)
 	}
-	l := &Loop{host: h, pinned: pinned, wakeup: to, ended: make(chan struct{}), calls: make(map[int64]func(Bound, Bound))}
+	l := &Loop{host: h, pinned: pinned, wakeup: to, ended: make(chan struct{}), calls: make(map[int64]func(bool, Bound))}
 	go func() {
 		err := pinned.Do(context.WithoutCancel(ctx), func(tok *Token) error { return l.run(tok, from) })
 		_ = from.Close()
@@ -58,8 +58,22 @@ func (l *Loop) run(tok *Token, from *os.File) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []GoFunc{{Name: "take", Func: l.take}, {Name: "taken", Func: l.takenIDs}, {Name: "order", Func: l.takenOrder}, {Name: "done", Func: l.done}} {
-		b, err := Function(tok, f)
+	done := func(tok *Token, c cpython.CallFrame) error {
+		l.done(c.Int(0), c.Int(1) != 0, bound(tok, cpython.Object(c.Int(2))))
+		return nil
+	}
+	for _, f := range []struct {
+		GoFunc
+		typed func(*Token, cpython.CallFrame) error
+	}{
+		{GoFunc{Name: "take", Func: func() {}}, l.take}, {GoFunc{Name: "done", Func: l.done}, done},
+		{GoFunc{Name: "taken", Func: l.takenIDs}, nil}, {GoFunc{Name: "order", Func: l.takenOrder}, nil},
+	} {
+		s := shortcuts{typed: f.typed}
+		if f.typed != nil {
+			s.fast = func(cpython.CallFrame) bool { return false }
+		}
+		b, err := functionWith(tok, f.GoFunc, s)
 		if err == nil {
 			err = ns.SetItem(f.Name, b)
 		}
@@ -83,44 +97,55 @@ func (l *Loop) over(err error) {
 	_ = l.wakeup.Close()
 }
 
+// order is one to the loop, in wire form: what, id, function, arguments.
+type order struct {
+	id   int64
+	wire encoded
+}
+
 // take gives Python the orders since the last time.
-func (l *Loop) take() []any {
+func (l *Loop) take(_ *Token, c cpython.CallFrame) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.taken, l.orders = l.orders, nil
-	return l.taken
+	l.taken, l.orders = l.orders, l.taken[:0]
+	l.mu.Unlock()
+	w := cpython.AppendList(nil, len(l.taken))
+	for _, o := range l.taken {
+		w = append(w, o.wire...)
+	}
+	c.ReturnWire(w)
+	return nil
 }
 
 // takenIDs, and takenOrder, give Python the orders of the last take once more.
 func (l *Loop) takenIDs() (ids []int64) {
 	for _, o := range l.taken {
-		ids = append(ids, o.([]any)[1].(int64))
+		ids = append(ids, o.id)
 	}
 	return ids
 }
 
 func (l *Loop) takenOrder(id int64) any {
 	for _, o := range l.taken {
-		if o.([]any)[1] == id {
-			return o
+		if o.id == id {
+			return o.wire
 		}
 	}
 	return nil
 }
 
 // done is what became of an order.
-func (l *Loop) done(_ *Token, id int64, value, exception Bound) {
+func (l *Loop) done(id int64, ok bool, value Bound) {
 	l.mu.Lock()
 	call := l.calls[id]
 	delete(l.calls, id)
 	l.mu.Unlock()
 	if call != nil {
-		call(value, exception)
+		call(ok, value)
 	}
 }
 
 // order sends an order, and has call called, on the loop's thread, with what became of it.
-func (l *Loop) order(what, function string, args []any, call func(value, exception Bound)) (id int64, err error) {
+func (l *Loop) order(what, function string, args []any, call func(ok bool, value Bound)) (id int64, err error) {
 	wire, err := encode(nil, nil, args) // now, for an error is this call's own
 	if err != nil {
 		return 0, err
@@ -141,7 +166,9 @@ var noArgs = encoded(cpython.AppendList(nil, 0))
 
 // send is under mu.
 func (l *Loop) send(what string, id int64, function string, args encoded) {
-	if l.orders = append(l.orders, []any{what, id, function, args}); len(l.orders) == 1 {
+	w := cpython.AppendString(cpython.AppendList(make([]byte, 0, 64), 4), what)
+	w = cpython.AppendString(cpython.AppendInt(w, id), function)
+	if l.orders = append(l.orders, order{id, append(w, args...)}); len(l.orders) == 1 {
 		_, _ = l.wakeup.Write([]byte{0}) // a byte for each time that the loop has emptied it: the pipe never fills
 	}
 }
@@ -176,9 +203,12 @@ type outcome[R any] struct {
 	panicked any // a Go function's panic that passed through the coroutine
 }
 
-func (o *outcome[R]) read(value, exception Bound) {
+func (o *outcome[R]) read(ok bool, value Bound) {
 	defer func() { o.panicked = recover() }()
-	if o.err = exceptionOf(exception); o.err == nil {
+	switch {
+	case !ok:
+		o.err = exceptionOf(value)
+	default:
 		o.v, o.err = As[R](value)
 	}
 }
@@ -197,9 +227,9 @@ func ask[R any](ctx context.Context, l *Loop, what, function string, args []any)
 		return v, 0, err
 	}
 	ch := make(chan outcome[R], 1)
-	id, err = l.order(what, function, args, func(value, exception Bound) {
+	id, err = l.order(what, function, args, func(ok bool, value Bound) {
 		var o outcome[R]
-		o.read(value, exception)
+		o.read(ok, value)
 		ch <- o
 	})
 	if err != nil {
@@ -227,11 +257,8 @@ func ask[R any](ctx context.Context, l *Loop, what, function string, args []any)
 	return v, id, gil.ErrClosed
 }
 
-// exceptionOf is an exception object, or None, as an error.
+// exceptionOf is an exception object as an error.
 func exceptionOf(exception Bound) error {
-	if exception.IsZero() || exception.Is(None(exception.Token())) {
-		return nil
-	}
 	tok := exception.Token()
 	ns, err := Dict(tok, map[string]any{"e": exception})
 	if err != nil {

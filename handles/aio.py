@@ -2,6 +2,7 @@
 import asyncio
 import importlib
 import os
+import types
 
 
 def find(spec):
@@ -13,16 +14,13 @@ def find(spec):
 
 
 def run(fd, take, taken, order, done):
-    """Runs until Go says so. take() gives what Go wants done next: (what, id, function, args), taken() and order(id) the same again; done(id, value, exception)
-    tells it what became of it."""
+    """Runs until Go says so. take() gives what Go wants done next: (what, id, function, args), taken() and order(id) the same again; done(id, ok, value)
+    tells it what became of it: a result, or an exception."""
     loop = asyncio.new_event_loop()
     tasks, generators, functions = {}, {}, {}
 
-    async def call(function, args):
-        result = function(*args)
-        if not hasattr(result, "__await__"):
-            raise TypeError(f"{function.__qualname__}() gave a {type(result).__name__!r} object, which cannot be awaited: write it as async def")
-        return await result
+    async def wait(awaitable):
+        return await awaitable
 
     def start(id, coroutine):
         task = tasks[id] = loop.create_task(coroutine)
@@ -31,10 +29,11 @@ def run(fd, take, taken, order, done):
     def ended(id, task):
         del tasks[id]
         if task.cancelled():
-            done(id, None, asyncio.CancelledError())
+            done(id, False, asyncio.CancelledError())
+        elif (exception := task.exception()) is not None:
+            done(id, False, exception)
         else:
-            exception = task.exception()
-            done(id, None if exception is not None else task.result(), exception)
+            done(id, True, task.result())
 
     def begin(what, id, spec, args):
         try:
@@ -48,7 +47,7 @@ def run(fd, take, taken, order, done):
                 return start(id, generators[args[0]].__anext__())
             if what == "close":
                 generator = generators.pop(args[0], None)
-                return start(id, generator.aclose()) if generator is not None else done(id, None, None)
+                return start(id, generator.aclose()) if generator is not None else done(id, True, None)
             function = functions.get(spec)
             if function is None:
                 function = functions[spec] = find(spec)
@@ -57,10 +56,15 @@ def run(fd, take, taken, order, done):
                 if not hasattr(generator, "__anext__"):
                     raise TypeError(f"{function.__qualname__}() gave a {type(generator).__name__!r} object, which is no async generator")
                 generators[id] = generator
-                return done(id, None, None)
-            start(id, call(function, args))
+                return done(id, True, None)
+            result = function(*args)
+            if type(result) is not types.CoroutineType:
+                if not hasattr(result, "__await__"):
+                    raise TypeError(f"{function.__qualname__}() gave a {type(result).__name__!r} object, which cannot be awaited: write it as async def")
+                result = wait(result)
+            start(id, result)
         except Exception as exception:
-            done(id, None, exception)
+            done(id, False, exception)
 
     def drain():
         os.read(fd, 4096)
@@ -80,7 +84,7 @@ def run(fd, take, taken, order, done):
             try:
                 orders.append(order(id))
             except Exception as exception:
-                done(id, None, exception)
+                done(id, False, exception)
         return orders
 
     loop.add_reader(fd, drain)

@@ -40,6 +40,7 @@ type callee struct {
 	fn      reflect.Value
 	token   bool // the first parameter is the call's token
 	native  bool
+	typed   func(*Token, cpython.CallFrame) error
 	dropped func()
 }
 
@@ -49,15 +50,24 @@ type callee struct {
 // A panic of the Go function passes through Python as an exception that `except Exception` does not catch, and is a
 // panic with the same value again where it arrives in Go. runtime.Goexit cannot be undone half way in Python: it
 // ends the process with a message, except in a Native function, where it is a RuntimeError.
-func Function(tok *Token, f GoFunc) (Bound, error) { return functionWith(tok, f, nil) }
+func Function(tok *Token, f GoFunc) (Bound, error) { return functionWith(tok, f, shortcuts{}) }
 
-// functionWith is Function that has dropped called when nothing of Python's refers to it any more.
-func functionWith(tok *Token, f GoFunc, dropped func()) (Bound, error) {
+// shortcuts of gilt's own functions.
+type shortcuts struct {
+	fast    func(cpython.CallFrame) bool          // makes the call, or says that it did not
+	typed   func(*Token, cpython.CallFrame) error // makes the call without reflection
+	dropped func()                                // nothing of Python's refers to the function any more
+}
+
+func functionWith(tok *Token, f GoFunc, s shortcuts) (Bound, error) {
 	c, err := newCallee(tok.Host(), f)
 	if err != nil {
 		return Bound{}, fmt.Errorf("gilt: Go function %q: %w", f.Name, err)
 	}
-	c.dropped = dropped
+	c.typed, c.dropped = s.typed, s.dropped
+	if s.fast != nil {
+		c.fast = s.fast
+	}
 	doc := fmt.Sprintf("%s(%s)\n--\n\n%s", f.Name, positional(len(c.plan)), f.Doc)
 	b, err := result(tok, "Function", tok.Entry("Function").MakeFunction(addFunction(c), f.Name, c.plan, doc))
 	if err != nil || f.Signature == "" {
@@ -221,6 +231,12 @@ func called(frame cpython.CallFrame) {
 
 func (c *callee) slow(frame cpython.CallFrame) {
 	c.host.Callback(c.host.Interpreter(frame.Interpreter()), frame.Entry(), func(tok *Token) {
+		if c.typed != nil {
+			if err := c.typed(tok, frame); err != nil {
+				raiseIn(tok, frame, err)
+			}
+			return
+		}
 		args, err := c.arguments(tok, frame)
 		if err != nil {
 			raiseIn(tok, frame, err)

@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
+
+	"gilt/internal/cpython"
 )
 
 //go:embed stream.py
@@ -117,48 +120,71 @@ func Report(tok *Token, l *slog.Logger) error {
 }
 
 // Iterator gives a Python iterator over what seq yields; an error that it yields is raised, and ends it. seq runs on a
-// goroutine of its own, some items ahead, and is stopped when Python drops the iterator.
+// goroutine of its own, up to some hundred items ahead, and is stopped when Python drops the iterator.
 func Iterator[T any](tok *Token, seq iter.Seq2[T, error]) (Bound, error) {
-	type item struct {
-		v   T
-		err error
-	}
-	items, stop := make(chan item, 64), make(chan struct{})
-	started := false
-	next := func(inner *Token) (v T, err error) {
-		if !started {
-			started = true
-			go func() {
-				defer close(items)
-				for v, err := range seq {
-					select {
-					case items <- item{v, err}:
-					case <-stop:
-						return
-					}
-					if err != nil {
-						return
-					}
-				}
-			}()
+	p := &producer[T]{full: make(chan []T, 2), stop: make(chan struct{})}
+	var start sync.Once
+	source := func(tok *Token) ([]T, error) {
+		start.Do(func() { go p.run(seq) })
+		if items, ok := receive(tok, p.full); ok {
+			return items, nil
 		}
-		got, ok := receive(inner, items)
-		if !ok {
-			return v, errStop
+		if err := p.err; err != nil {
+			p.err = nil
+			return nil, err
 		}
-		return got.v, got.err
+		return nil, errStop
 	}
-	return iterator(tok, next, func() { close(stop) })
+	return iterator(tok, source, func() { close(p.stop) })
+}
+
+// producer runs a Go iterator ahead of the Python code that reads it.
+type producer[T any] struct {
+	full chan []T
+	stop chan struct{}
+	err  error // after full is closed
+}
+
+func (p *producer[T]) run(seq iter.Seq2[T, error]) {
+	defer close(p.full)
+	var items []T
+	send := func() bool {
+		select {
+		case p.full <- items:
+			items = nil
+			return true
+		case <-p.stop:
+			return false
+		}
+	}
+	for v, err := range seq {
+		if err != nil {
+			p.err = err
+			break
+		}
+		if items = append(items, v); len(items) < 64 {
+			select {
+			case p.full <- items: // Python may wait for it
+				items = nil
+			default:
+			}
+		} else if !send() {
+			return
+		}
+	}
+	if len(items) > 0 {
+		send()
+	}
 }
 
 // Receiver gives a Python iterator over what comes through ch, until it is closed. It waits without the GIL.
 func Receiver[T any](tok *Token, ch <-chan T) (Bound, error) {
-	return iterator(tok, func(inner *Token) (T, error) {
-		v, ok := receive(inner, ch)
+	return iterator(tok, func(tok *Token) ([]T, error) {
+		v, ok := receive(tok, ch)
 		if !ok {
-			return v, errStop
+			return nil, errStop
 		}
-		return v, nil
+		return []T{v}, nil
 	}, nil)
 }
 
@@ -175,8 +201,55 @@ func receive[T any](tok *Token, ch <-chan T) (v T, ok bool) {
 // errStop is StopIteration.
 var errStop = &Error{Class: "StopIteration", bases: []string{string(StopIteration)}}
 
-func iterator(tok *Token, next any, dropped func()) (Bound, error) {
-	f, err := functionWith(tok, GoFunc{Name: "next", Func: next}, dropped)
+// iterator gives a Python iterator over what source gives, some items at a time. Python may ask from several
+// threads.
+func iterator[T any](tok *Token, source func(*Token) ([]T, error), dropped func()) (Bound, error) {
+	var mu sync.Mutex
+	var items []T
+	next := func() (v T, ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(items) == 0 {
+			return v, false
+		}
+		v = items[0]
+		items = items[1:]
+		return v, true
+	}
+	give, add := giver[T](), appender[T]()
+	fast := func(c cpython.CallFrame) bool {
+		if give == nil {
+			return false
+		}
+		v, ok := next()
+		if ok {
+			give(c, v)
+		}
+		return ok
+	}
+	typed := func(tok *Token, c cpython.CallFrame) error {
+		v, ok := next()
+		if !ok {
+			more, err := source(tok)
+			if err != nil {
+				return err
+			}
+			v = more[0]
+			mu.Lock()
+			items = append(items, more[1:]...)
+			mu.Unlock()
+		}
+		if give != nil {
+			give(c, v)
+			return nil
+		}
+		w, err := add(nil, v)
+		if err == nil {
+			c.ReturnWire(w)
+		}
+		return err
+	}
+	f, err := functionWith(tok, GoFunc{Name: "next", Func: func() {}}, shortcuts{fast, typed, dropped})
 	if err != nil {
 		return Bound{}, err
 	}
@@ -185,4 +258,20 @@ func iterator(tok *Token, next any, dropped func()) (Bound, error) {
 		return Bound{}, err
 	}
 	return Eval(tok, "iter(next, object())", ns) // StopIteration ends it
+}
+
+// giver gives a number as a call's result; nil for what is no number.
+func giver[T any]() func(cpython.CallFrame, T) {
+	var f any
+	switch any((*T)(nil)).(type) {
+	case *int:
+		f = func(c cpython.CallFrame, v int) { c.Return(cpython.KindInt64, int64(v)) }
+	case *int64:
+		f = func(c cpython.CallFrame, v int64) { c.Return(cpython.KindInt64, v) }
+	case *float64:
+		f = returnFloat
+	default:
+		return nil
+	}
+	return f.(func(cpython.CallFrame, T))
 }
