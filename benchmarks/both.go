@@ -2,6 +2,7 @@ package benchmarks
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ func bothWays() []workload {
 		{"call1_int_batch", "f(x), int64 in and out, by Func.Batch of 1,000: one of them, the task and its attach included", batchOf1000},
 		{"call_from_python", "Python calls a Go func(a, b int64) int64; python_ is a call of a Python function", callFromPython},
 		{"call_from_python_named", "the same with a signature: add(a, b)", callFromPythonNamed},
+		{"callbacks_10m", "call_from_python, 10,000,000 of them, on a thread that Python started; memory, goroutines and OS threads after 100,000 and at the end", callbacks},
 		{"go_iterator", "Python iterates over ints that a Go iterator yields: one item; python_ is a generator in Python", goIterator},
 		{"coroutines_10k", "10,000 coroutines that sleep 10 ms, awaited from as many goroutines; python_ is asyncio.gather of as many", coroutines},
 	}
@@ -28,6 +30,11 @@ import asyncio
 def add(a, b): return a + b
 def drive(f, n):
     for _ in range(n): f(1, 2)
+def drive_in_thread(f, n):
+    import threading
+    t = threading.Thread(target=drive, args=(f, n))
+    t.start()
+    t.join()
 def count(n): yield from range(n)
 def total(it):
     s = 0
@@ -110,6 +117,37 @@ func driven(e *env, f gilt.GoFunc) (result, error) {
 	return e.interleave(
 		e.timed(ours, 1, loop(func(tok *gilt.Token, _ py.Bound) (py.Bound, error) { return py.Function(tok, f) })),
 		e.timed(python, 1, loop(func(_ *gilt.Token, m py.Bound) (py.Bound, error) { return m.Attr("add") })))
+}
+
+// callbacks has one round: it takes a second or two.
+func callbacks(e *env) (r result, err error) {
+	if err := e.prepareBoth(); err != nil {
+		return result{}, err
+	}
+	const few, all = 100_000, 10_000_000
+	err = e.both(func(tok *gilt.Token, m py.Bound) error {
+		f, err := py.Function(tok, gilt.GoFunc{Name: "add", Func: addInts})
+		if err != nil {
+			return err
+		}
+		if _, err := m.Method("drive_in_thread", f, few); err != nil {
+			return err
+		}
+		runtime.GC()
+		early, t := look(), time.Now()
+		if _, err := m.Method("drive_in_thread", f, all-few); err != nil {
+			return err
+		}
+		took := time.Since(t)
+		runtime.GC()
+		late := look()
+		r = once(float64(took)/(all-few),
+			field{"resident_kb_100k", early.residentKB}, field{"resident_kb_10m", late.residentKB},
+			field{"goroutines_100k", early.goroutines}, field{"goroutines_10m", late.goroutines},
+			field{"threads_100k", early.threads}, field{"threads_10m", late.threads})
+		return nil
+	})
+	return r, err
 }
 
 func goIterator(e *env) (result, error) {

@@ -158,6 +158,8 @@ func (j *job[T]) call(t *Token) {
 			j.err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
+	j.host.Remember(j.ctx, j.grant)
+	defer func() { j.host.Forget(t.grant) }()
 	j.value, j.err = j.f(t)
 }
 

@@ -41,6 +41,7 @@ type Host struct {
 	lanes    []*cpython.Interp
 	sched    *scheduler.Scheduler
 	memory   memory
+	contexts contexts
 	toldKept []uint64 // by lane; the reaper's
 	toldAt   time.Time
 	pool     *thread.Pool
@@ -272,7 +273,7 @@ func (h *Host) Do(ctx context.Context, f func(*Token) error) error {
 	if err != nil {
 		return err
 	}
-	return h.run(g, f)
+	return h.run(ctx, g, f)
 }
 
 func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, f func(*Token) error) error {
@@ -284,15 +285,17 @@ func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, f func(*T
 	if err != nil {
 		return closedError(err)
 	}
-	return h.run(g, f)
+	return h.run(ctx, g, f)
 }
 
 func (h *Host) token(g scheduler.Grant, what uint64) *Token {
 	return &Token{host: h, interp: h.lanes[g.Lane()], grant: g, what: what}
 }
 
-func (h *Host) run(g scheduler.Grant, f func(*Token) error) error {
+func (h *Host) run(ctx context.Context, g scheduler.Grant, f func(*Token) error) error {
 	t := h.token(g, fromCode(code(f)))
+	h.Remember(ctx, g)
+	defer func() { h.Forget(t.grant) }()
 	if err := t.begin(); err != nil {
 		h.sched.Release(g, 0)
 		return err

@@ -160,7 +160,9 @@ func (t *Token) AllowThreads(f func()) {
 	}
 	away := t.host.sched.Suspend(t.grant, r.Held)
 	defer func() {
+		before := t.grant
 		t.grant = t.host.sched.Resume(away)
+		t.host.renamed(before, t.grant)
 		t.entry.SetTag(t.grant.Tag())
 		t.state.Store(stateLive)
 	}()

@@ -75,7 +75,9 @@ func (b *batch[A, R]) run(ctx context.Context, from int, args []A) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	it := f.host.Lanes()[g.Lane()]
+	f.host.Remember(ctx, g)
 	r := f.fn.Batch(it, g.Tag(), b.kind, b.in, b.data, f.kind, b.out[:len(b.in)])
+	f.host.Forget(g)
 	f.host.Scheduler().Release(g, r.Held)
 	if r.Status == cpython.Raised { // the function is not there in this interpreter
 		return f.failure(g, r)

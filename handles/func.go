@@ -86,7 +86,9 @@ func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 	}
 	// The result is read out of the thread's buffer, so the goroutine stays on the thread until it is.
 	runtime.LockOSThread()
+	f.host.Remember(ctx, g)
 	r := f.cross(g, ak, ai, data)
+	f.host.Forget(g)
 	f.host.Scheduler().Release(g, r.Held)
 	if r.Status == cpython.OK {
 		v, err = f.decode(r)

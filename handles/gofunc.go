@@ -1,6 +1,7 @@
 package handles
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"reflect"
@@ -26,7 +27,8 @@ type GoFunc struct {
 	// with it. Func takes no *Token and no Bound.
 	Native bool
 	// Func is a Go func. Its arguments are converted as As does, a Bound is the object itself; a first parameter of
-	// type *Token is not Python's, but gives the call's token. It returns nothing, a value, an error, or both; the
+	// type *Token is not Python's, but gives the call's token; before it, a context.Context gives that of the task that
+	// runs the Python code, with its class and deadline. It returns nothing, a value, an error, or both; the
 	// value is converted as From does, and an error is raised (see Raise).
 	Func any
 }
@@ -40,6 +42,7 @@ type callee struct {
 	fn      reflect.Value
 	token   bool // the first parameter is the call's token
 	native  bool
+	context bool // the first parameter is the running task's context
 	typed   func(*Token, cpython.CallFrame) error
 	dropped func()
 }
@@ -126,8 +129,9 @@ func withSignature(tok *Token, f GoFunc, b Bound, args int) (Bound, error) {
 }
 
 var (
-	tokenType = reflect.TypeFor[*Token]()
-	errorType = reflect.TypeFor[error]()
+	contextType = reflect.TypeFor[context.Context]()
+	tokenType   = reflect.TypeFor[*Token]()
+	errorType   = reflect.TypeFor[error]()
 )
 
 func newCallee(h *gil.Host, f GoFunc) (*callee, error) {
@@ -142,9 +146,15 @@ func newCallee(h *gil.Host, f GoFunc) (*callee, error) {
 	for i := range t.NumIn() {
 		in := t.In(i)
 		switch {
-		case in == tokenType && i == 0 && !f.Native:
+		case in == contextType && i == 0:
+			c.context = true
+			h.WantContexts()
+			continue
+		case in == tokenType && (i == 0 || i == 1 && c.context) && !f.Native:
 			c.token = true
 			continue
+		case in == contextType:
+			return nil, fmt.Errorf("parameter %d is a context.Context: it is the first", i+1)
 		case in == tokenType || in == boundType && f.Native:
 			return nil, fmt.Errorf("parameter %d is a %s: a *Token is the first parameter, and of no Native function", i+1, in)
 		}
@@ -298,6 +308,9 @@ func (c *callee) detached(tok *Token, args []reflect.Value) (out []reflect.Value
 func (c *callee) arguments(tok *Token, frame cpython.CallFrame) ([]reflect.Value, error) {
 	t := c.fn.Type()
 	args := make([]reflect.Value, 0, t.NumIn())
+	if c.context {
+		args = append(args, reflect.ValueOf(c.host.ContextOf(tok.Interp(), frame.Entry().Tag())))
+	}
 	if c.token {
 		args = append(args, reflect.ValueOf(tok))
 	}

@@ -188,3 +188,18 @@ func exceptionClass(tok *Token, name string) (Bound, error) {
 	}
 	return m.Attr(name[at+1:])
 }
+
+// Warn issues a Python warning of that category: py.Warn(tok, "builtins.DeprecationWarning", "old"). It returns the
+// warning as an *Error when Python's filters say that it is one.
+func Warn(tok *Token, category ExceptionClass, message string) error {
+	class, err := exceptionClass(tok, string(category))
+	if err != nil {
+		return err
+	}
+	m, err := Import(tok, "warnings")
+	if err != nil {
+		return err
+	}
+	_, err = m.Method("warn", message, class)
+	return err
+}

@@ -186,6 +186,12 @@ func (e Entry) SetTag(tag uint64) {
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(e.tag)), tag)
 }
 
+// Tag is the scheduler's name for the task.
+func (e Entry) Tag() uint64 {
+	// SAFETY: as in SetTag.
+	return atomic.LoadUint64((*uint64)(unsafe.Pointer(e.tag)))
+}
+
 // Release gives back an owned reference, from any thread, attached or not: it joins the decref queue
 // that the next attach drains.
 func (it *Interp) Release(o Object) { C.go_release(it.c, C.uintptr_t(o)) }

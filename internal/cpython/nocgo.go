@@ -50,6 +50,7 @@ func (*Interp) Took(uint64)                                            {}
 func (*Interp) PacerStop()                                             {}
 func StringBytes(s string) []byte                                      { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 func (Entry) Leave() Result                                            { return stopped }
+func (Entry) Tag() uint64                                              { return 0 }
 func (Entry) SetTag(uint64)                                            {}
 func (Entry) Turn() (Entry, bool, Result)                              { return Entry{}, false, stopped }
 func (Entry) Detach() Result                                           { return stopped }
