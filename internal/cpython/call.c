@@ -84,49 +84,56 @@ void gilt_result(gilt_thread *th, gilt_interp *it, PyObject *o, int rkind, gilt_
 enum { OFFSET = (int)(sizeof(size_t) * 8 - 1), FEW = 8 };
 static const size_t ARGUMENTS_OFFSET = (size_t)1 << OFFSET; // PY_VECTORCALL_ARGUMENTS_OFFSET
 
-static PyObject *vectorcall(PyObject *f, PyObject *const *args, size_t n, PyObject *kwargs) {
-	if (GILT_LIKELY(py.PyObject_Vectorcall != NULL && !kwargs)) return py.PyObject_Vectorcall(f, args, n, NULL);
-	return py.PyObject_VectorcallDict(f, args, n, kwargs); // 3.10 and 3.11 export no PyObject_Vectorcall
+// names are those of the keyword arguments, whose values follow the n others; NULL for none.
+static PyObject *vectorcall(PyObject *f, PyObject *const *args, size_t n, PyObject *names) {
+	if (GILT_LIKELY(py.PyObject_Vectorcall != NULL)) return py.PyObject_Vectorcall(f, args, n, names);
+	if (!names) return py.PyObject_VectorcallDict(f, args, n, NULL); // 3.10 and 3.11 export no PyObject_Vectorcall
+	PyObject *kwargs = py.PyDict_New();
+	size_t count = n & ~ARGUMENTS_OFFSET;
+	Py_ssize_t nkw = py.PyTuple_Size(names);
+	int bad = !kwargs;
+	for (Py_ssize_t i = 0; !bad && i < nkw; i++) bad = py.PyDict_SetItem(kwargs, py.PyTuple_GetItem(names, i), args[count + (size_t)i]);
+	PyObject *r = bad ? NULL : py.PyObject_VectorcallDict(f, args, n, kwargs);
+	if (kwargs) py.Py_DecRef(kwargs);
+	return r;
+}
+
+// Reads n arguments into args; gives how many it has read, n unless there is an exception.
+static size_t read_values(PyObject **args, uint64_t n, const uint8_t **w, const uint8_t *end) {
+	size_t i = 0;
+	while (i < n && (args[i] = gilt_wire_read(w, end, 0))) i++;
+	return i;
 }
 
 // The wire form of arguments: u64 count of positional ones, u64 count of keywords, the values, then
-// name and value of each keyword (an 's' and a value).
+// name and value of each keyword (an 's' and a value). CPython takes the keywords' values after the others,
+// and their names in a tuple.
 static PyObject *call_wire(PyObject *f, PyObject *method, const uint8_t *w, uint64_t wn) {
 	const uint8_t *end = w + wn;
 	uint64_t n = 0, nkw = 0;
 	if (wn >= 16) memcpy(&n, w, 8), memcpy(&nkw, w + 8, 8), w += 16;
-	PyObject *few[FEW + 2], **args = few, *kwargs = NULL, *r = NULL;
-	if (n > FEW && (n > wn || !(args = malloc((n + 2) * sizeof *args)))) {
+	PyObject *few[FEW + 2], **args = few, *names = NULL, *r = NULL;
+	if (n + nkw > FEW && (n > wn || nkw > wn || !(args = malloc((n + nkw + 2) * sizeof *args)))) {
 		py.PyErr_SetString(py.PyExc_MemoryError, "gilt: no memory for arguments");
 		return NULL;
 	}
-	size_t have = 1; // args[0] is the room that ARGUMENTS_OFFSET promises
-	args[0] = NULL;
+	args[0] = NULL; // the room that ARGUMENTS_OFFSET promises
+	size_t have = 1;
 	if (method) args[have++] = f, py.Py_IncRef(f);
-	uint64_t i = 0;
-	for (; i < n; i++)
-		if (!(args[have++] = gilt_wire_read(&w, end, 0))) {
-			have--;
-			goto out;
-		}
-	if (nkw && !(kwargs = py.PyDict_New())) goto out;
-	for (i = 0; i < nkw; i++) {
-		PyObject *k = gilt_wire_read(&w, end, 0), *v = k ? gilt_wire_read(&w, end, 0) : NULL;
-		int bad = !v || py.PyDict_SetItem(kwargs, k, v);
-		if (k) py.Py_DecRef(k);
-		if (v) py.Py_DecRef(v);
-		if (bad) goto out;
+	size_t got = read_values(args + have, n, &w, end);
+	have += got;
+	if (got < n || (nkw && !(names = py.PyTuple_New((Py_ssize_t)nkw)))) goto out;
+	for (uint64_t i = 0; i < nkw; i++) {
+		PyObject *k = gilt_wire_read(&w, end, 0);
+		if (!k || py.PyTuple_SetItem(names, (Py_ssize_t)i, k) || !(args[have] = gilt_wire_read(&w, end, 0))) goto out;
+		have++;
 	}
-	if (!method) r = vectorcall(f, args + 1, (have - 1) | ARGUMENTS_OFFSET, kwargs);
-	else if (!kwargs) r = py.PyObject_VectorcallMethod(method, args + 1, (have - 1) | ARGUMENTS_OFFSET, NULL);
-	else {
-		PyObject *m = py.PyObject_GetAttr(f, method);
-		r = m ? vectorcall(m, args + 2, have - 2, kwargs) : NULL;
-		if (m) py.Py_DecRef(m);
-	}
+	size_t count = have - 1 - nkw;
+	if (method) r = py.PyObject_VectorcallMethod(method, args + 1, count | ARGUMENTS_OFFSET, names);
+	else r = vectorcall(f, args + 1, count | ARGUMENTS_OFFSET, names);
 out:
 	while (have > 1) py.Py_DecRef(args[--have]);
-	if (kwargs) py.Py_DecRef(kwargs);
+	if (names) py.Py_DecRef(names);
 	if (args != few) free(args);
 	return r;
 }
