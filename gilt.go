@@ -28,11 +28,11 @@ type Token = gil.Token
 // Future is the result of submitted work, to come.
 type Future[T any] = gil.Future[T]
 
-// GoModule is a Python module made of Go functions, and GoFunc one of them.
-type (
-	GoModule = handles.GoModule
-	GoFunc   = handles.GoFunc
-)
+// GoModule is a Python module made of Go functions.
+type GoModule = handles.GoModule
+
+// GoFunc is a Go function for Python.
+type GoFunc = handles.GoFunc
 
 // Func is a Python function prepared by Lookup.
 type Func[A, R any] = handles.Func[A, R]

@@ -3,6 +3,7 @@ package handles
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -316,7 +317,7 @@ func (f *AsyncFunc[A, R]) Each(ctx context.Context, a A) iter.Seq2[R, error] {
 		defer func() { _, _, _ = ask[struct{}](context.WithoutCancel(ctx), f.loop, "close", "", []any{id}) }()
 		for {
 			v, _, err := ask[R](ctx, f.loop, "next", "", []any{id})
-			if e, ok := err.(*Error); ok && e.Is(stopAsync) {
+			if err != nil && errors.Is(err, stopAsync) {
 				return
 			}
 			if !yield(v, err) || err != nil {

@@ -29,9 +29,7 @@ func (f *Func[A, R]) Batch(ctx context.Context, args []A) (results []R, errs []e
 	}
 	runtime.KeepAlive(f)
 	for _, err := range b.errs {
-		if e, ok := err.(*Error); ok {
-			e.repanic()
-		}
+		repanic(err)
 	}
 	return results, b.errs
 }

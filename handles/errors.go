@@ -80,9 +80,16 @@ func failure(tok *Token, op string, r cpython.Result) error {
 	return err
 }
 
+// repanic does for what a prepared function gave, once its thread is free.
+func repanic(err error) {
+	if e := (*Error)(nil); err != nil && errors.As(err, &e) {
+		e.repanic()
+	}
+}
+
 // repanic goes on with a panic that passed through Python.
 func (e *Error) repanic() {
-	if p, ok := e.origin.(*panicked); ok {
+	if p := (*panicked)(nil); errors.As(e.origin, &p) {
 		e.py.Release()
 		panic(p.value)
 	}

@@ -97,9 +97,7 @@ func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 	}
 	runtime.UnlockOSThread()
 	runtime.KeepAlive(f)
-	if e, ok := err.(*Error); ok {
-		e.repanic()
-	}
+	repanic(err)
 	return v, err
 }
 

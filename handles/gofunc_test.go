@@ -200,8 +200,7 @@ func TestBehaviour19_PanicThroughPython(t *testing.T) {
 
 func TestGoFunctionReenters(t *testing.T) {
 	pytest.Do(t, func(tok *gil.Token) {
-		var f func(inner *gil.Token, self py.Bound, n int) (int, error)
-		f = func(inner *gil.Token, self py.Bound, n int) (int, error) {
+		f := func(inner *gil.Token, self py.Bound, n int) (int, error) {
 			if n == 0 {
 				return 0, nil
 			}

@@ -60,14 +60,14 @@ func raiseIn(tok *Token, frame cpython.CallFrame, err error) {
 }
 
 func exception(tok *Token, err error) (Bound, error) {
-	if p, ok := err.(*panicked); ok {
+	if p := (*panicked)(nil); errors.As(err, &p) {
 		exc, failed := make1(tok, "gilt.GoPanic", err, p.Error())
 		if failed == nil {
 			failed = addNote(exc, string(p.stack))
 		}
 		return exc, failed
 	}
-	if e, ok := err.(*Error); ok {
+	if e, ok := any(err).(*Error); ok { // itself: one that is wrapped becomes the cause
 		return e.object(tok)
 	}
 	class, args := "gilt.GoError", []any{err.Error()}
@@ -86,7 +86,7 @@ func exception(tok *Token, err error) (Bound, error) {
 		class, args = "builtins.OSError", []any{int64(syscall.EEXIST), err.Error()}
 	case errors.Is(err, fs.ErrPermission):
 		class, args = "builtins.OSError", []any{int64(syscall.EACCES), err.Error()}
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		class = "builtins.EOFError"
 	case errors.Is(err, context.DeadlineExceeded):
 		class = "builtins.TimeoutError"

@@ -203,10 +203,10 @@ func (m *ledger) ask(e *entry) {
 func (m *ledger) call(e *entry) error {
 	var g Grant
 	ok := false
-	switch {
-	case e.lane == anyLane:
+	switch e.lane {
+	case anyLane:
 		g, ok = m.s.TryAcquire(e.ctx, e.class, e.history)
-	case e.lane == nestedLane:
+	case nestedLane:
 		g, ok = m.s.tryFast(e.class, m.s.likelyLane())
 	default:
 		g, ok = m.s.tryFast(e.class, e.lane)
