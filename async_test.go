@@ -201,3 +201,66 @@ func asyncStop() error {
 }
 
 func TestShutdownEndsTheLoop(t *testing.T) { pytest.Child(t, "async stop") }
+
+// A function that raises before it gives a coroutine, a coroutine that asks for the process's end, and a call inside Do:
+// each caller learns what became of it, and the loop, or a new one, goes on.
+func TestLoopSurvives(t *testing.T) {
+	pytest.Install(t, "gilt_async_bad", "import asyncio, sys\ndef early(x): raise asyncio.CancelledError()\nasync def leaves(x): sys.exit(3)\nasync def fine(x): return x\n")
+	rt := pytest.Runtime()
+	prepare := func(name string) *py.AsyncFunc[int, int] {
+		f, err := gilt.LookupAsync[int, int](ctx, rt, "gilt_async_bad:"+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	if _, err := prepare("early").Call(ctx, 1); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	fine := prepare("fine")
+	pytest.Do(t, func(tok *gilt.Token) {
+		if _, err := py.Eval(tok, "1"); err != nil { // attaches
+			t.Error(err)
+		}
+		if v, err := fine.Call(ctx, 5); v != 5 || err != nil {
+			t.Error(v, err)
+		}
+	})
+	loop, err := rt.Loop(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := prepare("leaves").Call(ctx, 1); err == nil {
+		t.Error("sys.exit in a coroutine is no error")
+	}
+	<-loop.Done()
+	if v, err := prepare("fine").Call(ctx, 7); v != 7 || err != nil {
+		t.Error("after it:", v, err)
+	}
+}
+
+// callbackAtEnd: a daemon thread is inside a Go function, and finalizers call Go, while Python ends.
+func callbackAtEnd() error {
+	entered := make(chan struct{})
+	leave := make(chan struct{})
+	m := gilt.GoModule{Name: "host", Funcs: []gilt.GoFunc{
+		{Name: "stay", Native: true, Func: func() { close(entered); <-leave }},
+		{Name: "fails", Func: func() error { return errors.New("at the end") }},
+	}}
+	rt, err := gilt.Open(ctx, gilt.Config{Modules: []gilt.GoModule{m}})
+	if err != nil {
+		return err
+	}
+	err = rt.Do(ctx, func(tok *gilt.Token) error {
+		return py.Run(tok, "import host, threading, sys\nclass C:\n    def __del__(self):\n        try: host.fails()\n        except Exception: pass\nsys.kept = C()\nsys.more = [C() for _ in range(100)]\nthreading.Thread(target=host.stay, daemon=True).start()")
+	})
+	if err != nil {
+		return err
+	}
+	<-entered
+	err = rt.Shutdown(ctx)
+	close(leave)
+	return err
+}
+
+func TestGoFunctionsWhilePythonEnds(t *testing.T) { pytest.Child(t, "callback at end") }

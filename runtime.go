@@ -229,16 +229,35 @@ func (rt *Runtime) Close() error {
 // what runs on it and ends it.
 func (rt *Runtime) Loop(ctx context.Context) (*handles.Loop, error) {
 	rt.loopMu.Lock()
-	defer rt.loopMu.Unlock()
+	loop := rt.loop
+	rt.loopMu.Unlock()
 	if rt.closed.Load() {
 		return nil, ErrClosed
 	}
-	if rt.loop == nil {
-		loop, err := handles.NewLoop(ctx, rt.host)
-		if err != nil {
-			return nil, err
+	if loop != nil {
+		select {
+		case <-loop.Done(): // a coroutine called sys.exit
+		default:
+			return loop, nil
 		}
-		rt.loop = loop
 	}
-	return rt.loop, nil
+	made, err := handles.NewLoop(ctx, rt.host) // it may wait for its turn
+	if err != nil {
+		return nil, err
+	}
+	rt.loopMu.Lock()
+	if rt.loop == loop && !rt.closed.Load() {
+		rt.loop = made
+		rt.loopMu.Unlock()
+		return made, nil
+	}
+	loop = rt.loop // another was faster
+	rt.loopMu.Unlock()
+	if err := made.Stop(ctx); err != nil {
+		return nil, err
+	}
+	if rt.closed.Load() {
+		return nil, ErrClosed
+	}
+	return loop, nil
 }

@@ -30,6 +30,8 @@ type Token struct {
 	what   uint64 // what the task runs: see names.go
 	wire   []byte
 	taken  atomic.Bool // wire is in use
+
+	callback bool // it is of a call of a Go function by Python
 }
 
 // Scope is what handles belong to. For gilt's own packages.
@@ -73,7 +75,7 @@ func (t *Token) adopt(e cpython.Entry) {
 // Callback runs f with a token for a call of a Go function by Python, on the thread that makes it, which is
 // attached. The call's references go when it returns; the token is dead then. For gilt's own packages.
 func (h *Host) Callback(it *cpython.Interp, e cpython.Entry, f func(*Token)) {
-	t := &Token{host: h, interp: it, entry: e}
+	t := &Token{host: h, interp: it, entry: e, callback: true}
 	t.scope = &t.whole
 	t.state.Store(stateLive)
 	defer func() {
@@ -82,6 +84,9 @@ func (h *Host) Callback(it *cpython.Interp, e cpython.Entry, f func(*Token)) {
 	}()
 	f(t)
 }
+
+// InCallback says whether the token is of a call of a Go function by Python. For gilt's own packages.
+func (t *Token) InCallback() bool { return t.callback }
 
 // end releases the task's references and detaches; it runs deferred, so also when the function panics
 // or calls runtime.Goexit.

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"gilt/gil"
 	"gilt/internal/cpython"
@@ -23,7 +24,8 @@ type Loop struct {
 	pinned *gil.Pinned
 	wakeup *os.File // written to when there are orders
 	ended  chan struct{}
-	failed error // why it ended by itself; after ended
+	thread atomic.Uint64 // the loop's OS thread
+	failed error         // why it ended by itself; after ended
 
 	mu     sync.Mutex
 	orders []order
@@ -55,6 +57,7 @@ func NewLoop(ctx context.Context, h *gil.Host) (*Loop, error) {
 }
 
 func (l *Loop) run(tok *Token, from *os.File) error {
+	l.thread.Store(uint64(cpython.ThisThread()))
 	ns, err := Dict(tok, map[string]any{"__name__": "gilt.aio", "fd": int(from.Fd())})
 	if err != nil {
 		return err
@@ -170,7 +173,7 @@ func (l *Loop) send(what string, id int64, function string, args encoded) {
 	w := cpython.AppendString(cpython.AppendList(make([]byte, 0, 64), 4), what)
 	w = cpython.AppendString(cpython.AppendInt(w, id), function)
 	if l.orders = append(l.orders, order{id, append(w, args...)}); len(l.orders) == 1 {
-		_, _ = l.wakeup.Write([]byte{0}) // a byte for each time that the loop has emptied it: the pipe never fills
+		_, _ = l.wakeup.Write([]byte{0}) // one for each take, which comes after its read: the pipe never fills
 	}
 }
 
@@ -189,6 +192,7 @@ func (l *Loop) Stop(ctx context.Context) error {
 		l.send("stop", 0, "", noArgs)
 	}
 	l.mu.Unlock()
+	cpython.Yield()
 	select {
 	case <-l.ended:
 		return l.failed
@@ -227,6 +231,9 @@ func ask[R any](ctx context.Context, l *Loop, what, function string, args []any)
 	if err := ctx.Err(); err != nil {
 		return v, 0, err
 	}
+	if cpython.Nested() && uint64(cpython.ThisThread()) == l.thread.Load() {
+		return v, 0, errOnLoop
+	}
 	ch := make(chan outcome[R], 1)
 	id, err = l.order(what, function, args, func(ok bool, value Bound) {
 		var o outcome[R]
@@ -240,6 +247,7 @@ func ask[R any](ctx context.Context, l *Loop, what, function string, args []any)
 		stop := context.AfterFunc(ctx, func() { l.cancel(id) })
 		defer stop()
 	}
+	cpython.Yield() // the loop needs the GIL
 	select {
 	case o := <-ch:
 		v, err = o.get()
@@ -255,8 +263,17 @@ func ask[R any](ctx context.Context, l *Loop, what, function string, args []any)
 	if l.failed != nil {
 		return v, id, l.failed
 	}
-	return v, id, gil.ErrClosed
+	return v, id, errLoopEnded
 }
+
+// errOnLoop is a call that would wait for itself.
+var errOnLoop = errors.New("gilt: a Go function that a coroutine calls cannot wait for another coroutine of the same loop: await it in Python")
+
+// errLoopEnded is a call whose loop ended: with the runtime, or because a coroutine called sys.exit.
+var errLoopEnded = fmt.Errorf("gilt: the event loop has ended: %w", gil.ErrClosed)
+
+// Done is closed when the loop has ended.
+func (l *Loop) Done() <-chan struct{} { return l.ended }
 
 // exceptionOf is an exception object as an error.
 func exceptionOf(exception Bound) error {

@@ -54,6 +54,8 @@ def run(fd, take, taken, order, done):
             if what == "generate":
                 generator = function(*args)
                 if not hasattr(generator, "__anext__"):
+                    if type(generator) is types.CoroutineType:
+                        generator.close()  # else Python warns that nobody awaits it
                     raise TypeError(f"{function.__qualname__}() gave a {type(generator).__name__!r} object, which is no async generator")
                 generators[id] = generator
                 return done(id, True, None)
@@ -63,27 +65,24 @@ def run(fd, take, taken, order, done):
                     raise TypeError(f"{function.__qualname__}() gave a {type(result).__name__!r} object, which cannot be awaited: write it as async def")
                 result = wait(result)
             start(id, result)
-        except Exception as exception:
+        except BaseException as exception:  # a coroutine's caller must learn it, and the others' must not
             done(id, False, exception)
 
     def drain():
         os.read(fd, 4096)
-        while True:
-            try:
-                orders = take()
-            except Exception:  # one of them cannot be converted: which?
-                orders = one_by_one()
-            if not orders:
-                return
-            for order in orders:
-                begin(*order)
+        try:
+            orders = take()
+        except Exception:  # one of them cannot be converted: which?
+            orders = one_by_one()
+        for order in orders:
+            begin(*order)
 
     def one_by_one():
         orders = []
         for id in taken():
             try:
                 orders.append(order(id))
-            except Exception as exception:
+            except BaseException as exception:
                 done(id, False, exception)
         return orders
 

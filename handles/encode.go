@@ -45,6 +45,9 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 		if tok == nil {
 			return nil, conversionError(TypeError, "a py.Py needs a token: call the function inside Do")
 		}
+		if tok.InCallback() { // what Go gives back is read when the call is over
+			return cpython.AppendObject(b, v.Bind(tok).obj), nil
+		}
 		return cpython.AppendObject(b, v.usable(tok, "argument").obj), nil
 	case encoded:
 		return append(b, v...), nil

@@ -163,7 +163,7 @@ func (e *Error) Unwrap() error {
 	if e.origin != nil {
 		return e.origin
 	}
-	if e.Cause == nil {
+	if e.Cause == nil || e.Cause == e {
 		return nil
 	}
 	return e.Cause

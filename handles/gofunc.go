@@ -231,6 +231,11 @@ func called(frame cpython.CallFrame) {
 		if p == nil {
 			exited(c)
 		}
+		defer func() {
+			if lost := recover(); lost != nil { // Python cannot be used any more
+				frame.RaiseText(fmt.Sprintf("Go function %s panicked: %v", c.name, p))
+			}
+		}()
 		c.raise(frame, &panicked{value: p, stack: debug.Stack()})
 	}()
 	if c.fast == nil || !c.fast(frame) {
@@ -359,6 +364,10 @@ func (c *callee) give(tok *Token, frame cpython.CallFrame, out []reflect.Value) 
 		frame.Return(cpython.KindInt64, v.Int())
 	case v.CanFloat():
 		returnFloat(frame, v.Float())
+	case v.Type() == pyType:
+		if p := v.Interface().(Py); !p.IsZero() {
+			frame.ReturnObject(p.Bind(tok).obj) // the call's scope holds it: Func's own may be gone
+		}
 	case v.Type() == boundType:
 		b := v.Interface().(Bound)
 		if b.IsZero() {

@@ -48,19 +48,26 @@ func exited(c *callee) {
 // What arrives in Go again from these is, for errors.Is and errors.As, the same Go error.
 func raiseIn(tok *Token, frame cpython.CallFrame, err error) {
 	exc, failed := exception(tok, err)
-	if failed != nil { // making it raised: that is raised then
-		var e *Error
-		if errors.As(failed, &e) && !e.py.IsZero() {
-			exc = e.py.Bind(tok)
-		} else {
-			panic(failed) // no memory, or the runtime is gone
-		}
+	if failed != nil { // making it failed: that is raised then
+		exc, failed = exceptionOfFailure(tok, failed)
+	}
+	if failed != nil { // no memory, or the runtime is gone
+		frame.RaiseText(err.Error())
+		return
 	}
 	frame.Raise(exc.obj)
 }
 
+func exceptionOfFailure(tok *Token, err error) (Bound, error) {
+	var e *Error
+	if !errors.As(err, &e) {
+		return Bound{}, err
+	}
+	return e.object(tok, 0)
+}
+
 func exception(tok *Token, err error) (Bound, error) {
-	if p := (*panicked)(nil); errors.As(err, &p) {
+	if p, ok := any(err).(*panicked); ok {
 		exc, failed := make1(tok, "gilt.GoPanic", err, p.Error())
 		if failed == nil {
 			failed = addNote(exc, string(p.stack))
@@ -68,7 +75,7 @@ func exception(tok *Token, err error) (Bound, error) {
 		return exc, failed
 	}
 	if e, ok := any(err).(*Error); ok { // itself: one that is wrapped becomes the cause
-		return e.object(tok)
+		return e.object(tok, 0)
 	}
 	class, args := "gilt.GoError", []any{err.Error()}
 	var errno syscall.Errno
@@ -97,7 +104,7 @@ func exception(tok *Token, err error) (Bound, error) {
 		if failed != nil {
 			return exc, failed
 		}
-		cause, failed := e.object(tok)
+		cause, failed := e.object(tok, 0)
 		if failed == nil {
 			failed = exc.SetAttr("__cause__", cause)
 		}
@@ -116,15 +123,20 @@ func make1(tok *Token, class string, err error, args ...any) (Bound, error) {
 	if failed != nil {
 		return Bound{}, failed
 	}
-	carried, failed := result(tok, "raise", tok.Entry("raise").MakeValue(addValue(err)))
-	if failed == nil {
-		failed = exc.SetAttr("__gilt__", carried)
+	id := addValue(err)
+	carried, failed := result(tok, "raise", tok.Entry("raise").MakeValue(id))
+	if failed != nil {
+		dropped(id)
+		return exc, failed
 	}
-	return exc, failed
+	_ = exc.SetAttr("__gilt__", carried) // a class may refuse attributes: what comes back is then Python's alone
+	return exc, nil
 }
 
+const maxCauses = 16 // in a chain: one may be its own cause
+
 // object is the exception of an *Error: Python's own, or a new one.
-func (e *Error) object(tok *Token) (Bound, error) {
+func (e *Error) object(tok *Token, depth int) (Bound, error) {
 	if !e.py.IsZero() && e.py.ref.interp == tok.Interp() {
 		return e.py.Bind(tok), nil
 	}
@@ -142,9 +154,9 @@ func (e *Error) object(tok *Token) (Bound, error) {
 			err = addNote(exc, n)
 		}
 	}
-	if err == nil && e.Cause != nil {
+	if err == nil && e.Cause != nil && depth < maxCauses {
 		var cause Bound
-		if cause, err = e.Cause.object(tok); err == nil {
+		if cause, err = e.Cause.object(tok, depth+1); err == nil {
 			err = exc.SetAttr("__cause__", cause)
 		}
 	}

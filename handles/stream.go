@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -146,7 +147,15 @@ type producer[T any] struct {
 }
 
 func (p *producer[T]) run(seq iter.Seq2[T, error]) {
-	defer close(p.full)
+	returned := false
+	defer func() {
+		if v := recover(); v != nil {
+			p.err = &panicked{value: v, stack: debug.Stack()}
+		} else if !returned {
+			p.err = conversionError(RuntimeError, "the Go iterator called runtime.Goexit")
+		}
+		close(p.full)
+	}()
 	var items []T
 	send := func() bool {
 		select {
@@ -169,12 +178,14 @@ func (p *producer[T]) run(seq iter.Seq2[T, error]) {
 			default:
 			}
 		} else if !send() {
+			returned = true
 			return
 		}
 	}
 	if len(items) > 0 {
 		send()
 	}
+	returned = true
 }
 
 // Receiver gives a Python iterator over what comes through ch, until it is closed. It waits without the GIL.
@@ -204,7 +215,7 @@ var errStop = &Error{Class: "StopIteration", bases: []string{string(StopIteratio
 // iterator gives a Python iterator over what source gives, some items at a time. Python may ask from several
 // threads.
 func iterator[T any](tok *Token, source func(*Token) ([]T, error), dropped func()) (Bound, error) {
-	var mu sync.Mutex
+	var mu, asking sync.Mutex
 	var items []T
 	next := func() (v T, ok bool) {
 		mu.Lock()
@@ -229,15 +240,24 @@ func iterator[T any](tok *Token, source func(*Token) ([]T, error), dropped func(
 	}
 	typed := func(tok *Token, c cpython.CallFrame) error {
 		v, ok := next()
-		if !ok {
-			more, err := source(tok)
+		for !ok { // one thread at a time asks for more, and waits for its turn without the GIL
+			var err error
+			if !asking.TryLock() {
+				tok.AllowThreads(asking.Lock)
+			}
+			if v, ok = next(); !ok {
+				var more []T
+				if more, err = source(tok); err == nil {
+					mu.Lock()
+					v, ok = more[0], true
+					items = append(items, more[1:]...)
+					mu.Unlock()
+				}
+			}
+			asking.Unlock()
 			if err != nil {
 				return err
 			}
-			v = more[0]
-			mu.Lock()
-			items = append(items, more[1:]...)
-			mu.Unlock()
 		}
 		if give != nil {
 			give(c, v)
@@ -253,11 +273,11 @@ func iterator[T any](tok *Token, source func(*Token) ([]T, error), dropped func(
 	if err != nil {
 		return Bound{}, err
 	}
-	ns, err := Dict(tok, map[string]any{"next": f})
+	class, err := streamGlue(tok, "Iterator")
 	if err != nil {
 		return Bound{}, err
 	}
-	return Eval(tok, "iter(next, object())", ns) // StopIteration ends it
+	return class.Call(f)
 }
 
 // giver gives a number as a call's result; nil for what is no number.

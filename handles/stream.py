@@ -36,6 +36,21 @@ class Writer(io.RawIOBase):
             self._close()
 
 
+class Iterator:
+    """Not iter(next, sentinel): read by several threads, that drops an item when another thread finds the end."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self, next):
+        self._next = next
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self._next()
+
+
 def reader(read, close):
     return io.BufferedReader(Reader(read, close))
 

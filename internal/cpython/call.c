@@ -325,9 +325,9 @@ gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, co
 		}
 	}
 	if (f) r.i = (int64_t)i;
+	r.held = gilt_task_end(th); // it may run Python code that makes another batch
 	free(th->batch);
 	th->batch = out.p;
 	if (f) r.p = out.p, r.n = out.n;
-	r.held = gilt_task_end(th);
 	return r;
 }

@@ -220,8 +220,12 @@ static void put_members(writer *w, PyObject *exc, PyObject **seen, int depth) {
 	size_t at = w->th->nbuf;
 	uint64_t written = 0;
 	put_u64(w, 0);
-	for (Py_ssize_t i = 0; i < count && w->left > 0; i++, w->left--, written++)
-		put_exception(w, py.PyTuple_GetItem(all, i), seen, depth + 1); // borrowed from the tuple, which is held
+	for (Py_ssize_t i = 0; i < count && w->left > 0; i++) {
+		PyObject *member = py.PyTuple_GetItem(all, i); // borrowed from the tuple, which is held
+		if (!(py.PyType_GetFlags(gilt_type(member)) & EXCEPTION_SUB)) continue; // a subclass says what it likes
+		w->left--, written++;
+		put_exception(w, member, seen, depth + 1);
+	}
 	set_u64(w, at, written);
 	if (all) py.Py_DecRef(all);
 }
@@ -241,7 +245,7 @@ static void put_exception(writer *w, PyObject *exc, PyObject **seen, int depth) 
 	PyObject *next[2] = {py.PyException_GetCause(exc), py.PyException_GetContext(exc)}; // owned
 	uint8_t bits = 0;
 	for (int i = 0; i < 2; i++) {
-		int again = depth + 1 >= MAX_CHAIN || next[i] == NULL || w->left == 0;
+		int again = depth + 1 >= MAX_CHAIN || next[i] == NULL || w->left <= 0;
 		for (int j = 0; !again && j <= depth; j++) again = seen[j] == next[i];
 		if (i == 1 && next[0] == next[1]) again = 1;
 		if (!again) bits |= (uint8_t)(1 << i), --w->left;

@@ -134,7 +134,7 @@ gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const c
 
 // gofunc.c: a Go function as a Python callable. plan has a letter for each argument: i int64, d float64, b bool (in
 // args), O any object (in args, a reference of the call's scope), w a value in wire form (args: where it begins in w).
-enum { GILT_GOARGS = 16 };
+enum { GILT_GOARGS = 16, GILT_RAISE_TEXT = 2 };
 typedef struct {
 	uint64_t id, serial;
 	gilt_interp *it;
@@ -145,7 +145,8 @@ typedef struct {
 	uint64_t wn;
 	int32_t interpreter;
 	// What Go gives back: a result of that kind in i, obj or out (wire form, malloc'ed), to be raised if raises.
-	int32_t rkind, raises;
+	int32_t rkind, raises; // raises: 1, or GILT_RAISE_TEXT for a RuntimeError that says text
+	char text[256];
 	int64_t i;
 	uintptr_t obj;
 	uint8_t *out;

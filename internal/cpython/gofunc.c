@@ -40,6 +40,7 @@ static void destroy(PyObject *capsule) {
 // at nothing else.
 static int stack_is_low(gilt_thread *th) {
 	enum { RESERVE = 256 << 10 };
+	static _Thread_local size_t reserve = RESERVE;
 #ifdef __linux__
 	if (GILT_UNLIKELY(!th->stack_low)) {
 		pthread_attr_t a;
@@ -50,10 +51,11 @@ static int stack_is_low(gilt_thread *th) {
 			pthread_attr_destroy(&a);
 		}
 		th->stack_low = (uintptr_t)low + 1;
+		if (size / 4 < RESERVE) reserve = size / 4;
 	}
 #endif
 	char here;
-	return th->stack_low && (uintptr_t)&here < th->stack_low + RESERVE;
+	return th->stack_low && (uintptr_t)&here < th->stack_low + reserve;
 }
 
 // One argument as the plan's letter says: a number into the frame, else its wire form into the buffer.
@@ -106,10 +108,18 @@ static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args)
 	for (size_t i = 0; i < f->n; i++)
 		if (convert(th, f->plan[i], args[i], &numbers[i])) return NULL;
 	frame.w = th->buf, frame.wn = th->nbuf;
+	uint64_t last = th->last;
+	th->last = gilt_ticks(); // the call's own operations are measured from here, the outer one from where it was
 	gilt_go_call(&frame);
 	if (th->attached != f->it && gilt_attach(th, f->it)) abort(); // a thread state that it had: it cannot fail
+	th->last = last;
 	PyObject *o = value(&frame);
 	free(frame.out);
+	if (frame.raises == GILT_RAISE_TEXT) {
+		if (o) py.Py_DecRef(o);
+		py.PyErr_SetString(py.PyExc_RuntimeError, frame.text);
+		return NULL;
+	}
 	if (frame.raises && o) {
 		py.PyErr_SetObject(gilt_type(o), o);
 		py.Py_DecRef(o);
@@ -124,10 +134,12 @@ typedef struct { PyThreadState *ts; gilt_interp *attached; int foreign; } borrow
 static void enter_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 	gilt_state *st = &th->states[it->id];
 	*b = (borrowed){st->ts, th->attached, th->foreign};
+	pthread_mutex_lock(&gilt_all_mu); // the state is not ours to give back
 	th->generation = atomic_load(&gilt_alive);
 	st->ts = py.PyThreadState_Get();
-	th->attached = it;
 	th->foreign = 1;
+	pthread_mutex_unlock(&gilt_all_mu);
+	th->attached = it;
 	add(&it->inside, 1);
 	books_begin(th, it, th->last = gilt_ticks());
 }
@@ -135,14 +147,17 @@ static void enter_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 	add(&it->inside, -1);
 	atomic_store(&th->since, 0);
+	pthread_mutex_lock(&gilt_all_mu);
 	th->states[it->id].ts = b->ts;
-	th->attached = b->attached;
 	th->foreign = b->foreign;
+	pthread_mutex_unlock(&gilt_all_mu);
+	th->attached = b->attached;
 }
 
 static PyObject *call(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {
 	gilt_gofunc *f = py.PyCapsule_GetPointer(self, CAPSULE);
 	if (GILT_UNLIKELY(!f)) return NULL;
+	if (GILT_UNLIKELY(!f->it->names.compile)) return py.PyErr_Format(py.PyExc_RuntimeError, "%s(): Python is ending, and calls Go no more", f->name);
 	if (GILT_UNLIKELY(names && py.PyTuple_Size(names) > 0)) return py.PyErr_Format(py.PyExc_TypeError, "%s() takes no keyword arguments", f->name);
 	if (GILT_UNLIKELY((size_t)n != f->n))
 		return py.PyErr_Format(py.PyExc_TypeError, "%s() takes %zd positional argument%s but %zd %s given", f->name, (Py_ssize_t)f->n,

@@ -96,6 +96,7 @@ func (CallFrame) Wire() []byte                                   { return nil }
 func (CallFrame) Return(Kind, int64)                             {}
 func (CallFrame) ReturnWire([]byte)                              {}
 func (CallFrame) ReturnObject(Object)                            {}
+func (CallFrame) RaiseText(string)                               {}
 func (CallFrame) Raise(Object)                                   {}
 func (Entry) MakeFunction(uint64, string, string, string) Result { return stopped }
 func (Entry) MakeValue(uint64) Result                            { return stopped }

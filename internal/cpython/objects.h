@@ -6,7 +6,7 @@
 
 // Bits of PyType_GetFlags by which CPython marks the subclasses of its built-in types (object.h). They say
 // what memory an object has, where isinstance says what its __class__ claims (Mock(spec=…), weakref.proxy).
-enum { LONG_SUB = 1 << 24, LIST_SUB = 1 << 25, TUPLE_SUB = 1 << 26, BYTES_SUB = 1 << 27, STR_SUB = 1 << 28, DICT_SUB = 1 << 29 };
+enum { LONG_SUB = 1 << 24, LIST_SUB = 1 << 25, TUPLE_SUB = 1 << 26, BYTES_SUB = 1 << 27, STR_SUB = 1 << 28, DICT_SUB = 1 << 29, EXCEPTION_SUB = 1 << 30 };
 
 // A name that Go gives (an attribute, a method, a module), as a new reference; NULL with an exception when it
 // is not UTF-8. Interned names are found faster, but on 3.12 they are immortal, and names from Go may be data.

@@ -218,6 +218,16 @@ int gilt_names_init(gilt_interp *it) {
 }
 
 void gilt_names_clear(gilt_interp *it) {
+	for (;;) { // whatever Go still released: a __del__ may call Go, while the names are there
+		pthread_mutex_lock(&it->mu);
+		PyObject **dead = it->dead;
+		size_t ndead = it->ndead;
+		it->dead = NULL, it->ndead = it->capdead = 0;
+		pthread_mutex_unlock(&it->mu);
+		for (size_t i = 0; i < ndead; i++) py.Py_DecRef(dead[i]);
+		free(dead);
+		if (!ndead) break;
+	}
 	PyObject **o = (PyObject **)&it->names;
 	for (size_t i = 0; i < sizeof it->names / sizeof *o; i++)
 		if (o[i]) py.Py_DecRef(o[i]);
@@ -229,11 +239,4 @@ void gilt_names_clear(gilt_interp *it) {
 		free(it->exctypes[i].head);
 	}
 	memset(it->exctypes, 0, sizeof it->exctypes);
-	pthread_mutex_lock(&it->mu); // whatever Go still released
-	PyObject **dead = it->dead;
-	size_t ndead = it->ndead;
-	it->dead = NULL, it->ndead = it->capdead = 0;
-	pthread_mutex_unlock(&it->mu);
-	for (size_t i = 0; i < ndead; i++) py.Py_DecRef(dead[i]);
-	free(dead);
 }

@@ -45,7 +45,7 @@ static void thread_ended(void *arg) {
 		if (atomic_load(&gilt_interps[i]->user) == th) atomic_store(&gilt_interps[i]->user, NULL);
 	if (th->generation != 0 && th->generation == atomic_load(&gilt_alive))
 		for (int i = 0; i < gilt_ninterps; i++)
-			if (th->states[i].ts) {
+			if (th->states[i].ts && !th->foreign) {
 				gilt_interp *it = gilt_interps[i];
 				pthread_mutex_lock(&it->mu);
 				if (!grow((void **)&it->orphans, &it->caporphans, it->norphans + 1, sizeof *it->orphans)) {
@@ -415,7 +415,7 @@ void gilt_forget_states(gilt_interp *it) {
 	size_t n = 0;
 	for (size_t i = 0; list && i < nall; i++) {
 		gilt_state *st = &all[i]->states[it->id];
-		if (all[i] == gilt_tls || !st->ts) continue;
+		if (all[i] == gilt_tls || !st->ts || all[i]->foreign) continue; // the state of a thread that Python made is Python's
 		list[n++] = st->ts;
 		st->ts = NULL, st->context = NULL;
 	}
