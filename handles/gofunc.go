@@ -24,7 +24,8 @@ type GoFunc struct {
 	// slice, **more as a map with string keys. Without one, arguments go by position.
 	Signature string
 	// Native releases the GIL while Func runs, on a goroutine of its own; arguments and results are converted
-	// with it. Func takes no *Token and no Bound.
+	// with it. Func takes no *Token and no Bound. Its caller's thread counts against Config.MaxThreads meanwhile: if it calls
+	// Runtime.Do, there must be room for both, or all wait for each other.
 	Native bool
 	// Func is a Go func. Its arguments are converted as As does, a Bound is the object itself; a first parameter of
 	// type *Token is not Python's, but gives the call's token; before it, a context.Context gives that of the task that
