@@ -73,11 +73,7 @@ func (l *Loop) run(tok *Token, from *os.File) error {
 		{GoFunc{Name: "take", Func: func() {}}, l.take}, {GoFunc{Name: "done", Func: l.done}, done},
 		{GoFunc{Name: "taken", Func: l.takenIDs}, nil}, {GoFunc{Name: "order", Func: l.takenOrder}, nil},
 	} {
-		s := shortcuts{typed: f.typed}
-		if f.typed != nil {
-			s.fast = func(cpython.CallFrame) bool { return false }
-		}
-		b, err := functionWith(tok, f.GoFunc, s)
+		b, err := functionWith(tok, f.GoFunc, shortcuts{typed: f.typed})
 		if err == nil {
 			err = ns.SetItem(f.Name, b)
 		}
@@ -210,11 +206,10 @@ type outcome[R any] struct {
 
 func (o *outcome[R]) read(ok bool, value Bound) {
 	defer func() { o.panicked = recover() }()
-	switch {
-	case !ok:
-		o.err = exceptionOf(value)
-	default:
+	if ok {
 		o.v, o.err = As[R](value)
+	} else {
+		o.err = exceptionOf(value)
 	}
 }
 

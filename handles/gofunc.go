@@ -58,8 +58,8 @@ func Function(tok *Token, f GoFunc) (Bound, error) { return functionWith(tok, f,
 
 // shortcuts of gilt's own functions.
 type shortcuts struct {
-	fast    func(cpython.CallFrame) bool          // makes the call, or says that it did not
-	typed   func(*Token, cpython.CallFrame) error // makes the call without reflection
+	fast    func(cpython.CallFrame) bool          // makes the call, or says that it did not; only beside typed
+	typed   func(*Token, cpython.CallFrame) error // makes the call without reflection; Func then tells the arguments alone
 	dropped func()                                // nothing of Python's refers to the function any more
 }
 
@@ -69,7 +69,7 @@ func functionWith(tok *Token, f GoFunc, s shortcuts) (Bound, error) {
 		return Bound{}, fmt.Errorf("gilt: Go function %q: %w", f.Name, err)
 	}
 	c.typed, c.dropped = s.typed, s.dropped
-	if s.fast != nil {
+	if s.typed != nil {
 		c.fast = s.fast
 	}
 	doc := fmt.Sprintf("%s(%s)\n--\n\n%s", f.Name, positional(len(c.plan)), f.Doc)

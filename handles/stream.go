@@ -103,7 +103,7 @@ func Report(tok *Token, l *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	f, err := Function(tok, GoFunc{Name: "log", Func: func(level int, text string, fields map[string]any) {
+	f, err := Function(tok, GoFunc{Name: "log", Native: true, Func: func(level int, text string, fields map[string]any) {
 		at := slog.Level((level - 20) * 4 / 10)
 		if !l.Enabled(context.Background(), at) {
 			return

@@ -145,8 +145,7 @@ typedef struct {
 	uint64_t wn;
 	int32_t interpreter;
 	// What Go gives back: a result of that kind in i, obj or out (wire form, malloc'ed), to be raised if raises.
-	int32_t rkind, raises; // raises: 1, or GILT_RAISE_TEXT for a RuntimeError that says text
-	char text[256];
+	int32_t rkind, raises; // raises: 1, or GILT_RAISE_TEXT for a RuntimeError that says out, a string
 	int64_t i;
 	uintptr_t obj;
 	uint8_t *out;

@@ -113,13 +113,10 @@ static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args)
 	gilt_go_call(&frame);
 	if (th->attached != f->it && gilt_attach(th, f->it)) abort(); // a thread state that it had: it cannot fail
 	th->last = last;
-	PyObject *o = value(&frame);
+	PyObject *o = NULL;
+	if (GILT_LIKELY(frame.raises != GILT_RAISE_TEXT)) o = value(&frame);
+	else py.PyErr_SetString(py.PyExc_RuntimeError, frame.out ? (char *)frame.out : "gilt: out of memory");
 	free(frame.out);
-	if (frame.raises == GILT_RAISE_TEXT) {
-		if (o) py.Py_DecRef(o);
-		py.PyErr_SetString(py.PyExc_RuntimeError, frame.text);
-		return NULL;
-	}
 	if (frame.raises && o) {
 		py.PyErr_SetObject(gilt_type(o), o);
 		py.Py_DecRef(o);
@@ -195,11 +192,15 @@ static char *copy(const char *s, uint64_t n) {
 
 static PyObject *new_gofunc(gilt_interp *it, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	gilt_gofunc *f = calloc(1, sizeof *f);
-	if (!f) return py.PyErr_NoMemory();
+	if (!f) {
+		gilt_go_drop(id);
+		return py.PyErr_NoMemory();
+	}
 	*f = (gilt_gofunc){.id = id, .it = it, .name = copy(name, nn), .plan = copy(plan, pn), .doc = copy(doc, dn), .n = pn};
 	PyObject *self = f->name && f->plan && f->doc ? py.PyCapsule_New(f, CAPSULE, destroy) : py.PyErr_NoMemory();
 	if (!self) {
 		free(f->name), free(f->plan), free(f->doc), free(f);
+		gilt_go_drop(id); // else the capsule does, when it goes
 		return NULL;
 	}
 	f->def = (method_def){.name = f->name, .call = call, .flags = METH_FASTCALL | METH_KEYWORDS, .doc = dn ? f->doc : NULL};

@@ -59,12 +59,9 @@ func (f CallFrame) ReturnWire(w []byte) {
 // ReturnObject gives an object of the call's scope, or one that outlives it.
 func (f CallFrame) ReturnObject(o Object) { f.c.rkind, f.c.obj = C.int32_t(KindObject), C.uintptr_t(o) }
 
-// RaiseText has a RuntimeError raised, though nothing of Python can be used any more. It cuts a long text.
+// RaiseText has a RuntimeError raised, though nothing of Python can be used any more.
 func (f CallFrame) RaiseText(s string) {
-	// SAFETY: text is an array in C's memory, and is left with a NUL at its end.
-	to := unsafe.Slice((*byte)(unsafe.Pointer(&f.c.text[0])), len(f.c.text))
-	to[copy(to[:len(to)-1], s)] = 0
-	f.c.rkind, f.c.raises = C.int32_t(KindNone), C.GILT_RAISE_TEXT
+	f.c.out, f.c.raises = (*C.uint8_t)(unsafe.Pointer(C.CString(s))), C.GILT_RAISE_TEXT
 }
 
 // Raise has the exception o, of the call's scope, raised.
