@@ -22,6 +22,7 @@ func tokenHeld() []workload {
 		{"detach_reattach", "AllowThreads around nothing, and a Bind, which is what attaches again", heldLoop("detach_reattach", detachReattach)},
 		{"call0", "f()", heldLoop("call0", call0)},
 		{"call1_int", "f(x), int64 in and out", heldLoop("call1_int", call1)},
+		{"call1_int_prepared", "the same of a prepared function: Func.CallIn", heldLoop("call1_int", call1Prepared)},
 		{"call_kw", "f(1, b=2), int64 out", heldLoop("call_kw", callKw)},
 		{"call_method", `"abc".upper()`, heldLoop("call_method", callMethod)},
 		{"getattr_int", "obj.x to int64", heldLoop("getattr_int", getattr)},
@@ -81,10 +82,20 @@ func call1(e *env, tok *gilt.Token, n int) error {
 	return nil
 }
 
+func call1Prepared(e *env, tok *gilt.Token, n int) error {
+	for i := range int64(n) {
+		v, err := e.f.CallIn(tok, 1_000_000+i)
+		if err != nil || v != 1_000_000+i {
+			return fmt.Errorf("f(%d) = %d, %w", i, v, err)
+		}
+	}
+	return nil
+}
+
 func callKw(e *env, tok *gilt.Token, n int) error {
 	f := e.bound(tok, "fkw")
 	for range n {
-		v, err := py.CallAs[int64](f, 1, py.Kw{"b": 2})
+		v, err := py.CallAs[int64](f, 1, py.Named("b", 2))
 		if err != nil || v != 3 {
 			return fmt.Errorf("fkw(1, b=2) = %d, %w", v, err)
 		}

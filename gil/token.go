@@ -205,6 +205,14 @@ func (t *Token) CheckScope(op string, s *Scope) {
 	}
 }
 
+// EntryIn is Entry for an object of a scope, which must still be open. For gilt's own packages.
+func (t *Token) EntryIn(op string, s *Scope) cpython.Entry {
+	if t == nil || t.state.Load() != stateLive || s.ended.Load() {
+		t.CheckScope(op, s)
+	}
+	return t.entry
+}
+
 // CheckInterp panics unless the object of that interpreter may be used with this token. For gilt's own packages.
 func (t *Token) CheckInterp(op string, it *cpython.Interp) {
 	if it != t.interp {

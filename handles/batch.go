@@ -3,6 +3,7 @@ package handles
 import (
 	"context"
 	"runtime"
+	"unsafe"
 
 	"gilt/gil"
 	"gilt/internal/cpython"
@@ -16,8 +17,7 @@ const batchSize = 1024
 // others' results are valid. When ctx ends or the runtime closes, the calls that were not made have that error.
 func (f *Func[A, R]) Batch(ctx context.Context, args []A) (results []R, errs []error) {
 	results = make([]R, len(args))
-	most := min(len(args), batchSize)
-	b := batch[A, R]{f: f, results: results, at: make([]int, 0, most), in: make([]int64, 0, most), out: make([]int64, most)}
+	b := batch[A, R]{f: f, results: results}
 	for from := 0; from < len(args); from += batchSize {
 		part := args[from:min(from+batchSize, len(args))]
 		if err := b.run(ctx, from, part); err != nil {
@@ -39,11 +39,13 @@ type batch[A, R any] struct {
 	results []R
 	errs    []error
 
-	kind cpython.ArgKind
-	at   []int   // index of each call
-	in   []int64 // see cpython.Fn.Batch
-	out  []int64
-	data []byte
+	kind   cpython.ArgKind
+	from   int     // index of the first call, and, unless they follow one another,
+	at     []int   // of each
+	in     []int64 // see cpython.Fn.Batch
+	out    []int64
+	data   []byte
+	direct bool // out is results' own memory
 }
 
 func (b *batch[A, R]) fail(i int, err error) {
@@ -58,7 +60,7 @@ func (b *batch[A, R]) fail(i int, err error) {
 // run makes the calls for args, the first of which has the index from.
 func (b *batch[A, R]) run(ctx context.Context, from int, args []A) error {
 	b.encode(from, args)
-	if len(b.at) == 0 {
+	if len(b.in) == 0 {
 		return nil
 	}
 	f := b.f
@@ -74,7 +76,7 @@ func (b *batch[A, R]) run(ctx context.Context, from int, args []A) error {
 	defer runtime.UnlockOSThread()
 	it := f.host.Lanes()[g.Lane()]
 	f.host.Remember(ctx, g)
-	r := f.fn.Batch(it, g.Tag(), b.kind, b.in, b.data, f.kind, b.out[:len(b.in)])
+	r := f.fn.Batch(it, g.Tag(), b.kind, b.in, b.data, f.kind, b.out)
 	f.host.Forget(g)
 	f.host.Scheduler().Release(g, r.Held)
 	if r.Status == cpython.Raised { // the function is not there in this interpreter
@@ -87,8 +89,25 @@ func (b *batch[A, R]) run(ctx context.Context, from int, args []A) error {
 	return nil
 }
 
+// encode brings args into the form that crosses: their own memory when they are numbers of eight bytes.
 func (b *batch[A, R]) encode(from int, args []A) {
-	b.at, b.in, b.data = b.at[:0], b.in[:0], b.data[:0]
+	b.from, b.at, b.data = from, b.at[:0], b.data[:0]
+	if b.in = words(args); b.in != nil {
+		b.kind, _, _, _ = b.f.encode(args[0])
+	} else {
+		b.in = make([]int64, 0, len(args))
+		b.encodeEach(from, args)
+	}
+	b.out = nil
+	if len(b.in) == len(args) { // else results has gaps
+		b.out = words(b.results[from : from+len(args)])
+	}
+	if b.direct = b.out != nil; !b.direct {
+		b.out = make([]int64, len(b.in))
+	}
+}
+
+func (b *batch[A, R]) encodeEach(from int, args []A) {
 	for i, a := range args {
 		kind, number, data, err := b.f.encode(a)
 		if err != nil {
@@ -103,6 +122,16 @@ func (b *batch[A, R]) encode(from int, args []A) {
 	}
 }
 
+// words is the memory of numbers that cross as they are; nil for everything else.
+func words[T any](s []T) []int64 {
+	switch any((*T)(nil)).(type) {
+	case *int64, *uint64, *float64:
+		// SAFETY: they have the size and the alignment of an int64, and every one of its values is one of theirs.
+		return unsafe.Slice((*int64)(unsafe.Pointer(unsafe.SliceData(s))), len(s))
+	}
+	return nil
+}
+
 // decode reads the results of the calls that were made.
 func (b *batch[A, R]) decode(it *cpython.Interp, r cpython.Result) {
 	rd := &cpython.Reader{Data: r.Data}
@@ -110,6 +139,9 @@ func (b *batch[A, R]) decode(it *cpython.Interp, r cpython.Result) {
 	other := int64(-1) // the next call whose result is no number
 	if len(r.Data) > 0 {
 		other = int64(next())
+	}
+	if b.direct && other < 0 {
+		return
 	}
 	for i := range r.Int {
 		one := cpython.Result{Int: b.out[i]}
@@ -121,7 +153,11 @@ func (b *batch[A, R]) decode(it *cpython.Interp, r cpython.Result) {
 				other = int64(next())
 			}
 		}
-		b.set(it, b.at[i], one)
+		at := b.from + int(i)
+		if len(b.at) > 0 {
+			at = b.at[i]
+		}
+		b.set(it, at, one)
 	}
 }
 

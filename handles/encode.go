@@ -49,6 +49,8 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 			return cpython.AppendObject(b, v.Bind(tok).obj), nil
 		}
 		return cpython.AppendObject(b, v.usable(tok, "argument").obj), nil
+	case Keyword:
+		return nil, conversionError(TypeError, "keyword argument %q is not at the end of the arguments", v.Name)
 	case encoded:
 		return append(b, v...), nil
 	case *big.Int:

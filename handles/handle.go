@@ -47,8 +47,7 @@ func (b Bound) entry(op string) cpython.Entry {
 	if b.owner != nil {
 		b.owner.ref.check(op)
 	}
-	b.tok.CheckScope(op, b.scope)
-	return b.tok.Entry(op)
+	return b.tok.EntryIn(op, b.scope)
 }
 
 // entryFor checks that b may be used now in an operation of tok's.

@@ -9,24 +9,57 @@ import (
 	"gilt/internal/cpython"
 )
 
-// Kw are keyword arguments, given as the last argument of a call.
+// Kw are keyword arguments, given as the last argument of a call. They come in no order: where it matters, as for a
+// function that takes **kwargs and keeps them, give Named ones.
 type Kw map[string]any
 
-// call encodes arguments: the last one may be a Kw.
-func encodeCall(tok *Token, args []any) (*[]byte, error) {
-	var kw Kw
-	if n := len(args); n > 0 {
-		if k, ok := args[n-1].(Kw); ok {
-			kw, args = k, args[:n-1]
+// Keyword is a keyword argument: see Named.
+type Keyword struct {
+	Name  string
+	Value any
+}
+
+// Named is a keyword argument, for the end of a call's arguments: f.Call(1, py.Named("b", 2), py.Named("c", 3)).
+func Named(name string, value any) Keyword { return Keyword{name, value} }
+
+// keywords splits the keyword arguments off.
+func keywords(args []any) (positional []any, named []any, kw Kw) {
+	n := len(args)
+	if n > 0 {
+		var ok bool
+		if kw, ok = args[n-1].(Kw); ok {
+			n--
 		}
 	}
+	end := n
+	for n > 0 && isKeyword(args[n-1]) {
+		n--
+	}
+	return args[:n], args[n:end], kw
+}
+
+func isKeyword(a any) bool {
+	_, ok := a.(Keyword)
+	return ok
+}
+
+// call encodes arguments: the last ones may be keyword arguments.
+func encodeCall(tok *Token, args []any) (*[]byte, error) {
+	args, named, kw := keywords(args)
 	buf := tok.TakeWire()
-	b := cpython.AppendCall((*buf)[:0], len(args), len(kw))
+	b := cpython.AppendCall((*buf)[:0], len(args), len(named)+len(kw))
 	var err error
 	for i, a := range args {
 		if b, err = encode(tok, b, a); err != nil {
 			tok.PutWire(buf)
 			return nil, argumentError(err, "argument %d", i+1)
+		}
+	}
+	for _, a := range named {
+		k := a.(Keyword)
+		if b, err = encode(tok, cpython.AppendString(b, k.Name), k.Value); err != nil {
+			tok.PutWire(buf)
+			return nil, argumentError(err, "keyword argument %q", k.Name)
 		}
 	}
 	for name, v := range kw {
@@ -55,23 +88,22 @@ func encodeValues(tok *Token, values ...any) (*[]byte, error) {
 
 // Call calls the object: obj(*args). A last argument of type Kw gives keyword arguments; the others are
 // converted as From does.
-func (b Bound) Call(args ...any) (Bound, error) {
-	const op = "Bound.Call"
-	e := b.entry(op)
-	w, err := encodeCall(b.tok, args)
-	if err != nil {
-		return Bound{}, err
-	}
-	r := e.Call(b.obj, "", *w, cpython.KindObject)
-	keep(b, args)
-	b.tok.PutWire(w)
-	return result(b.tok, op, r)
-}
+func (b Bound) Call(args ...any) (Bound, error) { return b.callBound("Bound.Call", "", args) }
 
 // Method calls a method: obj.name(*args). A last argument of type Kw gives keyword arguments.
 func (b Bound) Method(name string, args ...any) (Bound, error) {
-	const op = "Bound.Method"
+	return b.callBound("Bound.Method", name, args)
+}
+
+// callBound calls the object, or its method when one is named.
+func (b Bound) callBound(op, name string, args []any) (Bound, error) {
 	e := b.entry(op)
+	var q cpython.QuickArgs
+	if quickArgs(b.tok, name, args, &q) {
+		v, status := e.QuickCall(b.obj, name, &q, cpython.KindObject)
+		keep(b, args)
+		return quickBound(b.tok, op, v, status)
+	}
 	w, err := encodeCall(b.tok, args)
 	if err != nil {
 		return Bound{}, err
@@ -83,15 +115,21 @@ func (b Bound) Method(name string, args ...any) (Bound, error) {
 }
 
 // CallAs calls an object and converts the result in the same crossing.
-func CallAs[T any](b Bound, args ...any) (T, error) { return callAs[T](b, "Call", "", args) }
+func CallAs[T any](b Bound, args ...any) (T, error) { return callAs[T](b, "CallAs", "", args) }
 
 // MethodAs calls a method and converts the result in the same crossing.
 func MethodAs[T any](b Bound, name string, args ...any) (T, error) {
-	return callAs[T](b, "Method", name, args)
+	return callAs[T](b, "MethodAs", name, args)
 }
 
 func callAs[T any](b Bound, op, name string, args []any) (v T, err error) {
 	e := b.entry(op)
+	var q cpython.QuickArgs
+	if k := kindOf[T](); k.Quick() && quickArgs(b.tok, name, args, &q) {
+		i, status := e.QuickCall(b.obj, name, &q, k)
+		keep(b, args)
+		return quickValue[T](b.tok, op, k, i, status)
+	}
 	w, err := encodeCall(b.tok, args)
 	if err != nil {
 		return v, err
@@ -105,15 +143,20 @@ func callAs[T any](b Bound, op, name string, args []any) (v T, err error) {
 // Attr reads an attribute.
 func (b Bound) Attr(name string) (Bound, error) {
 	const op = "Bound.Attr"
-	r := b.entry(op).GetAttr(b.obj, name, cpython.KindObject)
+	v, status := b.entry(op).QuickAttr(b.obj, name, cpython.KindObject)
 	keep(b, nil)
-	return result(b.tok, op, r)
+	return quickBound(b.tok, op, v, status)
 }
 
 // AttrAs reads an attribute and converts it in the same crossing.
 func AttrAs[T any](b Bound, name string) (T, error) {
 	const op = "AttrAs"
 	e := b.entry(op)
+	if k := kindOf[T](); k.Quick() {
+		i, status := e.QuickAttr(b.obj, name, k)
+		keep(b, nil)
+		return quickValue[T](b.tok, op, k, i, status)
+	}
 	v, err := decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.GetAttr(b.obj, name, k) })
 	keep(b, nil)
 	return v, err

@@ -81,15 +81,14 @@ void gilt_result(gilt_thread *th, gilt_interp *it, PyObject *o, int rkind, gilt_
 	if (GILT_UNLIKELY(th->capbuf > LARGE_BUFFER)) gilt_buf_shrink(th, &r->p);
 }
 
-enum { OFFSET = (int)(sizeof(size_t) * 8 - 1), FEW = 8 };
-static const size_t ARGUMENTS_OFFSET = (size_t)1 << OFFSET; // PY_VECTORCALL_ARGUMENTS_OFFSET
+enum { FEW = 8 };
 
 // names are those of the keyword arguments, whose values follow the n others; NULL for none.
-static PyObject *vectorcall(PyObject *f, PyObject *const *args, size_t n, PyObject *names) {
+PyObject *gilt_vectorcall(PyObject *f, PyObject *const *args, size_t n, PyObject *names) {
 	if (GILT_LIKELY(py.PyObject_Vectorcall != NULL)) return py.PyObject_Vectorcall(f, args, n, names);
 	if (!names) return py.PyObject_VectorcallDict(f, args, n, NULL); // 3.10 and 3.11 export no PyObject_Vectorcall
 	PyObject *kwargs = py.PyDict_New();
-	size_t count = n & ~ARGUMENTS_OFFSET;
+	size_t count = n & ~GILT_ARGUMENTS_OFFSET;
 	Py_ssize_t nkw = py.PyTuple_Size(names);
 	int bad = !kwargs;
 	for (Py_ssize_t i = 0; !bad && i < nkw; i++) bad = py.PyDict_SetItem(kwargs, py.PyTuple_GetItem(names, i), args[count + (size_t)i]);
@@ -105,10 +104,41 @@ static size_t read_values(PyObject **args, uint64_t n, const uint8_t **w, const 
 	return i;
 }
 
+static const char *read_keyword(const uint8_t **w, const uint8_t *end, uint64_t *n) {
+	const uint8_t *p = *w;
+	if (end - p < 9 || *p++ != 's') return NULL;
+	memcpy(n, p, 8);
+	p += 8;
+	if (*n > (uint64_t)(end - p)) return NULL;
+	*w = p + *n;
+	return (const char *)p;
+}
+
+// Reads n keyword arguments: gives their names as a tuple, and their values in args, counted in have. NULL with an
+// exception.
+static PyObject *read_keywords(gilt_interp *it, PyObject **args, uint64_t n, const uint8_t **w, const uint8_t *end, size_t *have) {
+	PyObject *names = n == 1 ? NULL : py.PyTuple_New((Py_ssize_t)n);
+	for (uint64_t i = 0; i < n && (n == 1 || names); i++) {
+		uint64_t len = 0;
+		const char *s = read_keyword(w, end, &len);
+		if (!s) py.PyErr_SetString(py.PyExc_ValueError, "gilt: broken wire form (a bug in gilt)");
+		if (n == 1 && s) names = gilt_name_tuple(it, s, len);
+		PyObject *name = n > 1 && s ? gilt_name(it, s, len) : NULL;
+		if (name) py.PyTuple_SetItem(names, (Py_ssize_t)i, name); // steals name
+		if (s && (n == 1 ? names : name) && (args[i] = gilt_wire_read(w, end, 0))) {
+			++*have;
+			continue;
+		}
+		if (names) py.Py_DecRef(names);
+		return NULL;
+	}
+	return names;
+}
+
 // The wire form of arguments: u64 count of positional ones, u64 count of keywords, the values, then
 // name and value of each keyword (an 's' and a value). CPython takes the keywords' values after the others,
 // and their names in a tuple.
-static PyObject *call_wire(PyObject *f, PyObject *method, const uint8_t *w, uint64_t wn) {
+static PyObject *call_wire(gilt_interp *it, PyObject *f, PyObject *method, const uint8_t *w, uint64_t wn) {
 	const uint8_t *end = w + wn;
 	uint64_t n = 0, nkw = 0;
 	if (wn >= 16) memcpy(&n, w, 8), memcpy(&nkw, w + 8, 8), w += 16;
@@ -117,20 +147,15 @@ static PyObject *call_wire(PyObject *f, PyObject *method, const uint8_t *w, uint
 		py.PyErr_SetString(py.PyExc_MemoryError, "gilt: no memory for arguments");
 		return NULL;
 	}
-	args[0] = NULL; // the room that ARGUMENTS_OFFSET promises
+	args[0] = NULL; // the room that GILT_ARGUMENTS_OFFSET promises
 	size_t have = 1;
 	if (method) args[have++] = f, py.Py_IncRef(f);
 	size_t got = read_values(args + have, n, &w, end);
 	have += got;
-	if (got < n || (nkw && !(names = py.PyTuple_New((Py_ssize_t)nkw)))) goto out;
-	for (uint64_t i = 0; i < nkw; i++) {
-		PyObject *k = gilt_wire_read(&w, end, 0);
-		if (!k || py.PyTuple_SetItem(names, (Py_ssize_t)i, k) || !(args[have] = gilt_wire_read(&w, end, 0))) goto out;
-		have++;
-	}
+	if (got < n || (nkw && !(names = read_keywords(it, args + have, nkw, &w, end, &have)))) goto out;
 	size_t count = have - 1 - nkw;
-	if (method) r = py.PyObject_VectorcallMethod(method, args + 1, count | ARGUMENTS_OFFSET, names);
-	else r = vectorcall(f, args + 1, count | ARGUMENTS_OFFSET, names);
+	if (method) r = py.PyObject_VectorcallMethod(method, args + 1, count | GILT_ARGUMENTS_OFFSET, names);
+	else r = gilt_vectorcall(f, args + 1, count | GILT_ARGUMENTS_OFFSET, names);
 out:
 	while (have > 1) py.Py_DecRef(args[--have]);
 	if (names) py.Py_DecRef(names);
@@ -142,8 +167,8 @@ gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const c
                    const uint8_t *w, uint64_t wn, int rkind) {
 	gilt_res r = {.status = gilt_op_begin(th, serial)};
 	if (r.status) return r;
-	PyObject *name = method ? gilt_name(method, mn) : NULL;
-	PyObject *o = method && !name ? NULL : call_wire((PyObject *)callable, name, w, wn);
+	PyObject *name = method ? gilt_name(th->attached, method, mn) : NULL;
+	PyObject *o = method && !name ? NULL : call_wire(th->attached, (PyObject *)callable, name, w, wn);
 	gilt_result(th, th->attached, o, rkind, &r);
 	if (name) py.Py_DecRef(name);
 	gilt_op_end(th, &r);
@@ -191,7 +216,7 @@ static PyObject *walk(PyObject *o, const char *path) { // steals o; path is "Cla
 	return o;
 }
 
-static PyObject *resolve(gilt_interp *it, gilt_fn *fn) { // borrowed from fn
+PyObject *gilt_fn_object(gilt_interp *it, gilt_fn *fn) { // borrowed from fn
 	PyObject *o = atomic_load_explicit(&fn->obj[it->id], memory_order_acquire);
 	if (GILT_LIKELY(o != NULL)) return o;
 	PyObject *name = py.PyUnicode_FromStringAndSize(fn->module, (Py_ssize_t)strlen(fn->module));
@@ -220,12 +245,12 @@ gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag) {
 	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag, fn->what) : GILT_FAILED};
 	if (r.status) return r;
 	if (th->attached != it && gilt_attach(th, it)) r.status = GILT_FAILED;
-	else if (!resolve(it, fn)) gilt_raised(th, it, &r);
+	else if (!gilt_fn_object(it, fn)) gilt_raised(th, it, &r);
 	r.held = gilt_task_end(th);
 	return r;
 }
 
-static PyObject *argument(int akind, int64_t ai, const uint8_t *w, uint64_t wn) {
+PyObject *gilt_argument(int akind, int64_t ai, const uint8_t *w, uint64_t wn) {
 	switch (akind) {
 	case GILT_A_INT64: return py.PyLong_FromLongLong(ai);
 	case GILT_A_UINT64: return py.PyLong_FromUnsignedLongLong((unsigned long long)ai);
@@ -237,17 +262,17 @@ static PyObject *argument(int akind, int64_t ai, const uint8_t *w, uint64_t wn) 
 	case GILT_A_STR: return py.PyUnicode_DecodeUTF8((const char *)w, (Py_ssize_t)wn, "strict");
 	case GILT_A_BYTES: return py.PyBytes_FromStringAndSize((const char *)w, (Py_ssize_t)wn);
 	}
-	PyObject *o = ai ? py._Py_TrueStruct : py._Py_FalseStruct;
+	PyObject *o = akind == GILT_A_OBJECT ? (PyObject *)ai : akind == GILT_A_NIL ? py._Py_NoneStruct : ai ? py._Py_TrueStruct : py._Py_FalseStruct;
 	py.Py_IncRef(o);
 	return o;
 }
 
-static PyObject *call_prepared(PyObject *f, int akind, int64_t ai, const uint8_t *w, uint64_t wn) {
-	if (akind == GILT_A_WIRE) return call_wire(f, NULL, w, wn);
+PyObject *gilt_fn_call_object(gilt_interp *it, PyObject *f, int akind, int64_t ai, const uint8_t *w, uint64_t wn) {
+	if (akind == GILT_A_WIRE) return call_wire(it, f, NULL, w, wn);
 	PyObject *args[2] = {NULL, NULL};
-	if (akind == GILT_A_NONE) return vectorcall(f, args + 1, ARGUMENTS_OFFSET, NULL);
-	if (!(args[1] = argument(akind, ai, w, wn))) return NULL;
-	PyObject *o = vectorcall(f, args + 1, 1 | ARGUMENTS_OFFSET, NULL);
+	if (akind == GILT_A_NONE) return gilt_vectorcall(f, args + 1, GILT_ARGUMENTS_OFFSET, NULL);
+	if (!(args[1] = gilt_argument(akind, ai, w, wn))) return NULL;
+	PyObject *o = gilt_vectorcall(f, args + 1, 1 | GILT_ARGUMENTS_OFFSET, NULL);
 	py.Py_DecRef(args[1]);
 	return o;
 }
@@ -258,8 +283,8 @@ static inline void fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind
 	if (GILT_UNLIKELY(r->status)) return;
 	if (th->attached != it && GILT_UNLIKELY(gilt_attach(th, it))) r->status = GILT_FAILED;
 	else {
-		PyObject *f = resolve(it, fn);
-		gilt_result(th, it, f ? call_prepared(f, akind, ai, w, wn) : NULL, rkind, r);
+		PyObject *f = gilt_fn_object(it, fn);
+		gilt_result(th, it, f ? gilt_fn_call_object(it, f, akind, ai, w, wn) : NULL, rkind, r);
 	}
 	r->held = gilt_task_end(th);
 }
@@ -295,6 +320,16 @@ static int put(output *o, const void *p, size_t n) {
 	return 0;
 }
 
+// The common result, in less time: 1 if o is an int that fits.
+static inline int plain_int(PyObject *o, int64_t *v) {
+	if (gilt_type(o) != py.PyLong_Type) return 0;
+	*v = py.PyLong_AsLongLong(o);
+	if (GILT_LIKELY(*v != -1 || !py.PyErr_Occurred())) return 1;
+	py.PyErr_Clear(); // gilt_result says what is wrong
+	*v = 0;
+	return 0;
+}
+
 static int put_result(output *o, uint64_t index, const gilt_res *r) {
 	uint64_t head[4] = {index, (uint64_t)r->status | (uint64_t)(r->i == 1) << 8, r->obj, r->n};
 	return put(o, head, sizeof head) || put(o, r->p, r->n);
@@ -308,15 +343,20 @@ gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, co
 	uint64_t i = 0;
 	int64_t from = 0;
 	if (th->attached != it && gilt_attach(th, it)) r.status = GILT_FAILED;
-	PyObject *f = r.status ? NULL : resolve(it, fn);
+	PyObject *f = r.status ? NULL : gilt_fn_object(it, fn);
 	if (!r.status && !f) gilt_raised(th, it, &r);
 	int numbers = akind > GILT_A_NONE && akind < GILT_A_STR;
 	for (; f && i < n; i++) {
 		gilt_res one = {0};
 		const uint8_t *p = numbers || akind == GILT_A_NONE ? NULL : w + from;
 		uint64_t pn = p ? (uint64_t)(ai[i] - from) : 0;
-		gilt_result(th, it, call_prepared(f, akind, numbers ? ai[i] : 0, p, pn), rkind, &one);
+		PyObject *o = gilt_fn_call_object(it, f, akind, numbers ? ai[i] : 0, p, pn);
 		if (p) from = ai[i];
+		if (GILT_LIKELY(rkind == GILT_R_INT64 && o && plain_int(o, &io[i]))) {
+			py.Py_DecRef(o);
+			continue;
+		}
+		gilt_result(th, it, o, rkind, &one);
 		if (GILT_LIKELY(one.status == GILT_OK && rkind <= GILT_R_BOOL)) io[i] = one.i;
 		else if (put_result(&out, i, &one)) { // no memory: what was called is told, the rest not called
 			if (one.obj) gilt_release(it, one.obj);

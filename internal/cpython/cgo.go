@@ -11,10 +11,10 @@ package cpython
 // Handles of the shim cross as integers: cgo would check each pointer to a C struct at run time.
 static gilt_interp *gilt_it(uintptr_t p) { return (gilt_interp *)p; }
 static gilt_thread *gilt_th(uintptr_t p) { return (gilt_thread *)p; }
-typedef struct { uintptr_t th; uint64_t serial; uint64_t *tag; int32_t status; } go_entry;
+typedef struct { uintptr_t th; uint64_t serial; uint64_t *tag; gilt_res *rest; int32_t status; } go_entry;
 static go_entry go_enter(uintptr_t it, uint64_t tag, uint64_t what) {
 	gilt_entry e = gilt_enter(gilt_it(it), tag, what);
-	return (go_entry){(uintptr_t)e.th, e.serial, e.tag, e.status};
+	return (go_entry){(uintptr_t)e.th, e.serial, e.tag, e.rest, e.status};
 }
 static gilt_res go_leave(uintptr_t th, uint64_t serial) { return gilt_leave(gilt_th(th), serial); }
 static gilt_res go_turn(uintptr_t th, uint64_t serial) { return gilt_turn(gilt_th(th), serial); }
@@ -63,6 +63,15 @@ static gilt_res go_fn_batch(uintptr_t it, uintptr_t fn, uint64_t tag, int akind,
 static gilt_res go_fn_call(uintptr_t it, uintptr_t fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
 	return gilt_fn_call(gilt_it(it), (gilt_fn *)fn, tag, akind, ai, w, wn, rkind);
 }
+static gilt_scalar go_quick_call(uintptr_t th, uint64_t serial, uintptr_t o, const char *m, const char *kw, uint64_t how, int64_t a, int64_t b, int64_t c) {
+	return gilt_quick_call(gilt_th(th), serial, o, m, kw, how, a, b, c);
+}
+static gilt_scalar go_quick_fn(uintptr_t th, uint64_t serial, uintptr_t fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
+	return gilt_quick_fn(gilt_th(th), serial, (gilt_fn *)fn, akind, ai, w, wn, rkind);
+}
+static gilt_scalar go_quick_attr(uintptr_t th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
+	return gilt_quick_attr(gilt_th(th), serial, o, name, n, rkind);
+}
 static gilt_res go_make_gofunc(uintptr_t th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	return gilt_make_gofunc((gilt_thread *)th, serial, id, name, nn, plan, pn, doc, dn);
 }
@@ -92,7 +101,8 @@ type Interp struct {
 type Entry struct {
 	th     C.uintptr_t // gilt_thread *
 	serial C.uint64_t
-	tag    *C.uint64_t // in C memory that lives as long as the thread
+	tag    *C.uint64_t // in C memory that lives as long as the thread, as rest
+	rest   *C.gilt_res
 }
 
 func sentence(s *C.char) error {
@@ -177,7 +187,7 @@ func Yield() (nested bool) { return C.gilt_yield() != 0 }
 // what is the caller's number for what it runs, which Look gives back.
 func (it *Interp) Enter(tag, what uint64) (Entry, Status) {
 	e := C.go_enter(it.c, C.uint64_t(tag), C.uint64_t(what))
-	return Entry{e.th, e.serial, e.tag}, Status(e.status)
+	return Entry{e.th, e.serial, e.tag, e.rest}, Status(e.status)
 }
 
 // SetTag changes the scheduler's name for the task, which is the innermost one on its thread.
@@ -291,7 +301,7 @@ func (e Entry) Turn() (next Entry, more bool, r Result) {
 		r.Int = int64(c.n) // the decref queue, as of Leave
 		return Entry{}, false, r
 	}
-	return Entry{e.th, C.uint64_t(c.i), e.tag}, true, r
+	return Entry{e.th, C.uint64_t(c.i), e.tag, e.rest}, true, r
 }
 
 // Detach gives the GIL up while the task goes on; its next operation attaches again.
@@ -324,6 +334,34 @@ func (e Entry) Call(o Object, method string, wire []byte, k Kind) Result {
 	}
 	p, n := text(method)
 	return result(C.go_call(e.th, e.serial, C.uintptr_t(o), p, n, w, wn, C.int(k)))
+}
+
+// QuickCall is Call for a few arguments that need no encoding, and a result that is an object, a scalar or nothing.
+// When the status is neither OK nor Misuse, Rest has the whole Result.
+func (e Entry) QuickCall(o Object, method string, a *QuickArgs, k Kind) (int64, Status) {
+	var m, kw *C.char // nil for no name
+	if method != "" {
+		m, _ = text(method)
+	}
+	if a.keyword != "" {
+		kw, _ = text(a.keyword)
+	}
+	how := uint64(k) | a.n<<4 | a.kinds<<8 | uint64(len(method))<<32 | uint64(len(a.keyword))<<48
+	r := C.go_quick_call(e.th, e.serial, C.uintptr_t(o), m, kw, C.uint64_t(how), C.int64_t(a.values[0]), C.int64_t(a.values[1]), C.int64_t(a.values[2]))
+	return int64(r.i), Status(r.held_status)
+}
+
+// QuickAttr is GetAttr as QuickCall is Call.
+func (e Entry) QuickAttr(o Object, name string, k Kind) (int64, Status) {
+	p, n := text(name)
+	r := C.go_quick_attr(e.th, e.serial, C.uintptr_t(o), p, n, C.int(k))
+	return int64(r.i), Status(r.held_status)
+}
+
+// Rest is the whole Result of the task's last QuickCall or QuickAttr, which did not end well.
+func (e Entry) Rest() Result {
+	// SAFETY: the memory is the thread's own, and the goroutine is locked to the thread.
+	return result(*e.rest)
 }
 
 // Object does op on o, with values in wire form for those that need them.
@@ -428,6 +466,13 @@ func (f *Fn) Batch(it *Interp, tag uint64, ak ArgKind, ai []int64, data []byte, 
 func (f *Fn) CallScalar(it *Interp, tag uint64, ak ArgKind, ai int64, k Kind) (value int64, held time.Duration, status Status) {
 	r := C.go_fn_scalar(it.c, f.c, C.uint64_t(tag), C.int(ak), C.int64_t(ai), C.int(k))
 	return int64(r.i), time.Duration(r.held_status >> 8), Status(r.held_status & 0xff)
+}
+
+// CallIn is Call within a task. A result that does not fit a register (Kind.Quick) is in the entry's Rest.
+func (f *Fn) CallIn(e Entry, ak ArgKind, ai int64, data []byte, k Kind) (int64, Status) {
+	w, wn := bytes(data)
+	r := C.go_quick_fn(e.th, e.serial, f.c, C.int(ak), C.int64_t(ai), w, wn, C.int(k))
+	return int64(r.i), Status(r.held_status)
 }
 
 // Rest is the Result of this OS thread's last CallScalar, which did not end well.

@@ -33,7 +33,7 @@ enum {
 };
 
 // The one argument of a prepared call that needs no encoding; anything else is GILT_A_WIRE.
-enum { GILT_A_NONE = 0, GILT_A_INT64, GILT_A_UINT64, GILT_A_FLOAT64, GILT_A_BOOL, GILT_A_STR, GILT_A_BYTES, GILT_A_WIRE };
+enum { GILT_A_NONE = 0, GILT_A_INT64, GILT_A_UINT64, GILT_A_FLOAT64, GILT_A_BOOL, GILT_A_STR, GILT_A_BYTES, GILT_A_WIRE, GILT_A_OBJECT, GILT_A_NIL };
 
 typedef struct {
 	int32_t status;
@@ -65,7 +65,7 @@ void gilt_refuse(void); // from now on every entry answers GILT_STOPPED
 
 // thread.c
 // A task's tag is the scheduler's name for it, which the pacer reports; it may be changed through the pointer.
-typedef struct { gilt_thread *th; uint64_t serial; uint64_t *tag; int32_t status; } gilt_entry;
+typedef struct { gilt_thread *th; uint64_t serial; uint64_t *tag; gilt_res *rest; int32_t status; } gilt_entry;
 int gilt_nested(void); // this thread is inside a task
 int gilt_yield(void);  // the same, and it gives the GIL up if it has it: the task's next operation attaches again
 gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what); // what is the caller's number for what the task runs
@@ -132,6 +132,16 @@ gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, co
 gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, uint64_t mn,
                    const uint8_t *w, uint64_t wn, int rkind);
 
+// quick.c: the same for arguments that need no encoding, and a result that is an object, a scalar or nothing: i is
+// its value, held_status the status. What else there is when it did not end well is in the entry's rest. how packs
+// the result's kind, the number of arguments << 4, the kind of each << 8, 12, 16, the length of method << 32, and of
+// kw << 48. kw is the last argument's name, NULL for none.
+enum { GILT_QUICK_ARGS = 3, GILT_QUICK_NAME = 0xffff };
+gilt_scalar gilt_quick_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, const char *kw, uint64_t how, int64_t a, int64_t b, int64_t c);
+gilt_scalar gilt_quick_attr(gilt_thread *th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind);
+// A prepared function, as its own kind of result says: one that does not fit a register is in the entry's rest.
+gilt_scalar gilt_quick_fn(gilt_thread *th, uint64_t serial, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);
+
 // gofunc.c: a Go function as a Python callable. plan has a letter for each argument: i int64, d float64, b bool (in
 // args), O any object (in args, a reference of the call's scope), w a value in wire form (args: where it begins in w).
 enum { GILT_GOARGS = 16, GILT_RAISE_TEXT = 2 };
@@ -140,6 +150,7 @@ typedef struct {
 	gilt_interp *it;
 	gilt_thread *th;
 	uint64_t *tag;
+	gilt_res *rest;
 	int64_t *args;
 	const uint8_t *w;
 	uint64_t wn;

@@ -22,7 +22,7 @@ static PyObject *value_of(const uint8_t *w, uint64_t wn) {
 
 gilt_res gilt_import(gilt_thread *th, uint64_t serial, const char *name, uint64_t n) {
 	BEGIN
-	PyObject *key = gilt_name(name, n);
+	PyObject *key = gilt_name(it, name, n);
 	PyObject *m = key ? py.PyImport_Import(key) : NULL;
 	PyObject *leaf = m ? py.PyImport_GetModule(key) : NULL; // "os.path" gives posixpath, as importlib does
 	if (leaf) py.Py_DecRef(m), m = leaf;
@@ -34,7 +34,7 @@ gilt_res gilt_import(gilt_thread *th, uint64_t serial, const char *name, uint64_
 
 gilt_res gilt_getattr(gilt_thread *th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
 	BEGIN
-	PyObject *key = gilt_name(name, n);
+	PyObject *key = gilt_name(it, name, n);
 	gilt_result(th, it, key ? py.PyObject_GetAttr((PyObject *)o, key) : NULL, rkind, &r);
 	drop(key);
 	END
@@ -46,7 +46,7 @@ static void raised_if(gilt_thread *th, gilt_interp *it, int bad, gilt_res *r) {
 
 gilt_res gilt_setattr(gilt_thread *th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, const uint8_t *w, uint64_t wn) {
 	BEGIN
-	PyObject *key = gilt_name(name, n), *v = key && wn ? value_of(w, wn) : NULL;
+	PyObject *key = gilt_name(it, name, n), *v = key && wn ? value_of(w, wn) : NULL;
 	raised_if(th, it, !key || (wn && !v) || py.PyObject_SetAttr((PyObject *)o, key, v), &r); // no value: delete
 	drop(v);
 	drop(key);

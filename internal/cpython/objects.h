@@ -8,13 +8,18 @@
 // what memory an object has, where isinstance says what its __class__ claims (Mock(spec=…), weakref.proxy).
 enum { LONG_SUB = 1 << 24, LIST_SUB = 1 << 25, TUPLE_SUB = 1 << 26, BYTES_SUB = 1 << 27, STR_SUB = 1 << 28, DICT_SUB = 1 << 29, EXCEPTION_SUB = 1 << 30 };
 
-// A name that Go gives (an attribute, a method, a module), as a new reference; NULL with an exception when it
-// is not UTF-8. Interned names are found faster, but on 3.12 they are immortal, and names from Go may be data.
-static inline PyObject *gilt_name(const char *s, uint64_t n) {
-	PyObject *o = py.PyUnicode_DecodeUTF8(s, (Py_ssize_t)n, "strict");
-	if (o && gilt_minor() != 12) py.PyUnicode_InternInPlace(&o);
-	return o;
-}
+// names.c: a name that Go gives (an attribute, a method, a module, a keyword), as a new reference; NULL with an
+// exception when it is not UTF-8.
+PyObject *gilt_name(gilt_interp *it, const char *s, uint64_t n);
+PyObject *gilt_name_tuple(gilt_interp *it, const char *s, uint64_t n); // (name,)
+void gilt_known_clear(gilt_interp *it);
+
+// call.c
+PyObject *gilt_fn_object(gilt_interp *it, gilt_fn *fn); // looked up once: borrowed from fn, or NULL with an exception
+PyObject *gilt_fn_call_object(gilt_interp *it, PyObject *f, int akind, int64_t ai, const uint8_t *w, uint64_t wn);
+PyObject *gilt_argument(int akind, int64_t ai, const uint8_t *w, uint64_t wn); // a new reference, or NULL with an exception
+PyObject *gilt_vectorcall(PyObject *f, PyObject *const *args, size_t n, PyObject *names);
+static const size_t GILT_ARGUMENTS_OFFSET = (size_t)1 << (sizeof(size_t) * 8 - 1); // PY_VECTORCALL_ARGUMENTS_OFFSET
 
 // wire.c: gives back most of a large result buffer that holds little now. p, when it points to the buffer's
 // start, is kept pointing there.

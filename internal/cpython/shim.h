@@ -59,11 +59,19 @@ typedef struct {
 	size_t n;
 } gilt_exctype;
 
+// A name that Go has given (names.c).
+typedef struct {
+	PyObject *name, *tuple; // owned; tuple is (name,), or NULL
+	uint64_t n, first, last; // its length, and its first and last bytes
+	char text[40];
+} gilt_known;
+
 struct gilt_interp {
 	int id;
 	PyInterpreterState *is;
 	gilt_names names;
 	gilt_exctype exctypes[256]; // direct-mapped by address
+	gilt_known known[256];      // direct-mapped by what they say
 
 	struct gilt_gil *gil;                // gil.c; NULL where who holds the GIL cannot be told
 	unsigned long ask_us;                // how long a holder may keep it when one of ours asks
@@ -103,6 +111,7 @@ struct gilt_interp {
 	int armed, pace_stop, pace_ready;
 	int unsaid;                          // somebody was forced off the GIL since the last GILT_PACE_TICK
 	_Atomic uint64_t go_busy;            // until when Go is taken to be short of processors, in ticks
+	_Atomic uint64_t go_doubt;           // until when each operation's begin looks whether Go was late, in ticks
 	uint64_t told_at;                    // when the pacer last gave word to Go
 };
 
@@ -181,6 +190,7 @@ char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)
 gilt_thread *gilt_thread_here(void);                      // makes it when there is none; NULL without memory
 int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory
 void gilt_detach_now(gilt_thread *th);
+void gilt_look_for_delay(gilt_thread *th, gilt_interp *it); // between two operations
 int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what); // a status
 gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts);     // under gilt_all_mu; NULL for a stranger's
 extern pthread_mutex_t gilt_all_mu;
@@ -198,7 +208,7 @@ void gilt_forget_states(gilt_interp *it);
 // What the switch interval rests at, in seconds: see take_gil.
 #define GILT_REST 1.5e-3
 
-// For how long (1 s) Go is taken to be short of processors when a goroutine has come back late.
+// For how long (1 s) Go is taken to be short of processors when a goroutine has come back late, or watched for it.
 #define GILT_GO_BUSY (50000 * gilt_ticks_20us)
 
 // Begins an operation of a token: 0 when the thread is attached and the token is its current one.
@@ -207,25 +217,26 @@ static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
 	gilt_interp *it = th->tasks[th->ntasks - 1].it;
 	th->nbuf = 0;
 	if (GILT_LIKELY(th->attached == it)) {
-		uint64_t now = gilt_ticks();
-		if (GILT_UNLIKELY(now - th->last > 50 * gilt_ticks_20us)) atomic_store_explicit(&it->go_busy, now + GILT_GO_BUSY, memory_order_relaxed);
+		if (GILT_UNLIKELY(th->last < atomic_load_explicit(&it->go_doubt, memory_order_relaxed))) gilt_look_for_delay(th, it);
 		return GILT_OK;
 	}
 	if (atomic_load_explicit(&gilt_generation, memory_order_relaxed) == 0) return GILT_STOPPED;
 	return gilt_attach(th, it) ? GILT_FAILED : GILT_OK;
 }
-// Ends it. A crossing that took long comes back detached: a goroutine that returns from cgo needs a
+// Ends it: 1 when it comes back detached. A crossing that took long does: a goroutine that returns from cgo needs a
 // processor of Go's, and with busy goroutines it would wait for one with the GIL held for milliseconds. While
-// Go is known to be short of processors, every crossing comes back detached.
-// One time stamp: what counts is the time since the operation before ended.
-static inline void gilt_op_end(gilt_thread *th, gilt_res *r) {
-	uint64_t now = gilt_ticks();
-	if (GILT_UNLIKELY(now - th->last > gilt_ticks_20us || now < atomic_load_explicit(&th->attached->go_busy, memory_order_relaxed))) {
-		gilt_detach_now(th);
-		r->detached = 1;
-	}
+// Go is known to be short of processors, every crossing does.
+// One time stamp, of 9 ns: what counts is the time since the operation before ended. Python code and Go may each have
+// taken it; when it was a millisecond, the begins of the following second look which.
+static inline int gilt_op_ended(gilt_thread *th) {
+	uint64_t now = gilt_ticks(), took = now - th->last;
 	th->last = now;
+	if (GILT_LIKELY(took <= gilt_ticks_20us && now >= atomic_load_explicit(&th->attached->go_busy, memory_order_relaxed))) return 0;
+	if (took > 50 * gilt_ticks_20us) atomic_store_explicit(&th->attached->go_doubt, now + GILT_GO_BUSY, memory_order_relaxed);
+	gilt_detach_now(th);
+	return 1;
 }
+static inline void gilt_op_end(gilt_thread *th, gilt_res *r) { r->detached = gilt_op_ended(th); }
 
 // gil.c
 struct gilt_gil {

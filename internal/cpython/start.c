@@ -1,5 +1,5 @@
 // Starting and stopping Python, and interpreters with a GIL of their own.
-#include "shim.h"
+#include "objects.h"
 #include <time.h>
 
 int gilt_ob_type_offset;
@@ -232,6 +232,7 @@ void gilt_names_clear(gilt_interp *it) {
 	for (size_t i = 0; i < sizeof it->names / sizeof *o; i++)
 		if (o[i]) py.Py_DecRef(o[i]);
 	memset(&it->names, 0, sizeof it->names);
+	gilt_known_clear(it);
 	if (it->codes) py.Py_DecRef(it->codes);
 	it->codes = NULL;
 	for (size_t i = 0; i < sizeof it->exctypes / sizeof *it->exctypes; i++) {

@@ -174,6 +174,11 @@ void gilt_detach_now(gilt_thread *th) {
 	py.PyEval_SaveThread();
 }
 
+void gilt_look_for_delay(gilt_thread *th, gilt_interp *it) {
+	uint64_t now = gilt_ticks();
+	if (now - th->last > 50 * gilt_ticks_20us) atomic_store_explicit(&it->go_busy, now + GILT_GO_BUSY, memory_order_relaxed);
+}
+
 static _Thread_local uint64_t serials;
 
 static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what) {
@@ -307,7 +312,7 @@ gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what) {
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return (gilt_entry){.status = GILT_FAILED};
 	int status = gilt_task_begin(th, it, tag, what);
-	return (gilt_entry){.th = th, .serial = th->serial, .tag = (uint64_t *)&th->tag, .status = status};
+	return (gilt_entry){.th = th, .serial = th->serial, .tag = (uint64_t *)&th->tag, .rest = &th->rest, .status = status};
 }
 
 gilt_res gilt_leave(gilt_thread *th, uint64_t serial) {

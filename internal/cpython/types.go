@@ -48,6 +48,9 @@ const (
 	KindWire
 )
 
+// Quick says whether a result of that kind fits a register.
+func (k Kind) Quick() bool { return k <= KindBool }
+
 // ArgKind says how the argument of a prepared call travels.
 type ArgKind int32
 
@@ -61,7 +64,39 @@ const (
 	ArgStr
 	ArgBytes
 	ArgWire
+	ArgObject
+	ArgNil
 )
+
+// QuickArgs are the arguments of Entry.QuickCall.
+type QuickArgs struct {
+	n, kinds uint64
+	values   [maxQuickArgs]int64
+	keyword  string // the last one's name
+}
+
+// As gilt.h has them: how many arguments fit, and how long a name may be.
+const (
+	maxQuickArgs = 3
+	MaxQuickName = 0xffff
+)
+
+// Add adds an argument of a kind that is no bytes; false when there is no room.
+func (a *QuickArgs) Add(k ArgKind, v int64) bool {
+	if a.n == maxQuickArgs || a.keyword != "" {
+		return false
+	}
+	a.values[a.n] = v
+	a.kinds |= uint64(k) << (4 * a.n)
+	a.n++
+	return true
+}
+
+// Name makes the last argument a keyword argument; false when that cannot be.
+func (a *QuickArgs) Name(keyword string) bool {
+	a.keyword = keyword
+	return a.n > 0 && keyword != "" && len(keyword) <= MaxQuickName
+}
 
 // Result is what an operation gives. Data is C memory that stays valid until the next operation on the
 // same OS thread: copy it at once, before the goroutine may leave the thread.

@@ -1,0 +1,63 @@
+// Calls and attributes without encoding: what goes in and out fits registers. The common calls, for which a wire form
+// and a result of seven words would cost as much as CPython's own part.
+#include "objects.h"
+
+// A status and a value; all of r when it did not go well.
+static inline gilt_scalar quick_end(gilt_thread *th, gilt_res *r) {
+	r->detached = gilt_op_ended(th);
+	if (GILT_UNLIKELY(r->status)) th->rest = *r;
+	return (gilt_scalar){r->obj ? (int64_t)r->obj : r->i, (uint64_t)r->status};
+}
+
+static gilt_scalar refused(gilt_thread *th, int status) { // a wrong thread's th is not ours to write to
+	if (status != GILT_MISUSE) th->rest = (gilt_res){.status = status};
+	return (gilt_scalar){0, (uint64_t)status};
+}
+
+static PyObject *call(PyObject *f, PyObject *method, PyObject *names, uint64_t how, const int64_t *values) {
+	PyObject *args[GILT_QUICK_ARGS + 2]; // before them, the room that ARGUMENTS_OFFSET promises, and a method's object
+	size_t n = how >> 4 & 0xf, have = 0, positional = names ? n - 1 : n;
+	args[1] = f;
+	for (; have < n; have++)
+		if (!(args[2 + have] = gilt_argument(how >> (8 + 4 * have) & 0xf, values[have], NULL, 0))) break;
+	PyObject *o = NULL;
+	if (have == n)
+		o = method ? py.PyObject_VectorcallMethod(method, args + 1, (positional + 1) | GILT_ARGUMENTS_OFFSET, names)
+		           : gilt_vectorcall(f, args + 2, positional | GILT_ARGUMENTS_OFFSET, names);
+	while (have > 0) py.Py_DecRef(args[1 + have--]);
+	return o;
+}
+
+gilt_scalar gilt_quick_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, const char *kw, uint64_t how, int64_t a, int64_t b, int64_t c) {
+	gilt_res r = {.status = gilt_op_begin(th, serial)};
+	if (GILT_UNLIKELY(r.status)) return refused(th, r.status);
+	gilt_interp *it = th->attached;
+	PyObject *name = method ? gilt_name(it, method, how >> 32 & GILT_QUICK_NAME) : NULL;
+	PyObject *names = kw ? gilt_name_tuple(it, kw, how >> 48) : NULL;
+	int ready = (name || !method) && (names || !kw);
+	PyObject *o = ready ? call((PyObject *)callable, name, names, how, (int64_t[]){a, b, c}) : NULL;
+	gilt_result(th, it, o, how & 0xf, &r);
+	if (name) py.Py_DecRef(name);
+	if (names) py.Py_DecRef(names);
+	return quick_end(th, &r);
+}
+
+gilt_scalar gilt_quick_attr(gilt_thread *th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
+	gilt_res r = {.status = gilt_op_begin(th, serial)};
+	if (GILT_UNLIKELY(r.status)) return refused(th, r.status);
+	gilt_interp *it = th->attached;
+	PyObject *key = gilt_name(it, name, n);
+	gilt_result(th, it, key ? py.PyObject_GetAttr((PyObject *)o, key) : NULL, rkind, &r);
+	if (key) py.Py_DecRef(key);
+	return quick_end(th, &r);
+}
+
+gilt_scalar gilt_quick_fn(gilt_thread *th, uint64_t serial, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
+	gilt_res r = {.status = gilt_op_begin(th, serial)};
+	if (GILT_UNLIKELY(r.status)) return refused(th, r.status);
+	gilt_interp *it = th->attached;
+	PyObject *f = gilt_fn_object(it, fn);
+	gilt_result(th, it, f ? gilt_fn_call_object(it, f, akind, ai, w, wn) : NULL, rkind, &r);
+	if (rkind > GILT_R_BOOL) th->rest = r;
+	return quick_end(th, &r);
+}
