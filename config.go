@@ -53,6 +53,9 @@ type Config struct {
 	MaxLong int
 	// MaxQueued caps the work that waits, submitted or not; more gets ErrSaturated. Defaults to 65536.
 	MaxQueued int
+	// Grace is how long Python code that was interrupted may go on, to clean up, before its caller is freed with
+	// ErrUninterruptible. Defaults to 50 ms.
+	Grace time.Duration
 	// Class is what classes are made of that Runtime.Class makes on first use. The zero ClassConfig has
 	// weight 1 and no limits of its own.
 	Class ClassConfig
@@ -104,6 +107,9 @@ func (c Config) normalise(freeThreaded bool) (Config, error) {
 	if c.SwitchInterval == 0 {
 		c.SwitchInterval = 50 * time.Microsecond
 	}
+	if c.Grace == 0 {
+		c.Grace = 50 * time.Millisecond
+	}
 	return c, c.check()
 }
 
@@ -134,6 +140,9 @@ func (c Config) check() error {
 	}
 	if c.SwitchInterval < time.Microsecond || c.SwitchInterval > time.Minute {
 		return fmt.Errorf("gilt: Config.SwitchInterval %v: give 0 for the default, or 1µs to 1m", c.SwitchInterval)
+	}
+	if c.Grace < time.Millisecond || c.Grace > time.Hour {
+		return fmt.Errorf("gilt: Config.Grace %v: give 0 for the default, or 1ms to 1h", c.Grace)
 	}
 	return nil
 }

@@ -66,6 +66,8 @@ type job[T any] struct {
 	host   *Host
 	f      func(*Token) (T, error)
 	grant  scheduler.Grant
+	cancel Cancel
+	past   *scheduler.History
 	queued scheduler.Queued
 	waking atomic.Int32 // who wakes a worker: see Submit
 	value  T
@@ -78,8 +80,8 @@ type job[T any] struct {
 }
 
 // Submit queues f for a worker thread. The Future fails at once when the runtime is closed or the queue
-// is full. While it waits, f is given up when ctx ends; once it runs, f is told nothing. A panic of f
-// arrives as a *PanicError, runtime.Goexit as ErrGoexit.
+// is full. While it waits, f is given up when ctx ends; once it runs, its Python code is interrupted as ctx's class says.
+// A panic of f arrives as a *PanicError, runtime.Goexit as ErrGoexit.
 func Submit[T any](ctx context.Context, h *Host, f func(*Token) (T, error)) *Future[T] {
 	fut := &Future[T]{job[T]{ctx: ctx, host: h, f: f}}
 	fut.wait.Add(1)
@@ -94,6 +96,7 @@ func Submit[T any](ctx context.Context, h *Host, f func(*Token) (T, error)) *Fut
 		code = **(**uintptr)(unsafe.Pointer(&f))
 	}
 	past := h.memory.of(c, code)
+	fut.cancel, fut.past = h.Cancels(ctx, past, nil), past
 	fut.waking.Store(wakesLater)
 	q, err := h.sched.Queue(ctx, c, past, &fut.job)
 	if err != nil {
@@ -141,14 +144,20 @@ type work interface {
 	call(t *Token)
 	deliver()
 	fail(error)
-	begun() scheduler.Grant
+	begun() (scheduler.Grant, Cancel)
 	granted(scheduler.Grant)
+	over(slow, fired bool)
 }
 
-func (j *job[T]) begun() scheduler.Grant    { return j.grant }
-func (j *job[T]) granted(g scheduler.Grant) { j.grant = g }
-func (j *job[T]) deliver()                  { j.finish(j.err) }
-func (j *job[T]) fail(err error)            { j.finish(err) }
+func (j *job[T]) begun() (scheduler.Grant, Cancel) { return j.grant, j.cancel }
+func (j *job[T]) granted(g scheduler.Grant)        { j.grant = g }
+func (j *job[T]) deliver()                         { j.finish(j.err) }
+func (j *job[T]) fail(err error)                   { j.finish(err) }
+
+func (j *job[T]) over(slow, fired bool) {
+	j.past.Took(slow)
+	j.err = Interrupted(j.ctx, fired, j.err)
+}
 
 // call runs the function. When it calls runtime.Goexit, this does not return.
 func (j *job[T]) call(t *Token) {
@@ -160,6 +169,11 @@ func (j *job[T]) call(t *Token) {
 	}()
 	j.host.Remember(j.ctx, j.grant)
 	defer func() { j.host.Forget(t.grant) }()
+	if j.cancel.any {
+		t.running = &Running{host: j.host}
+		t.running.Granted(j.grant)
+		defer t.running.watch(j.ctx)()
+	}
 	j.value, j.err = j.f(t)
 }
 
@@ -172,7 +186,7 @@ type starter struct {
 
 func (s starter) Run() {
 	h, w := s.host, s.work
-	t := h.token(w.begun(), 0)
+	t := h.submitted(w)
 	if err := t.begin(); err != nil {
 		h.unable(w, err)
 		return
@@ -187,7 +201,7 @@ func (h *Host) turn(w work, t *Token) (next work, token *Token) {
 	returned := false
 	defer func() {
 		if !returned { // runtime.Goexit: the worker ends, and another takes its place
-			t.end()
+			w.over(t.end())
 			w.deliver()
 			h.sched.Idle(1)
 		}
@@ -200,6 +214,7 @@ func (h *Host) turn(w work, t *Token) (next work, token *Token) {
 	if r.Int > 0 {
 		h.wakeDrainer()
 	}
+	w.over(r.Slow, r.Fired)
 	queued, g, ok := h.sched.ReleaseNext(t.grant, r.Held)
 	w.deliver()
 	if !ok {
@@ -210,7 +225,7 @@ func (h *Host) turn(w work, t *Token) (next work, token *Token) {
 	}
 	next = queued.(work)
 	next.granted(g)
-	token = h.token(g, 0)
+	token = h.submitted(next)
 	if attached {
 		token.adopt(entry)
 		return next, token
@@ -222,9 +237,18 @@ func (h *Host) turn(w work, t *Token) (next work, token *Token) {
 	return next, token
 }
 
+// submitted is a token for work that was submitted.
+func (h *Host) submitted(w work) *Token {
+	g, cancel := w.begun()
+	t := h.token(g, 0)
+	t.deadline = cancel.deadline
+	return t
+}
+
 // unable ends work for which there is no thread state.
 func (h *Host) unable(w work, err error) {
-	h.sched.Release(w.begun(), 0)
+	g, _ := w.begun()
+	h.sched.Release(g, 0)
 	w.fail(err)
 	h.sched.Idle(1)
 }

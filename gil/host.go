@@ -32,6 +32,7 @@ type Config struct {
 	Lanes     []*cpython.Interp // one for each token that may be out at once
 	Workers   int               // OS threads for submitted work
 	Scheduler scheduler.Config  // without Lanes and Arm
+	Grace     time.Duration     // for which interrupted work may clean up before its caller is freed
 }
 
 // Host runs tasks: it acquires a grant, enters the interpreter of the grant's lane on this OS thread and
@@ -47,6 +48,13 @@ type Host struct {
 	pool     *thread.Pool
 	closing  atomic.Bool
 
+	grace      time.Duration
+	clock      cpython.Deadline // the time of which deadlines are, at epoch
+	epoch      time.Time
+	cancelling atomic.Bool // the cancellers run
+	cancelMu   sync.Mutex
+	stuck      []stuck
+
 	orphans *os.File
 	kick    chan struct{} // wakes the drainer
 	kicked  atomic.Bool
@@ -56,7 +64,7 @@ type Host struct {
 
 // NewHost starts the workers, the pacers and the janitors.
 func NewHost(c Config) (*Host, error) {
-	h := &Host{python: c.Python, lanes: c.Lanes, toldKept: make([]uint64, len(c.Lanes)), kick: make(chan struct{}, 1), quit: make(chan struct{})}
+	h := &Host{python: c.Python, lanes: c.Lanes, toldKept: make([]uint64, len(c.Lanes)), kick: make(chan struct{}, 1), quit: make(chan struct{}), grace: c.Grace, clock: cpython.Clock(), epoch: time.Now()}
 	c.Scheduler.Lanes = len(c.Lanes)
 	c.Scheduler.Arm = func(lane int) { h.lanes[lane].PacerArm() }
 	c.Scheduler.Elsewhere = func(lane int, tag uint64) bool { return h.lanes[lane].Elsewhere(tag) }
@@ -212,7 +220,7 @@ func (h *Host) drain() {
 func (h *Host) drainAll(ctx context.Context) {
 	main := h.python.Main()
 	for lane, it := range h.lanes {
-		for it.Backlog() > 0 && h.doOn(ctx, nil, lane, attachOnce) == nil {
+		for it.Backlog() > 0 && h.doOn(ctx, nil, lane, Cancel{}, nil, attachOnce) == nil {
 		}
 		if it == main {
 			main = nil
@@ -267,16 +275,30 @@ func closedError(err error) error {
 	return err
 }
 
-// Do runs f with a token, on this goroutine and the OS thread it is on, when the scheduler says so.
+// Do runs f with a token when the scheduler says so: on this goroutine and the OS thread it is on, or, if it may have
+// to be abandoned, on another (see Cancels).
 func (h *Host) Do(ctx context.Context, f func(*Token) error) error {
-	g, err := h.Acquire(ctx, h.memory.of(ClassOf(ctx), code(f)))
+	past := h.memory.of(ClassOf(ctx), code(f))
+	c := h.Cancels(ctx, past, nil)
+	if !c.free {
+		return h.do(ctx, c, past, nil, f)
+	}
+	_, err := Freed(ctx, h, c, func() string { return nameOf(fromCode(code(f))) }, func(r *Running) (struct{}, error) {
+		return struct{}{}, h.do(ctx, c, past, r, f)
+	})
+	return err
+}
+
+func (h *Host) do(ctx context.Context, c Cancel, past *scheduler.History, r *Running, f func(*Token) error) error {
+	g, err := h.Acquire(ctx, past)
 	if err != nil {
 		return err
 	}
-	return h.run(ctx, g, f)
+	r.Granted(g)
+	return h.run(ctx, g, c, past, r, f)
 }
 
-func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, f func(*Token) error) error {
+func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, cancel Cancel, r *Running, f func(*Token) error) error {
 	acquire := func() (scheduler.Grant, error) { return h.sched.AcquireLane(ctx, c, lane) }
 	if cpython.Yield() && h.sched.NearLimit(c) && len(h.lanes) == 1 {
 		acquire = func() (scheduler.Grant, error) { return h.sched.AcquireNested(ctx, c) }
@@ -285,22 +307,28 @@ func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, f func(*T
 	if err != nil {
 		return closedError(err)
 	}
-	return h.run(ctx, g, f)
+	r.Granted(g)
+	return h.run(ctx, g, cancel, nil, r, f)
 }
 
 func (h *Host) token(g scheduler.Grant, what uint64) *Token {
 	return &Token{host: h, interp: h.lanes[g.Lane()], grant: g, what: what}
 }
 
-func (h *Host) run(ctx context.Context, g scheduler.Grant, f func(*Token) error) error {
+func (h *Host) run(ctx context.Context, g scheduler.Grant, c Cancel, past *scheduler.History, r *Running, f func(*Token) error) (err error) {
 	t := h.token(g, fromCode(code(f)))
+	t.deadline, t.running = c.deadline, r
 	h.Remember(ctx, g)
 	defer func() { h.Forget(t.grant) }()
 	if err := t.begin(); err != nil {
 		h.sched.Release(g, 0)
 		return err
 	}
-	defer t.end()
+	defer func() {
+		slow, fired := t.end()
+		past.Took(slow)
+		err = Interrupted(ctx, fired, err)
+	}()
 	return f(t)
 }
 
@@ -371,8 +399,19 @@ func (p *Pinned) Do(ctx context.Context, f func(*Token) error) error {
 		return ErrClosed
 	}
 	cpython.Yield()
+	c := p.host.Cancels(ctx, nil, nil)
+	if !c.free {
+		return p.do(ctx, c, nil, f)
+	}
+	_, err := Freed(ctx, p.host, c, func() string { return nameOf(fromCode(code(f))) }, func(r *Running) (struct{}, error) {
+		return struct{}{}, p.do(ctx, c, r, f)
+	})
+	return err
+}
+
+func (p *Pinned) do(ctx context.Context, c Cancel, r *Running, f func(*Token) error) error {
 	var err error
-	if waited := p.session.Run(ctx, func() { err = p.host.doOn(ctx, ClassOf(ctx), p.lane, f) }); waited != nil {
+	if waited := p.session.Run(ctx, func() { err = p.host.doOn(ctx, ClassOf(ctx), p.lane, c, r, f) }); waited != nil {
 		return waited
 	}
 	return err

@@ -111,6 +111,7 @@ func (h *Host) stopHelpers() {
 	for it := range h.byInterp() {
 		it.PacerStop()
 	}
+	h.stopCancellers()
 	close(h.quit)
 	_ = h.orphans.Close() // it ends the reaper's Read; there is nothing to lose
 }

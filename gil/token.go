@@ -32,6 +32,8 @@ type Token struct {
 	taken  atomic.Bool // wire is in use
 
 	callback bool // it is of a call of a Go function by Python
+	deadline cpython.Deadline
+	running  *Running // if its caller may be freed
 }
 
 // Scope is what handles belong to. For gilt's own packages.
@@ -49,7 +51,7 @@ var ErrNoMemory = errors.New("gilt: no memory for a Python thread state")
 // begin enters Python's books on this OS thread. The goroutine is locked to it until end.
 func (t *Token) begin() error {
 	runtime.LockOSThread()
-	e, status := t.interp.Enter(t.grant.Tag(), t.what)
+	e, status := t.interp.Enter(t.grant.Tag(), t.what, t.deadline)
 	if status == cpython.OK {
 		t.entry, t.scope = e, &t.whole
 		t.state.Store(stateLive)
@@ -67,6 +69,9 @@ func (t *Token) begin() error {
 func (t *Token) adopt(e cpython.Entry) {
 	runtime.LockOSThread()
 	e.SetTag(t.grant.Tag())
+	if t.deadline != 0 {
+		e.SetDeadline(t.deadline)
+	}
 	t.interp.Took(t.grant.Tag())
 	t.entry, t.scope = e, &t.whole
 	t.state.Store(stateLive)
@@ -90,7 +95,7 @@ func (t *Token) InCallback() bool { return t.callback }
 
 // end releases the task's references and detaches; it runs deferred, so also when the function panics
 // or calls runtime.Goexit.
-func (t *Token) end() {
+func (t *Token) end() (slow, fired bool) {
 	t.state.Store(stateDead)
 	r := t.entry.Leave()
 	runtime.UnlockOSThread()
@@ -98,6 +103,7 @@ func (t *Token) end() {
 	if r.Int > 0 {
 		t.host.wakeDrainer()
 	}
+	return r.Slow, r.Fired
 }
 
 // Check panics unless the token is live. op names the operation for the message.
@@ -168,6 +174,7 @@ func (t *Token) AllowThreads(f func()) {
 		before := t.grant
 		t.grant = t.host.sched.Resume(away)
 		t.host.renamed(before, t.grant)
+		t.running.Granted(t.grant)
 		t.entry.SetTag(t.grant.Tag())
 		t.state.Store(stateLive)
 	}()

@@ -7,6 +7,7 @@ import (
 
 	"gilt/gil"
 	"gilt/internal/cpython"
+	"gilt/scheduler"
 )
 
 // batchSize is how many calls are made before the lane is given to others, who may wait.
@@ -14,16 +15,32 @@ const batchSize = 1024
 
 // Batch calls the function once for each argument, in order: up to 1,024 calls share one grant, one attach and one
 // crossing. errs is nil when every call went well; otherwise it has an error, or nil, for each argument, and the
-// others' results are valid. When ctx ends or the runtime closes, the calls that were not made have that error.
+// others' results are valid. When ctx ends or the runtime closes, the calls that were not made have that error; an
+// interruption, as of Call, ends the call that it hits and those after it.
 func (f *Func[A, R]) Batch(ctx context.Context, args []A) (results []R, errs []error) {
-	results = make([]R, len(args))
-	b := batch[A, R]{f: f, results: results}
+	past := f.history(ctx)
+	c := f.host.Cancels(ctx, past, f.policy)
+	if !c.Free() {
+		b := f.batch(ctx, c, past, nil, args)
+		return b.results, b.errs
+	}
+	args = append([]A{}, args...) // the caller's own, who may change it when he is freed
+	b, err := gil.Freed(ctx, f.host, c, func() string { return f.spec }, func(r *gil.Running) (batch[A, R], error) {
+		return f.batch(ctx, c, past, r, args), nil
+	})
+	if err != nil {
+		b = batch[A, R]{results: make([]R, len(args))}
+		b.failFrom(0, err)
+	}
+	return b.results, b.errs
+}
+
+func (f *Func[A, R]) batch(ctx context.Context, c gil.Cancel, past *scheduler.History, running *gil.Running, args []A) batch[A, R] {
+	b := batch[A, R]{f: f, cancel: c, past: past, running: running, results: make([]R, len(args))}
 	for from := 0; from < len(args); from += batchSize {
 		part := args[from:min(from+batchSize, len(args))]
-		if err := b.run(ctx, from, part); err != nil {
-			for i := from; i < len(args); i++ {
-				b.fail(i, err)
-			}
+		if called, err := b.run(ctx, from, part); err != nil {
+			b.failFrom(from+called, err)
 			break
 		}
 	}
@@ -31,13 +48,16 @@ func (f *Func[A, R]) Batch(ctx context.Context, args []A) (results []R, errs []e
 	for _, err := range b.errs {
 		repanic(err)
 	}
-	return results, b.errs
+	return b
 }
 
 type batch[A, R any] struct {
 	f       *Func[A, R]
 	results []R
 	errs    []error
+	cancel  gil.Cancel
+	past    *scheduler.History
+	running *gil.Running
 
 	kind   cpython.ArgKind
 	from   int     // index of the first call, and, unless they follow one another,
@@ -57,36 +77,52 @@ func (b *batch[A, R]) fail(i int, err error) {
 	}
 }
 
-// run makes the calls for args, the first of which has the index from.
-func (b *batch[A, R]) run(ctx context.Context, from int, args []A) error {
+// failFrom gives err to the calls that were not made: the last ones.
+func (b *batch[A, R]) failFrom(from int, err error) {
+	for i := from; i < len(b.results); i++ {
+		b.fail(i, err)
+	}
+}
+
+// run makes the calls for args, the first of which has the index from. An error is that of the calls after the
+// first so many.
+func (b *batch[A, R]) run(ctx context.Context, from int, args []A) (called int, err error) {
 	b.encode(from, args)
 	if len(b.in) == 0 {
-		return nil
+		return 0, nil
 	}
 	f := b.f
-	past := &f.past
-	if c := gil.ClassOf(ctx); c != nil {
-		past = f.host.History(c, f.what)
-	}
-	g, err := f.host.Acquire(ctx, past)
+	g, err := f.host.Acquire(ctx, b.past)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	b.running.Granted(g)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	it := f.host.Lanes()[g.Lane()]
 	f.host.Remember(ctx, g)
-	r := f.fn.Batch(it, g.Tag(), b.kind, b.in, b.data, f.kind, b.out)
+	r := f.fn.Batch(it, g.Tag(), b.cancel.Deadline(), b.kind, b.in, b.data, f.kind, b.out)
 	f.host.Forget(g)
 	f.host.Scheduler().Release(g, r.Held)
 	if r.Status == cpython.Raised { // the function is not there in this interpreter
-		return f.failure(g, r)
+		return 0, f.failure(g, r)
 	}
 	b.decode(it, r)
-	if r.Status != cpython.OK {
-		return gil.Status(f.spec, cpython.Result{Status: r.Status})
+	called = len(args)
+	if n := int(r.Int); n < len(b.in) || r.Fired {
+		called = 0
+		if n > 0 {
+			called = b.index(n-1) - from + 1
+		}
 	}
-	return nil
+	if r.Status != cpython.OK {
+		return called, gil.Status(f.spec, cpython.Result{Status: r.Status})
+	}
+	if last := from + called - 1; r.Fired && called > 0 && b.errs != nil && b.errs[last] != nil {
+		err = gil.Interrupted(ctx, true, b.errs[last])
+		b.errs[last] = err
+	}
+	return called, err
 }
 
 // encode brings args into the form that crosses: their own memory when they are numbers of eight bytes.
@@ -153,12 +189,16 @@ func (b *batch[A, R]) decode(it *cpython.Interp, r cpython.Result) {
 				other = int64(next())
 			}
 		}
-		at := b.from + int(i)
-		if len(b.at) > 0 {
-			at = b.at[i]
-		}
-		b.set(it, at, one)
+		b.set(it, b.index(int(i)), one)
 	}
+}
+
+// index is the index of the i-th call.
+func (b *batch[A, R]) index(i int) int {
+	if len(b.at) > 0 {
+		return b.at[i]
+	}
+	return b.from + i
 }
 
 func (b *batch[A, R]) set(it *cpython.Interp, i int, r cpython.Result) {

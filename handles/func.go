@@ -22,8 +22,9 @@ type Func[A, R any] struct {
 	encode func(A) (cpython.ArgKind, int64, []byte, error)
 	decode func(cpython.Result) (R, error)
 	kind   cpython.Kind
-	scalar bool              // the result is none, a number or a bool
-	what   uint64            // its number, see gil.Prepared
+	scalar bool   // the result is none, a number or a bool
+	what   uint64 // its number, see gil.Prepared
+	policy *scheduler.Cancellation
 	past   scheduler.History // without a class
 }
 
@@ -69,27 +70,60 @@ func (f *Func[A, R]) resolve(ctx context.Context) error {
 	return f.failure(g, r)
 }
 
+// Cancellation sets when a call's context interrupts the function while it runs, which else its class says. It is
+// for the one who looked the function up, before others call it, and gives f.
+func (f *Func[A, R]) Cancellation(c scheduler.Cancellation) *Func[A, R] {
+	f.policy = &c
+	return f
+}
+
 // Call calls the function. It waits for its turn, in the order of ctx's class and deadline; an ended ctx
-// takes it out of the queue. It may be called from any goroutine, also inside AllowThreads.
+// takes it out of the queue. How a ctx that ends later interrupts it, Cancellation says: the error is then a
+// *gil.InterruptedError, or a *gil.UninterruptibleError if it goes on all the same. It may be called from any
+// goroutine, also inside AllowThreads.
 func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 	ak, ai, data, err := f.encode(a)
 	if err != nil {
 		return v, argumentError(err, "%s: argument 1", f.spec)
 	}
-	past := &f.past
-	if c := gil.ClassOf(ctx); c != nil { // what is long for one tenant is not for another
-		past = f.host.History(c, f.what)
+	past := f.history(ctx)
+	c := f.host.Cancels(ctx, past, f.policy)
+	if c.Free() {
+		return f.freed(ctx, c, past, ak, ai, data)
 	}
+	return f.call(ctx, c, past, nil, ak, ai, data)
+}
+
+func (f *Func[A, R]) history(ctx context.Context) *scheduler.History {
+	if c := gil.ClassOf(ctx); c != nil { // what is long for one tenant is not for another
+		return f.host.History(c, f.what)
+	}
+	return &f.past
+}
+
+// freed is call on another goroutine, for a caller who may not wait for its end.
+func (f *Func[A, R]) freed(ctx context.Context, c gil.Cancel, past *scheduler.History, ak cpython.ArgKind, ai int64, data []byte) (R, error) {
+	if ak == cpython.ArgBytes { // the caller's own, who may change it when he is freed
+		data = append([]byte{}, data...)
+	}
+	return gil.Freed(ctx, f.host, c, func() string { return f.spec }, func(r *gil.Running) (R, error) {
+		return f.call(ctx, c, past, r, ak, ai, data)
+	})
+}
+
+func (f *Func[A, R]) call(ctx context.Context, c gil.Cancel, past *scheduler.History, running *gil.Running, ak cpython.ArgKind, ai int64, data []byte) (v R, err error) {
 	g, err := f.host.Acquire(ctx, past)
 	if err != nil {
 		return v, err
 	}
+	running.Granted(g)
 	// The result is read out of the thread's buffer, so the goroutine stays on the thread until it is.
 	runtime.LockOSThread()
 	f.host.Remember(ctx, g)
-	r := f.cross(g, ak, ai, data)
+	r := f.cross(g, c.Deadline(), ak, ai, data)
 	f.host.Forget(g)
 	f.host.Scheduler().Release(g, r.Held)
+	past.Took(r.Slow)
 	if r.Status == cpython.OK {
 		v, err = f.decode(r)
 	} else {
@@ -98,7 +132,7 @@ func (f *Func[A, R]) Call(ctx context.Context, a A) (v R, err error) {
 	runtime.UnlockOSThread()
 	runtime.KeepAlive(f)
 	repanic(err)
-	return v, err
+	return v, gil.Interrupted(ctx, r.Fired, err)
 }
 
 // CallIn calls the function within a task, whose token it takes, as any operation of tok's: in one crossing, without
@@ -123,13 +157,12 @@ func (f *Func[A, R]) CallIn(tok *Token, a A) (v R, err error) {
 }
 
 // cross makes the one crossing of a call.
-func (f *Func[A, R]) cross(g scheduler.Grant, ak cpython.ArgKind, ai int64, data []byte) (r cpython.Result) {
+func (f *Func[A, R]) cross(g scheduler.Grant, deadline cpython.Deadline, ak cpython.ArgKind, ai int64, data []byte) (r cpython.Result) {
 	it := f.host.Lanes()[g.Lane()]
 	if !f.scalar || ak >= cpython.ArgStr {
-		return f.fn.Call(it, g.Tag(), ak, ai, data, f.kind)
+		return f.fn.Call(it, g.Tag(), deadline, ak, ai, data, f.kind)
 	}
-	r.Int, r.Held, r.Status = f.fn.CallScalar(it, g.Tag(), ak, ai, f.kind)
-	if r.Status != cpython.OK {
+	if r = f.fn.CallScalar(it, g.Tag(), deadline, ak, ai, f.kind); r.Status != cpython.OK {
 		return cpython.Rest()
 	}
 	return r

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"math"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -24,17 +25,40 @@ type ClassConfig struct {
 	MaxInFlight int
 	// MaxQueued bounds the class's waiters. Defaults to the scheduler's.
 	MaxQueued int
+	// Cancellation says when the class's work is interrupted that runs. The scheduler only keeps it.
+	Cancellation Cancellation
+}
+
+// Cancellation says when a context interrupts work that runs; work that waits leaves the queue in any case.
+type Cancellation uint8
+
+// The policies. OnDeadline is the zero value.
+const (
+	OnDeadline Cancellation = iota // when the context's deadline passes
+	OnCancel                       // when the context ends, for whatever reason
+	Never
+)
+
+// String gives the constant's name.
+func (c Cancellation) String() string {
+	if c > Never {
+		return "Cancellation(" + strconv.Itoa(int(c)) + ")"
+	}
+	return [...]string{"OnDeadline", "OnCancel", "Never"}[c]
 }
 
 // Class is who work is for: a tenant, an endpoint, a job. Scheduler.Class makes it. It is shared by all
 // lanes and may be used from any goroutine.
 type Class struct {
-	s           *Scheduler
-	name        string
-	config      ClassConfig // as asked for
-	expired     atomic.Bool // it has no index any more: see Scheduler.current
-	index       uint32
-	weight      float64
+	s       *Scheduler
+	name    string
+	config  ClassConfig // as asked for
+	expired atomic.Bool // it has no index any more: see Scheduler.current
+	index   uint32
+	weight  float64
+
+	cancellation Cancellation
+
 	maxInFlight int // 0: only the scheduler's
 	maxQueued   int // 0: only the scheduler's
 
@@ -74,6 +98,9 @@ type Class struct {
 	sweptHad uint64 // its finished grants then
 }
 
+// Cancellation is the policy the class was made with.
+func (c *Class) Cancellation() Cancellation { return c.cancellation }
+
 // Name is the name the class was made with.
 func (c *Class) Name() string { return c.name }
 
@@ -91,6 +118,8 @@ func (cfg *ClassConfig) normalise(name string, maxInFlight int) error {
 		return badConfig("class %q: MaxInFlight %d: give 0 (the scheduler's) or more", name, cfg.MaxInFlight)
 	case cfg.MaxQueued < 0:
 		return badConfig("class %q: MaxQueued %d: give 0 (the scheduler's) or more", name, cfg.MaxQueued)
+	case cfg.Cancellation > Never:
+		return badConfig("class %q: %v: give OnDeadline, OnCancel or Never", name, cfg.Cancellation)
 	}
 	if cfg.MaxInFlight >= maxInFlight {
 		cfg.MaxInFlight = 0

@@ -19,6 +19,7 @@ type History struct {
 	score     atomic.Uint32
 	computing atomic.Int32 // grants that lapsed and compute
 	other     atomic.Bool  // one has ended that was not long
+	slow      atomic.Int32 // so many more must end that are not slow
 }
 
 const (
@@ -52,6 +53,21 @@ func (h *History) learn(seen, held int64) {
 		h.other.Store(true)
 	}
 }
+
+// Took notes whether work with this history took long, whatever it did: it may have been asleep.
+func (h *History) Took(long bool) {
+	const memory = 64
+	switch {
+	case h == nil:
+	case long:
+		h.slow.Store(memory)
+	case h.slow.Load() > 0:
+		h.slow.Add(-1)
+	}
+}
+
+// Quick says that work with this history is known, and neither computes nor sleeps for long.
+func (h *History) Quick() bool { return h != nil && h.short() && h.slow.Load() <= 0 }
 
 // compute counts the grants that compute now.
 func (h *History) compute(n int32) {

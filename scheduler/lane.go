@@ -94,10 +94,10 @@ func (s *Scheduler) slice() int64 {
 // retune sets or clears flagSlow everywhere: it must be set when extra more absences could let the
 // fast path break the cap, and stays while a drain or the close need to see every operation.
 func (s *Scheduler) retune(extra int) {
-	if near := len(s.away)+1+len(s.lanes) > s.cfg.MaxInFlight; near != s.near.Load() {
+	if near := len(s.away)+1+len(s.lanes) > s.most(); near != s.near.Load() {
 		s.near.Store(near)
 	}
-	slow := s.closed || s.drainers > 0 || len(s.away)+extra+len(s.lanes) > s.cfg.MaxInFlight
+	slow := s.closed || s.drainers > 0 || len(s.away)+extra+len(s.lanes) > s.most()
 	if slow == s.slow {
 		return
 	}
@@ -114,7 +114,20 @@ func (s *Scheduler) retune(extra int) {
 // full reports whether a new grant would break the cap, given that leaving primaries are about to go.
 // Without flagSlow the cap is out of reach; with it, words change under the lock only.
 func (s *Scheduler) full(leaving int) bool {
-	return s.slow && len(s.away)+s.primaries()-leaving >= s.cfg.MaxInFlight
+	return s.slow && len(s.away)+s.primaries()-leaving >= s.most()
+}
+
+// most is how many grants may be out: others take the places of lost ones, as long as those are not more than the cap.
+func (s *Scheduler) most() int { return s.cfg.MaxInFlight + min(s.lost, s.cfg.MaxInFlight) }
+
+// Lost says that n more grants are out of which nobody knows when they come back, if ever, or with n below 0 that some
+// are not lost any more.
+func (s *Scheduler) Lost(n int) {
+	s.mu.Lock()
+	s.lost += n
+	s.retune(0)
+	s.revisit = true
+	s.unlock()
 }
 
 func (s *Scheduler) primaries() (n int) {

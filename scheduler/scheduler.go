@@ -122,6 +122,7 @@ type Scheduler struct {
 	closed   bool
 	drainers int
 	drained  chan struct{} // closed when a drainer should look again
+	lost     int           // see Lost
 	revisit  bool          // a free lane may have become of use: see unlock
 	arm      []int         // lanes to call Config.Arm for
 

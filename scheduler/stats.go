@@ -12,6 +12,7 @@ type Stats struct {
 	All     ClassStats   // all classes together; its Name is empty
 	Classes []ClassStats // by name
 	Lanes   []LaneStats
+	Lost    int // tasks that could not be interrupted and whose callers were freed, as long as they go on
 }
 
 // ClassStats is what a class has had and has.
@@ -69,7 +70,7 @@ func (st *Stats) Class(name string) ClassStats {
 func (s *Scheduler) Stats() Stats {
 	now := s.cfg.Now()
 	s.mu.Lock()
-	st := Stats{Classes: make([]ClassStats, len(s.classes)), Lanes: make([]LaneStats, len(s.lanes))}
+	st := Stats{Lost: s.lost, Classes: make([]ClassStats, len(s.classes)), Lanes: make([]LaneStats, len(s.lanes))}
 	for i, c := range s.classes { // an expired one too, until its index is another's
 		st.Classes[i] = c.stats()
 	}

@@ -242,11 +242,11 @@ PyObject *gilt_fn_object(gilt_interp *it, gilt_fn *fn) { // borrowed from fn
 
 gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag) {
 	gilt_thread *th = gilt_thread_here();
-	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag, fn->what) : GILT_FAILED};
+	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag, fn->what, 0) : GILT_FAILED};
 	if (r.status) return r;
 	if (th->attached != it && gilt_attach(th, it)) r.status = GILT_FAILED;
 	else if (!gilt_fn_object(it, fn)) gilt_raised(th, it, &r);
-	r.held = gilt_task_end(th);
+	r.held = gilt_task_end(th, &r.flags);
 	return r;
 }
 
@@ -277,29 +277,29 @@ PyObject *gilt_fn_call_object(gilt_interp *it, PyObject *f, int akind, int64_t a
 	return o;
 }
 
-static inline void fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind, gilt_res *r) {
+static inline void fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadline, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind, gilt_res *r) {
 	gilt_thread *th = gilt_thread_here();
-	r->status = th ? gilt_task_begin(th, it, tag, fn->what) : GILT_FAILED;
+	r->status = th ? gilt_task_begin(th, it, tag, fn->what, deadline) : GILT_FAILED;
 	if (GILT_UNLIKELY(r->status)) return;
 	if (th->attached != it && GILT_UNLIKELY(gilt_attach(th, it))) r->status = GILT_FAILED;
 	else {
 		PyObject *f = gilt_fn_object(it, fn);
 		gilt_result(th, it, f ? gilt_fn_call_object(it, f, akind, ai, w, wn) : NULL, rkind, r);
 	}
-	r->held = gilt_task_end(th);
+	r->held = gilt_task_end(th, &r->flags);
 }
 
-gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
+gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadline, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
 	gilt_res r = {0};
-	fn_call(it, fn, tag, akind, ai, w, wn, rkind, &r);
+	fn_call(it, fn, tag, deadline, akind, ai, w, wn, rkind, &r);
 	return r;
 }
 
-gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, int rkind) {
+gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadline, int akind, int64_t ai, int rkind) {
 	gilt_res r = {0};
-	fn_call(it, fn, tag, akind, ai, NULL, 0, rkind, &r);
+	fn_call(it, fn, tag, deadline, akind, ai, NULL, 0, rkind, &r);
 	if (GILT_UNLIKELY(r.status) && gilt_tls) gilt_tls->rest = r;
-	return (gilt_scalar){r.i, (uint64_t)r.held << 8 | (uint64_t)r.status};
+	return (gilt_scalar){r.i, (uint64_t)r.held << 16 | (uint64_t)r.flags << 8 | (uint64_t)r.status};
 }
 
 gilt_res gilt_fn_rest(void) { return gilt_tls ? gilt_tls->rest : (gilt_res){.status = GILT_FAILED}; }
@@ -335,9 +335,9 @@ static int put_result(output *o, uint64_t index, const gilt_res *r) {
 	return put(o, head, sizeof head) || put(o, r->p, r->n);
 }
 
-gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, const int64_t *ai, uint64_t n, const uint8_t *w, int rkind, int64_t *io) {
+gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadline, int akind, const int64_t *ai, uint64_t n, const uint8_t *w, int rkind, int64_t *io) {
 	gilt_thread *th = gilt_thread_here();
-	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag, fn->what) : GILT_FAILED};
+	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag, fn->what, deadline) : GILT_FAILED};
 	if (r.status) return r;
 	output out = {0};
 	uint64_t i = 0;
@@ -357,6 +357,7 @@ gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, co
 			continue;
 		}
 		gilt_result(th, it, o, rkind, &one);
+		if (GILT_UNLIKELY(one.status == GILT_RAISED) && gilt_fired(th, it)) n = i + 1; // it was cancelled
 		if (GILT_LIKELY(one.status == GILT_OK && rkind <= GILT_R_BOOL)) io[i] = one.i;
 		else if (put_result(&out, i, &one)) { // no memory: what was called is told, the rest not called
 			if (one.obj) gilt_release(it, one.obj);
@@ -365,7 +366,7 @@ gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, co
 		}
 	}
 	if (f) r.i = (int64_t)i;
-	r.held = gilt_task_end(th); // it may run Python code that makes another batch
+	r.held = gilt_task_end(th, &r.flags); // it may run Python code that makes another batch
 	free(th->batch);
 	th->batch = out.p;
 	if (f) r.p = out.p, r.n = out.n;

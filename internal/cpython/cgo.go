@@ -12,8 +12,8 @@ package cpython
 static gilt_interp *gilt_it(uintptr_t p) { return (gilt_interp *)p; }
 static gilt_thread *gilt_th(uintptr_t p) { return (gilt_thread *)p; }
 typedef struct { uintptr_t th; uint64_t serial; uint64_t *tag; gilt_res *rest; int32_t status; } go_entry;
-static go_entry go_enter(uintptr_t it, uint64_t tag, uint64_t what) {
-	gilt_entry e = gilt_enter(gilt_it(it), tag, what);
+static go_entry go_enter(uintptr_t it, uint64_t tag, uint64_t what, int64_t deadline) {
+	gilt_entry e = gilt_enter(gilt_it(it), tag, what, deadline);
 	return (go_entry){(uintptr_t)e.th, e.serial, e.tag, e.rest, e.status};
 }
 static gilt_res go_leave(uintptr_t th, uint64_t serial) { return gilt_leave(gilt_th(th), serial); }
@@ -50,18 +50,22 @@ static gilt_look go_pacer_wait(uintptr_t it, int more, int64_t grace_ns, int64_t
 	return gilt_pacer_wait(gilt_it(it), more, grace_ns, pause_ns, looks);
 }
 static gilt_kept go_kept(uintptr_t it) { return gilt_kept_look(gilt_it(it)); }
+static gilt_stuck go_cancel_loop(uintptr_t it) { return gilt_cancel_loop(gilt_it(it)); }
+static int go_cancel(uintptr_t it, uint64_t tag) { return gilt_cancel(gilt_it(it), tag); }
+static void go_cancel_stop(uintptr_t it) { gilt_cancel_stop(gilt_it(it)); }
+static void go_deadline(uintptr_t th, uint64_t serial, int64_t deadline) { gilt_deadline(gilt_th(th), serial, deadline); }
 static void go_pacer_arm(uintptr_t it) { gilt_pacer_arm(gilt_it(it)); }
 static void go_pacer_stop(uintptr_t it) { gilt_pacer_stop(gilt_it(it)); }
 static void go_fn_free(uintptr_t fn) { gilt_fn_free((gilt_fn *)fn); }
 static gilt_res go_fn_resolve(uintptr_t it, uintptr_t fn, uint64_t tag) { return gilt_fn_resolve(gilt_it(it), (gilt_fn *)fn, tag); }
-static gilt_scalar go_fn_scalar(uintptr_t it, uintptr_t fn, uint64_t tag, int akind, int64_t ai, int rkind) {
-	return gilt_fn_scalar(gilt_it(it), (gilt_fn *)fn, tag, akind, ai, rkind);
+static gilt_scalar go_fn_scalar(uintptr_t it, uintptr_t fn, uint64_t tag, int64_t deadline, int akind, int64_t ai, int rkind) {
+	return gilt_fn_scalar(gilt_it(it), (gilt_fn *)fn, tag, deadline, akind, ai, rkind);
 }
-static gilt_res go_fn_batch(uintptr_t it, uintptr_t fn, uint64_t tag, int akind, const int64_t *ai, uint64_t n, const uint8_t *w, int rkind, int64_t *io) {
-	return gilt_fn_batch(gilt_it(it), (gilt_fn *)fn, tag, akind, ai, n, w, rkind, io);
+static gilt_res go_fn_batch(uintptr_t it, uintptr_t fn, uint64_t tag, int64_t deadline, int akind, const int64_t *ai, uint64_t n, const uint8_t *w, int rkind, int64_t *io) {
+	return gilt_fn_batch(gilt_it(it), (gilt_fn *)fn, tag, deadline, akind, ai, n, w, rkind, io);
 }
-static gilt_res go_fn_call(uintptr_t it, uintptr_t fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
-	return gilt_fn_call(gilt_it(it), (gilt_fn *)fn, tag, akind, ai, w, wn, rkind);
+static gilt_res go_fn_call(uintptr_t it, uintptr_t fn, uint64_t tag, int64_t deadline, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
+	return gilt_fn_call(gilt_it(it), (gilt_fn *)fn, tag, deadline, akind, ai, w, wn, rkind);
 }
 static gilt_scalar go_quick_call(uintptr_t th, uint64_t serial, uintptr_t o, const char *m, const char *kw, uint64_t how, int64_t a, int64_t b, int64_t c) {
 	return gilt_quick_call(gilt_th(th), serial, o, m, kw, how, a, b, c);
@@ -184,9 +188,9 @@ func Yield() (nested bool) { return C.gilt_yield() != 0 }
 
 // Enter begins a task on the calling goroutine's OS thread, to which it must be locked until Leave.
 // It does not attach: the first operation does. tag is the scheduler's name for the task, not 0;
-// what is the caller's number for what it runs, which Look gives back.
-func (it *Interp) Enter(tag, what uint64) (Entry, Status) {
-	e := C.go_enter(it.c, C.uint64_t(tag), C.uint64_t(what))
+// what is the caller's number for what it runs, which Look gives back; deadline is when its Python code is cancelled.
+func (it *Interp) Enter(tag, what uint64, deadline Deadline) (Entry, Status) {
+	e := C.go_enter(it.c, C.uint64_t(tag), C.uint64_t(what), C.int64_t(deadline))
 	return Entry{e.th, e.serial, e.tag, e.rest}, Status(e.status)
 }
 
@@ -260,6 +264,23 @@ func (it *Interp) Took(tag uint64) {
 	}
 }
 
+// CancelLoop cancels tasks, on a thread of its own, until one goes on though it was cancelled several times: it gives
+// its tag, and the Python frame that it is in, "" if that is not known. ok is false when it has been stopped.
+func (it *Interp) CancelLoop() (tag uint64, where string, ok bool) {
+	s := C.go_cancel_loop(it.c)
+	return uint64(s.tag), C.GoString(&s.where[0]), s.stopped == 0
+}
+
+// Cancel has the task of that tag cancelled now, and again until it has ended; false when it is not the innermost task of
+// a thread.
+func (it *Interp) Cancel(tag uint64) bool { return C.go_cancel(it.c, C.uint64_t(tag)) != 0 }
+
+// CancelStop ends CancelLoop for good.
+func (it *Interp) CancelStop() { C.go_cancel_stop(it.c) }
+
+// Clock gives the time of which Deadlines are.
+func Clock() Deadline { return Deadline(C.gilt_clock_ns()) }
+
 // PacerArm says that someone waits for the interpreter's GIL.
 func (it *Interp) PacerArm() { C.go_pacer_arm(it.c) }
 
@@ -267,7 +288,7 @@ func (it *Interp) PacerArm() { C.go_pacer_arm(it.c) }
 func (it *Interp) PacerStop() { C.go_pacer_stop(it.c) }
 
 func result(r C.gilt_res) Result {
-	res := Result{Status: Status(r.status), Detached: r.detached != 0, Int: int64(r.i), Obj: Object(r.obj), Held: time.Duration(r.held)}
+	res := Result{Status: Status(r.status), Detached: r.flags&C.GILT_DETACHED != 0, Slow: r.flags&C.GILT_SLOW != 0, Fired: r.flags&C.GILT_FIRED != 0, Int: int64(r.i), Obj: Object(r.obj), Held: time.Duration(r.held)}
 	if r.n > 0 {
 		// SAFETY: p points to n bytes of the thread's result buffer, or to a constant.
 		res.Data = unsafe.Slice((*byte)(unsafe.Pointer(r.p)), int(r.n))
@@ -296,13 +317,16 @@ func (e Entry) Leave() Result { return result(C.go_leave(e.th, e.serial)) }
 // is still the old one's: SetTag.
 func (e Entry) Turn() (next Entry, more bool, r Result) {
 	c := C.go_turn(e.th, e.serial)
-	r = Result{Status: Status(c.status), Held: time.Duration(c.held)}
+	r = Result{Status: Status(c.status), Slow: c.flags&C.GILT_SLOW != 0, Fired: c.flags&C.GILT_FIRED != 0, Held: time.Duration(c.held)}
 	if c.i == 0 {
 		r.Int = int64(c.n) // the decref queue, as of Leave
 		return Entry{}, false, r
 	}
 	return Entry{e.th, C.uint64_t(c.i), e.tag, e.rest}, true, r
 }
+
+// SetDeadline has the Python code of the task, which has none, cancelled then.
+func (e Entry) SetDeadline(d Deadline) { C.go_deadline(e.th, e.serial, C.int64_t(d)) }
 
 // Detach gives the GIL up while the task goes on; its next operation attaches again.
 func (e Entry) Detach() Result { return result(C.go_detach(e.th, e.serial)) }
@@ -447,25 +471,27 @@ func (f *Fn) Resolve(it *Interp, tag uint64) Result {
 
 // Call attaches, calls and detaches. When the result's Data matters, or an exception may come, the
 // goroutine is locked to its OS thread until it has copied them.
-func (f *Fn) Call(it *Interp, tag uint64, ak ArgKind, ai int64, data []byte, k Kind) Result {
+func (f *Fn) Call(it *Interp, tag uint64, deadline Deadline, ak ArgKind, ai int64, data []byte, k Kind) Result {
 	w, wn := bytes(data)
-	return result(C.go_fn_call(it.c, f.c, C.uint64_t(tag), C.int(ak), C.int64_t(ai), w, wn, C.int(k)))
+	return result(C.go_fn_call(it.c, f.c, C.uint64_t(tag), C.int64_t(deadline), C.int(ak), C.int64_t(ai), w, wn, C.int(k)))
 }
 
 // Batch is Call for as many arguments as ai has elements: numbers, or where each one's bytes end in data. Results
 // that are numbers go to out, of the same length; Data has the others (see gilt.h), and Int says how many calls there were. The
 // goroutine is locked to its OS thread until it has read Data.
-func (f *Fn) Batch(it *Interp, tag uint64, ak ArgKind, ai []int64, data []byte, k Kind, out []int64) Result {
+func (f *Fn) Batch(it *Interp, tag uint64, deadline Deadline, ak ArgKind, ai []int64, data []byte, k Kind, out []int64) Result {
 	w, _ := bytes(data)
-	return result(C.go_fn_batch(it.c, f.c, C.uint64_t(tag), C.int(ak), (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(ai))), C.uint64_t(len(ai)), w, C.int(k),
+	return result(C.go_fn_batch(it.c, f.c, C.uint64_t(tag), C.int64_t(deadline), C.int(ak), (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(ai))), C.uint64_t(len(ai)), w, C.int(k),
 		(*C.int64_t)(unsafe.Pointer(unsafe.SliceData(out)))))
 }
 
-// CallScalar is Call for an argument and a result that are scalars, with less to copy. When the status is
-// not OK, Rest gives the whole Result, on the same OS thread.
-func (f *Fn) CallScalar(it *Interp, tag uint64, ak ArgKind, ai int64, k Kind) (value int64, held time.Duration, status Status) {
-	r := C.go_fn_scalar(it.c, f.c, C.uint64_t(tag), C.int(ak), C.int64_t(ai), C.int(k))
-	return int64(r.i), time.Duration(r.held_status >> 8), Status(r.held_status & 0xff)
+// CallScalar is Call for an argument and a result that are scalars, with less to copy: the Result has Status, Int, Held,
+// Slow and Fired. When the status is not OK, Rest gives the whole one, on the same OS thread.
+func (f *Fn) CallScalar(it *Interp, tag uint64, deadline Deadline, ak ArgKind, ai int64, k Kind) (r Result) {
+	s := C.go_fn_scalar(it.c, f.c, C.uint64_t(tag), C.int64_t(deadline), C.int(ak), C.int64_t(ai), C.int(k))
+	r.Int, r.Held, r.Status = int64(s.i), time.Duration(s.held_status>>16), Status(s.held_status&0xff)
+	r.Slow, r.Fired = s.held_status&(C.GILT_SLOW<<8) != 0, s.held_status&(C.GILT_FIRED<<8) != 0
+	return r
 }
 
 // CallIn is Call within a task. A result that does not fit a register (Kind.Quick) is in the entry's Rest.

@@ -23,7 +23,7 @@ func in(t testing.TB, f func(it *cpython.Interp, e cpython.Entry)) {
 	pytest.Do(t, func(tok *gilt.Token) { it = tok.Interp() })
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	e, status := it.Enter(1, 0)
+	e, status := it.Enter(1, 0, 0)
 	if status != cpython.OK {
 		t.Fatal(status)
 	}
@@ -95,7 +95,7 @@ func TestEntry_MisuseOnAnotherThread(t *testing.T) {
 func TestEntry_NestedTasks(t *testing.T) {
 	in(t, func(it *cpython.Interp, e cpython.Entry) {
 		o := eval(t, e, "[1]")
-		inner, status := it.Enter(1, 0)
+		inner, status := it.Enter(1, 0, 0)
 		if status != cpython.OK {
 			t.Fatal(status)
 		}

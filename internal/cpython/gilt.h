@@ -19,6 +19,13 @@ enum {
 	GILT_DONE = 5,     // an iterator's end
 };
 
+// What else there is to say of an operation.
+enum {
+	GILT_DETACHED = 1, // the crossing came back without the GIL
+	GILT_SLOW = 2,     // the task that ends took more than 1 ms from its first attach to its end, whatever it did
+	GILT_FIRED = 4,    // a cancellation was raised in it
+};
+
 // How a result travels.
 enum {
 	GILT_R_NONE = 0,   // dropped
@@ -37,7 +44,7 @@ enum { GILT_A_NONE = 0, GILT_A_INT64, GILT_A_UINT64, GILT_A_FLOAT64, GILT_A_BOOL
 
 typedef struct {
 	int32_t status;
-	int32_t detached;  // the crossing came back without the GIL
+	int32_t flags;     // GILT_DETACHED and its kin
 	int64_t i;         // int64, bool, the bits of a float64
 	const uint8_t *p;  // bytes that stay valid until the thread's next operation
 	uint64_t n;
@@ -68,7 +75,9 @@ void gilt_refuse(void); // from now on every entry answers GILT_STOPPED
 typedef struct { gilt_thread *th; uint64_t serial; uint64_t *tag; gilt_res *rest; int32_t status; } gilt_entry;
 int gilt_nested(void); // this thread is inside a task
 int gilt_yield(void);  // the same, and it gives the GIL up if it has it: the task's next operation attaches again
-gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what); // what is the caller's number for what the task runs
+// what is the caller's number for what the task runs; deadline is when its Python code is to be cancelled, in
+// gilt_clock_ns' nanoseconds, 0 for never.
+gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline);
 gilt_res gilt_leave(gilt_thread *th, uint64_t serial); // i is the length of the decref queue
 gilt_res gilt_turn(gilt_thread *th, uint64_t serial);  // ends the task and begins another, attached: i is its serial, 0 for none
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial); // AllowThreads; held since the last report
@@ -106,6 +115,18 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 void gilt_pacer_arm(gilt_interp *it);
 void gilt_pacer_stop(gilt_interp *it);
 
+// cancel.c
+uint64_t gilt_clock_ns(void);
+typedef struct {
+	int32_t stopped;
+	uint64_t tag;     // of a task that goes on though it was cancelled several times
+	char where[256];  // and the Python frame that it is in: file:line in function
+} gilt_stuck;
+gilt_stuck gilt_cancel_loop(gilt_interp *it);         // one thread for each interpreter; it comes back to tell of one that is stuck
+int gilt_cancel(gilt_interp *it, uint64_t tag);       // 1 if it is the innermost task of some thread: it will be cancelled until it ends
+void gilt_cancel_stop(gilt_interp *it);
+void gilt_deadline(gilt_thread *th, uint64_t serial, int64_t deadline); // for a task that was begun by gilt_turn
+
 // call.c: one crossing each. w,wn is the wire form of the arguments.
 gilt_fn *gilt_fn_new(const char *module, const char *name, uint64_t what, int *missing);
 void gilt_fn_free(gilt_fn *fn);
@@ -115,20 +136,20 @@ void gilt_fn_free(gilt_fn *fn);
 typedef struct { int32_t *locked; uint64_t *newest, *asked, *got; } gilt_words;
 gilt_words gilt_interp_words(gilt_interp *it);
 gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag);
-gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);
-// The same for a scalar argument and result, in two registers: the value, and held * 256 + status. What
+gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadline, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);
+// The same for a scalar argument and result, in two registers: the value, and held << 16 | flags << 8 | status. What
 // else there is when it did not end well, gilt_fn_rest gives on the same thread.
 typedef struct {
 	int64_t i;
 	uint64_t held_status;
 } gilt_scalar;
-gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, int64_t ai, int rkind);
+gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadline, int akind, int64_t ai, int rkind);
 gilt_res gilt_fn_rest(void);
-// gilt_fn_call for n arguments in one attach. ai has the numbers, or where each argument's bytes end in w; io is where
+// gilt_fn_call for n arguments in one attach. It ends early when it is cancelled. ai has the numbers, or where each argument's bytes end in w; io is where
 // the results go that are numbers (rkind up to GILT_R_BOOL). i of the answer is how many were called, and p,n what
 // cannot be a number, for each call: u64 its index, u64 status, u64 object, u64 length, bytes. It is freed by the next
 // batch on this thread.
-gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int akind, const int64_t *ai, uint64_t n, const uint8_t *w, int rkind, int64_t *io);
+gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadline, int akind, const int64_t *ai, uint64_t n, const uint8_t *w, int rkind, int64_t *io);
 gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, uint64_t mn,
                    const uint8_t *w, uint64_t wn, int rkind);
 

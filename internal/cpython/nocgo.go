@@ -25,64 +25,69 @@ type Entry struct{}
 // Fn is a prepared function.
 type Fn struct{}
 
-func Load(string) error                                                  { return ErrNoCgo }
-func Version() string                                                    { return "" }
-func Minor() int                                                         { return 0 }
-func HasOwnGIL() bool                                                    { return false }
-func Start(string, string, time.Duration) (*Interp, error)               { return nil, ErrNoCgo }
-func NewInterp(time.Duration) (*Interp, error)                           { return nil, ErrNoCgo }
-func Refuse()                                                            {}
-func Stop() int                                                          { return 0 }
-func Nested() bool                                                       { return false }
-func Yield() bool                                                        { return false }
-func SinkOrphans()                                                       {}
-func OrphanFD() int                                                      { return -1 }
-func (*Interp) Enter(uint64, uint64) (Entry, Status)                     { return Entry{}, Stopped }
-func (*Interp) Release(Object)                                           {}
-func (*Interp) Backlog() int                                             { return 0 }
-func (*Interp) Reap() int                                                { return 0 }
-func (*Interp) States() int                                              { return 0 }
-func (*Interp) PacerWait(bool, time.Duration, time.Duration, int) Look   { return Look{} }
-func (*Interp) Kept() Kept                                               { return Kept{} }
-func (*Interp) PacerArm()                                                {}
-func (*Interp) Elsewhere(uint64) bool                                    { return false }
-func (*Interp) Took(uint64)                                              {}
-func (*Interp) PacerStop()                                               {}
-func StringBytes(s string) []byte                                        { return unsafe.Slice(unsafe.StringData(s), len(s)) }
-func (Entry) Leave() Result                                              { return stopped }
-func (Entry) Tag() uint64                                                { return 0 }
-func (Entry) SetTag(uint64)                                              {}
-func (Entry) Turn() (Entry, bool, Result)                                { return Entry{}, false, stopped }
-func (Entry) Detach() Result                                             { return stopped }
-func (Entry) Import(string) Result                                       { return stopped }
-func (Entry) GetAttr(Object, string, Kind) Result                        { return stopped }
-func (Entry) SetAttr(Object, string, []byte) Result                      { return stopped }
-func (Entry) Call(Object, string, []byte, Kind) Result                   { return stopped }
-func (Entry) QuickCall(Object, string, *QuickArgs, Kind) (int64, Status) { return 0, Stopped }
-func (Entry) QuickAttr(Object, string, Kind) (int64, Status)             { return 0, Stopped }
-func (*Fn) CallIn(Entry, ArgKind, int64, []byte, Kind) (int64, Status)   { return 0, Stopped }
-func (Entry) Rest() Result                                               { return stopped }
-func (Entry) Object(Op, Object, []byte, Kind) Result                     { return stopped }
-func (Entry) Make([]byte) Result                                         { return stopped }
-func (Entry) Exec(string, string, bool, Object, Object, Kind) Result     { return stopped }
-func (Entry) NewRef(Object) Result                                       { return stopped }
-func (Entry) Bind(Object) Result                                         { return stopped }
-func (Entry) ScopeBase() (uint64, bool)                                  { return 0, false }
-func (Entry) ScopeEnd(uint64) Result                                     { return stopped }
-func (Entry) ErrorIndicator() bool                                       { return false }
-func NewFn(string, string, uint64) (*Fn, error)                          { return nil, ErrNoCgo }
-func (*Fn) Free()                                                        {}
-func (*Fn) Resolve(*Interp, uint64) Result                               { return stopped }
-func (*Fn) Call(*Interp, uint64, ArgKind, int64, []byte, Kind) Result    { return stopped }
+func Load(string) error                                                         { return ErrNoCgo }
+func Version() string                                                           { return "" }
+func Minor() int                                                                { return 0 }
+func HasOwnGIL() bool                                                           { return false }
+func Start(string, string, time.Duration) (*Interp, error)                      { return nil, ErrNoCgo }
+func NewInterp(time.Duration) (*Interp, error)                                  { return nil, ErrNoCgo }
+func Refuse()                                                                   {}
+func Stop() int                                                                 { return 0 }
+func Nested() bool                                                              { return false }
+func Yield() bool                                                               { return false }
+func SinkOrphans()                                                              {}
+func OrphanFD() int                                                             { return -1 }
+func (*Interp) Enter(uint64, uint64, Deadline) (Entry, Status)                  { return Entry{}, Stopped }
+func (*Interp) Release(Object)                                                  {}
+func (*Interp) Backlog() int                                                    { return 0 }
+func (*Interp) Reap() int                                                       { return 0 }
+func (*Interp) States() int                                                     { return 0 }
+func (*Interp) PacerWait(bool, time.Duration, time.Duration, int) Look          { return Look{} }
+func (*Interp) Kept() Kept                                                      { return Kept{} }
+func (*Interp) CancelLoop() (uint64, string, bool)                              { return 0, "", false }
+func (*Interp) Cancel(uint64) bool                                              { return false }
+func (*Interp) CancelStop()                                                     {}
+func Clock() Deadline                                                           { return 0 }
+func (Entry) SetDeadline(Deadline)                                              {}
+func (*Interp) PacerArm()                                                       {}
+func (*Interp) Elsewhere(uint64) bool                                           { return false }
+func (*Interp) Took(uint64)                                                     {}
+func (*Interp) PacerStop()                                                      {}
+func StringBytes(s string) []byte                                               { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+func (Entry) Leave() Result                                                     { return stopped }
+func (Entry) Tag() uint64                                                       { return 0 }
+func (Entry) SetTag(uint64)                                                     {}
+func (Entry) Turn() (Entry, bool, Result)                                       { return Entry{}, false, stopped }
+func (Entry) Detach() Result                                                    { return stopped }
+func (Entry) Import(string) Result                                              { return stopped }
+func (Entry) GetAttr(Object, string, Kind) Result                               { return stopped }
+func (Entry) SetAttr(Object, string, []byte) Result                             { return stopped }
+func (Entry) Call(Object, string, []byte, Kind) Result                          { return stopped }
+func (Entry) QuickCall(Object, string, *QuickArgs, Kind) (int64, Status)        { return 0, Stopped }
+func (Entry) QuickAttr(Object, string, Kind) (int64, Status)                    { return 0, Stopped }
+func (*Fn) CallIn(Entry, ArgKind, int64, []byte, Kind) (int64, Status)          { return 0, Stopped }
+func (Entry) Rest() Result                                                      { return stopped }
+func (Entry) Object(Op, Object, []byte, Kind) Result                            { return stopped }
+func (Entry) Make([]byte) Result                                                { return stopped }
+func (Entry) Exec(string, string, bool, Object, Object, Kind) Result            { return stopped }
+func (Entry) NewRef(Object) Result                                              { return stopped }
+func (Entry) Bind(Object) Result                                                { return stopped }
+func (Entry) ScopeBase() (uint64, bool)                                         { return 0, false }
+func (Entry) ScopeEnd(uint64) Result                                            { return stopped }
+func (Entry) ErrorIndicator() bool                                              { return false }
+func NewFn(string, string, uint64) (*Fn, error)                                 { return nil, ErrNoCgo }
+func (*Fn) Free()                                                               {}
+func (*Fn) Resolve(*Interp, uint64) Result                                      { return stopped }
+func (*Fn) Call(*Interp, uint64, Deadline, ArgKind, int64, []byte, Kind) Result { return stopped }
 
-func (*Fn) CallScalar(*Interp, uint64, ArgKind, int64, Kind) (int64, time.Duration, Status) {
-	return 0, 0, Stopped
-}
-func Rest() Result { return stopped }
+func (*Fn) CallScalar(*Interp, uint64, Deadline, ArgKind, int64, Kind) Result { return stopped }
+func Rest() Result                                                            { return stopped }
 
 var stopped = Result{Status: Stopped}
 
-func (*Fn) Batch(*Interp, uint64, ArgKind, []int64, []byte, Kind, []int64) Result { return stopped }
+func (*Fn) Batch(*Interp, uint64, Deadline, ArgKind, []int64, []byte, Kind, []int64) Result {
+	return stopped
+}
 
 // CallFrame is a call of a Go function by Python.
 type CallFrame struct{}

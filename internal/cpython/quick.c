@@ -4,7 +4,7 @@
 
 // A status and a value; all of r when it did not go well.
 static inline gilt_scalar quick_end(gilt_thread *th, gilt_res *r) {
-	r->detached = gilt_op_ended(th);
+	r->flags = gilt_op_ended(th);
 	if (GILT_UNLIKELY(r->status)) th->rest = *r;
 	return (gilt_scalar){r->obj ? (int64_t)r->obj : r->i, (uint64_t)r->status};
 }

@@ -106,6 +106,12 @@ struct gilt_interp {
 	PyThreadState **orphans;
 	size_t norphans, caporphans;
 
+	pthread_mutex_t cancel_mu; // guards the next two
+	pthread_cond_t cancel_cond;
+	int cancel_stop;
+	_Atomic int64_t next_cancel; // when the canceller looks next by itself
+	PyObject *cancelled, *swallow; // its exception class, and a function that swallows a pending one; owned, with the GIL
+
 	pthread_mutex_t pace_mu;
 	pthread_cond_t pace_cond;
 	int armed, pace_stop, pace_ready;
@@ -118,6 +124,7 @@ struct gilt_interp {
 // One Python thread state of an OS thread.
 typedef struct {
 	PyThreadState *ts;
+	_Atomic uint64_t armed; // the task's tag for which a cancellation may be pending in ts; written with the GIL
 	PyObject *context; // the contextvars context that is entered, owned
 	int unclean;       // a task ended here detached: look at the context before the next one runs
 } gilt_state;
@@ -130,6 +137,8 @@ typedef struct {
 	size_t base;       // its first reference in refs
 	uint64_t held;     // what the outer task had held and not reported
 	uint64_t tag, what; // of the outer task
+	int64_t deadline;   // as this
+	uint64_t began;     // ticks at its first attach
 } gilt_task;
 
 struct gilt_thread {
@@ -143,7 +152,17 @@ struct gilt_thread {
 	_Atomic uint64_t sampled; // ticks that the pacer saw this attach have since
 	_Atomic uint64_t tag;   // of the innermost task: the scheduler's name for it
 	_Atomic uint64_t what;  // what it runs
+	_Atomic int64_t deadline; // when it is to be cancelled, 0 for never: see push_task
+	_Atomic int at;           // the number of its interpreter, plus 1
+	_Atomic uint64_t wanted;  // a task that is to be cancelled now: gilt_task_key
+	_Atomic int ending;       // it is not to be cancelled any more
+	_Atomic uint64_t fired;   // a task in which a cancellation was raised: its key
+	unsigned long ident;      // Python's number for the thread
+	uint64_t tried;           // the canceller's: the key of the task that it cancels, how often it has, and when it does next
+	int tries;
+	int64_t next_try;
 	uint64_t held;          // ticks held and not yet reported
+	uint64_t left;          // ticks at which it detached last
 	gilt_state states[GILT_MAX_INTERPS];
 	gilt_task *tasks;
 	size_t ntasks, captasks;
@@ -174,8 +193,7 @@ static inline uint64_t gilt_ticks(void) {
 	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
 	return v;
 #else
-	extern uint64_t gilt_clock_ns(void);
-	return gilt_clock_ns();
+	extern 	return gilt_clock_ns();
 #endif
 }
 uint64_t gilt_clock_ns(void);
@@ -191,10 +209,12 @@ gilt_thread *gilt_thread_here(void);                      // makes it when there
 int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory
 void gilt_detach_now(gilt_thread *th);
 void gilt_look_for_delay(gilt_thread *th, gilt_interp *it); // between two operations
-int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what); // a status
+int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline); // a status
 gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts);     // under gilt_all_mu; NULL for a stranger's
-extern pthread_mutex_t gilt_all_mu;
-int64_t gilt_task_end(gilt_thread *th);                // nanoseconds held
+extern pthread_mutex_t gilt_all_mu; // guards these
+extern gilt_thread **gilt_threads;
+extern size_t gilt_nthreads;
+int64_t gilt_task_end(gilt_thread *th, int32_t *flags); // nanoseconds held
 void gilt_wake_janitor(void);
 void gilt_pacer_tell(gilt_interp *it);
 int gilt_scalar_of(PyObject *o, int rkind, gilt_res *r); // call.c; 0, or -1 with an exception
@@ -236,7 +256,18 @@ static inline int gilt_op_ended(gilt_thread *th) {
 	gilt_detach_now(th);
 	return 1;
 }
-static inline void gilt_op_end(gilt_thread *th, gilt_res *r) { r->detached = gilt_op_ended(th); }
+static inline void gilt_op_end(gilt_thread *th, gilt_res *r) { r->flags = gilt_op_ended(th); }
+
+// Tags are unique in an interpreter.
+static inline uint64_t gilt_task_key(gilt_interp *it, uint64_t tag) { return tag ^ (uint64_t)(it->id + 1) << 56; }
+static inline int gilt_fired(gilt_thread *th, gilt_interp *it) {
+	uint64_t fired = atomic_load_explicit(&th->fired, memory_order_relaxed);
+	return GILT_UNLIKELY(fired != 0) && fired == gilt_task_key(it, atomic_load_explicit(&th->tag, memory_order_relaxed));
+}
+
+// cancel.c
+void gilt_swallow(gilt_thread *th, gilt_interp *it); // with the GIL: what is pending is not for what runs next
+void gilt_cancel_sooner(gilt_interp *it, int64_t deadline);
 
 // gil.c
 struct gilt_gil {

@@ -88,12 +88,14 @@ static gilt_interp *new_interp_struct(PyInterpreterState *is) {
 	pthread_mutex_init(&it->mu, NULL);
 	pthread_mutex_init(&it->pace_mu, NULL);
 	pthread_mutex_init(&it->ask_mu, NULL);
+	pthread_mutex_init(&it->cancel_mu, NULL);
 	pthread_condattr_t attr;
 	pthread_condattr_init(&attr);
 #ifndef __APPLE__
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 #endif
 	pthread_cond_init(&it->pace_cond, &attr);
+	pthread_cond_init(&it->cancel_cond, &attr);
 	it->id = gilt_ninterps;
 	gilt_interps[gilt_ninterps++] = it;
 	return it;
@@ -233,6 +235,9 @@ void gilt_names_clear(gilt_interp *it) {
 		if (o[i]) py.Py_DecRef(o[i]);
 	memset(&it->names, 0, sizeof it->names);
 	gilt_known_clear(it);
+	if (it->cancelled) py.Py_DecRef(it->cancelled);
+	if (it->swallow) py.Py_DecRef(it->swallow);
+	it->cancelled = it->swallow = NULL;
 	if (it->codes) py.Py_DecRef(it->codes);
 	it->codes = NULL;
 	for (size_t i = 0; i < sizeof it->exctypes / sizeof *it->exctypes; i++) {

@@ -35,6 +35,8 @@ PY_FUN(PyThreadState *, PyThreadState_Get, (void))
 PY_FUN(PyInterpreterState *, PyThreadState_GetInterpreter, (PyThreadState *))
 PY_FUN(PyThreadState *, PyInterpreterState_ThreadHead, (PyInterpreterState *))
 PY_FUN(PyThreadState *, PyThreadState_Next, (PyThreadState *))
+PY_FUN(int, PyThreadState_SetAsyncExc, (unsigned long, PyObject *))
+PY_FUN(unsigned long, PyThread_get_thread_ident, (void))
 
 // References and objects.
 PY_FUN(void, Py_IncRef, (PyObject *))
@@ -119,6 +121,7 @@ PY_FUN(void *, PyCapsule_GetPointer, (PyObject *, const char *))
 
 // Exceptions.
 PY_FUN(PyObject *, PyErr_NoMemory, (void))
+PY_FUN(PyObject *, PyErr_NewException, (const char *, PyObject *, PyObject *))
 PY_FUN(void, PyErr_SetObject, (PyObject *, PyObject *))
 PY_FUN(PyObject *, PyErr_Occurred, (void))
 PY_FUN(void, PyErr_Clear, (void))
@@ -146,6 +149,7 @@ PY_VAR(PyTuple_Type)
 PY_VAR(PyDict_Type)
 PY_VAR(PyRange_Type)
 
+PY_REF(PyExc_BaseException)
 PY_REF(PyExc_TypeError)
 PY_REF(PyExc_ValueError)
 PY_REF(PyExc_RecursionError)

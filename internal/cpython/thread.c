@@ -15,8 +15,9 @@ static int orphan_pipe[2] = {-1, -1};
 
 // Every thread that has states, so that stopping can give them back.
 pthread_mutex_t gilt_all_mu = PTHREAD_MUTEX_INITIALIZER;
-static gilt_thread **all;
-static size_t nall, capall;
+gilt_thread **gilt_threads;
+size_t gilt_nthreads;
+static size_t capthreads;
 
 static int grow(void **p, size_t *cap, size_t need, size_t size) {
 	if (need <= *cap) return 0;
@@ -36,9 +37,9 @@ static void thread_ended(void *arg) {
 	gilt_thread *th = arg;
 	int orphans = 0;
 	pthread_mutex_lock(&gilt_all_mu);
-	for (size_t i = 0; i < nall; i++)
-		if (all[i] == th) {
-			all[i] = all[--nall];
+	for (size_t i = 0; i < gilt_nthreads; i++)
+		if (gilt_threads[i] == th) {
+			gilt_threads[i] = gilt_threads[--gilt_nthreads];
 			break;
 		}
 	for (int i = 0; i < gilt_ninterps; i++)
@@ -87,14 +88,14 @@ gilt_thread *gilt_thread_here(void) {
 	th = calloc(1, sizeof *th);
 	if (!th) return NULL;
 	pthread_mutex_lock(&gilt_all_mu);
-	int bad = grow((void **)&all, &capall, nall + 1, sizeof *all);
-	if (!bad) all[nall++] = th;
+	int bad = grow((void **)&gilt_threads, &capthreads, gilt_nthreads + 1, sizeof *gilt_threads);
+	if (!bad) gilt_threads[gilt_nthreads++] = th;
 	pthread_mutex_unlock(&gilt_all_mu);
 	if (!bad && pthread_setspecific(key, th)) {
 		pthread_mutex_lock(&gilt_all_mu);
-		for (size_t i = 0; i < nall; i++)
-			if (all[i] == th) {
-				all[i] = all[--nall];
+		for (size_t i = 0; i < gilt_nthreads; i++)
+			if (gilt_threads[i] == th) {
+				gilt_threads[i] = gilt_threads[--gilt_nthreads];
 				break;
 			}
 		pthread_mutex_unlock(&gilt_all_mu);
@@ -107,6 +108,7 @@ gilt_thread *gilt_thread_here(void) {
 #ifdef __linux__
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // else a wait for the GIL of 50 us takes 100
 #endif
+	th->ident = py.PyThread_get_thread_ident();
 	th->generation = atomic_load(&gilt_generation);
 	return gilt_tls = th;
 }
@@ -144,8 +146,8 @@ static int clean_context(gilt_state *st) {
 }
 
 gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts) {
-	for (size_t i = 0; i < nall; i++)
-		if (all[i]->states[it->id].ts == ts) return all[i];
+	for (size_t i = 0; i < gilt_nthreads; i++)
+		if (gilt_threads[i]->states[it->id].ts == ts) return gilt_threads[i];
 	return NULL;
 }
 
@@ -159,6 +161,8 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	add(&it->inside, 1);
 	th->attached = it;
 	books_begin(th, it, th->last);
+	if (GILT_LIKELY(th->ntasks > 0) && th->tasks[th->ntasks - 1].began == 0) th->tasks[th->ntasks - 1].began = th->last;
+	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0) && atomic_load(&st->armed) != tag) gilt_swallow(th, it);
 	if (GILT_UNLIKELY(st->unclean || !st->context) && !th->foreign && clean_context(st)) {
 		gilt_detach_now(th);
 		return -1;
@@ -168,7 +172,7 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 }
 
 void gilt_detach_now(gilt_thread *th) {
-	books_end(th, th->attached, gilt_ticks());
+	books_end(th, th->attached, th->left = gilt_ticks());
 	add(&th->attached->inside, -1);
 	th->attached = NULL;
 	py.PyEval_SaveThread();
@@ -181,12 +185,22 @@ void gilt_look_for_delay(gilt_thread *th, gilt_interp *it) {
 
 static _Thread_local uint64_t serials;
 
-static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what) {
+// Tells the canceller what runs here: a deadline is never seen beside another task's tag, unless it is that one's too.
+static inline void tell(gilt_thread *th, uint64_t tag, int at, int64_t deadline) {
+	if (GILT_UNLIKELY(atomic_load_explicit(&th->deadline, memory_order_relaxed) != 0)) atomic_store_explicit(&th->deadline, 0, memory_order_release);
+	atomic_store_explicit(&th->at, at, memory_order_release);
+	atomic_store_explicit(&th->tag, tag, memory_order_release);
+	if (GILT_UNLIKELY(deadline != 0)) atomic_store_explicit(&th->deadline, deadline, memory_order_release);
+}
+
+static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline) {
 	if (GILT_UNLIKELY(th->ntasks == th->captasks) && grow((void **)&th->tasks, &th->captasks, th->ntasks + 1, sizeof *th->tasks)) return NULL;
 	gilt_task *t = &th->tasks[th->ntasks++];
-	*t = (gilt_task){.serial = ++serials, .it = it, .base = th->nrefs, .held = th->held, .tag = atomic_load_explicit(&th->tag, memory_order_relaxed), .what = atomic_load_explicit(&th->what, memory_order_relaxed)};
+	*t = (gilt_task){.serial = ++serials, .it = it, .base = th->nrefs, .held = th->held, .tag = atomic_load_explicit(&th->tag, memory_order_relaxed), .what = atomic_load_explicit(&th->what, memory_order_relaxed),
+		.deadline = atomic_load_explicit(&th->deadline, memory_order_relaxed)};
 	atomic_store_explicit(&th->what, what, memory_order_relaxed);
-	atomic_store_explicit(&th->tag, tag, memory_order_relaxed);
+	tell(th, tag, it->id + 1, deadline);
+	if (GILT_UNLIKELY(deadline != 0) && deadline < atomic_load_explicit(&it->next_cancel, memory_order_relaxed)) gilt_cancel_sooner(it, deadline);
 	if (tag > atomic_load_explicit(&it->arrived, memory_order_relaxed)) atomic_store_explicit(&it->arrived, tag, memory_order_relaxed);
 	th->serial = t->serial;
 	th->held = 0;
@@ -197,7 +211,7 @@ static int64_t pop_task(gilt_thread *th) {
 	uint64_t held = th->held;
 	gilt_task *t = &th->tasks[--th->ntasks];
 	th->held = t->held;
-	atomic_store_explicit(&th->tag, t->tag, memory_order_relaxed);
+	tell(th, t->tag, th->ntasks ? th->tasks[th->ntasks - 1].it->id + 1 : 0, t->deadline);
 	atomic_store_explicit(&th->what, t->what, memory_order_relaxed);
 	th->serial = th->ntasks ? th->tasks[th->ntasks - 1].serial : 0;
 	return gilt_to_ns(held);
@@ -222,11 +236,11 @@ static int nested_in(gilt_thread *th, gilt_interp *it, size_t n) {
 }
 
 // Begins a task on this thread; attaches only when it must (a nested task needs a context of its own).
-int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what) {
+int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline) {
 	if (GILT_UNLIKELY(entered_late(th))) return GILT_STOPPED;
 	int inner = GILT_UNLIKELY(th->ntasks > 0) && nested_in(th, it, th->ntasks);
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
-	gilt_task *t = push_task(th, it, tag, what);
+	gilt_task *t = push_task(th, it, tag, what, deadline);
 	if (!t) return GILT_FAILED;
 	if (GILT_LIKELY(!inner)) return GILT_OK;
 	if (gilt_attach(th, it)) {
@@ -245,7 +259,8 @@ int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t wha
 }
 
 int gilt_push_task(gilt_thread *th, gilt_interp *it) {
-	return push_task(th, it, atomic_load_explicit(&th->tag, memory_order_relaxed), atomic_load_explicit(&th->what, memory_order_relaxed)) != NULL;
+	return push_task(th, it, atomic_load_explicit(&th->tag, memory_order_relaxed), atomic_load_explicit(&th->what, memory_order_relaxed),
+		atomic_load_explicit(&th->deadline, memory_order_relaxed)) != NULL;
 }
 
 // The thread is attached. What the call held is the outer task's to account for, and the tag, which AllowThreads
@@ -273,19 +288,31 @@ static void release_all(gilt_interp *it, PyObject **o, size_t n) {
 // in its context.
 static void end_attached(gilt_thread *th, gilt_interp *it, size_t base) {
 	gilt_state *st = &th->states[it->id];
+	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0)) {
+		atomic_store(&th->ending, 1);
+		gilt_swallow(th, it);
+	}
 	while (th->nrefs > base) py.Py_DecRef(th->refs[--th->nrefs]);
 	if (!nested_in(th, it, th->ntasks - 1) && (st->unclean || py.PyObject_Size(st->context) != 0)) clean_context(st);
 }
 
+// What is to be said of the innermost task, which ends: a millisecond and more from its first attach is slow.
+static int32_t flags_of(gilt_thread *th, uint64_t now) {
+	uint64_t began = th->tasks[th->ntasks - 1].began;
+	int slow = began && now - began > 50 * gilt_ticks_20us;
+	int fired = gilt_fired(th, th->tasks[th->ntasks - 1].it);
+	return (slow ? GILT_SLOW : 0) | (fired ? GILT_FIRED : 0);
+}
+
 // Ends the innermost task: its references go, the thread is detached.
-int64_t gilt_task_end(gilt_thread *th) {
+int64_t gilt_task_end(gilt_thread *th, int32_t *flags) {
 	gilt_task *t = &th->tasks[th->ntasks - 1];
 	gilt_interp *it = t->it;
 	gilt_state *st = &th->states[it->id];
 	size_t base = t->base;
 	PyObject *context = t->context;
+	if (th->attached != it && GILT_UNLIKELY(context != NULL || atomic_load(&st->armed) != 0)) gilt_attach(th, it);
 	if (GILT_UNLIKELY(context != NULL)) { // the thread's context is then an outer task's
-		if (th->attached != it) gilt_attach(th, it);
 		py.PyContext_Exit(context);
 		py.PyErr_Clear();
 		py.Py_DecRef(context);
@@ -297,8 +324,12 @@ int64_t gilt_task_end(gilt_thread *th) {
 		if (th->nrefs > base) release_all(it, th->refs + base, th->nrefs - base);
 		th->nrefs = base;
 		st->unclean = 1;
+		th->left = gilt_ticks();
 	}
-	return pop_task(th);
+	*flags = flags_of(th, th->left);
+	int64_t held = pop_task(th);
+	if (GILT_UNLIKELY(atomic_load_explicit(&th->ending, memory_order_relaxed) != 0)) atomic_store(&th->ending, 0);
+	return held;
 }
 
 int gilt_nested(void) { return gilt_tls && gilt_tls->ntasks > 0; }
@@ -308,18 +339,19 @@ int gilt_yield(void) {
 	return gilt_nested();
 }
 
-gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what) {
+gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline) {
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return (gilt_entry){.status = GILT_FAILED};
-	int status = gilt_task_begin(th, it, tag, what);
+	int status = gilt_task_begin(th, it, tag, what, deadline);
 	return (gilt_entry){.th = th, .serial = th->serial, .tag = (uint64_t *)&th->tag, .rest = &th->rest, .status = status};
 }
 
 gilt_res gilt_leave(gilt_thread *th, uint64_t serial) {
 	if (gilt_tls != th || th->serial != serial) return (gilt_res){.status = GILT_MISUSE};
 	gilt_interp *it = th->tasks[th->ntasks - 1].it;
-	int64_t held = gilt_task_end(th);
-	return (gilt_res){.held = held, .i = atomic_load_explicit(&it->backlog, memory_order_relaxed)};
+	int32_t flags;
+	int64_t held = gilt_task_end(th, &flags);
+	return (gilt_res){.held = held, .flags = flags, .i = atomic_load_explicit(&it->backlog, memory_order_relaxed)};
 }
 
 // Ends a task and begins another on this thread without giving the GIL up in between, if it is attached
@@ -330,16 +362,27 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 	gilt_interp *it = t->it;
 	uint64_t now = gilt_ticks();
 	int young = now - atomic_load_explicit(&th->since, memory_order_relaxed) < 10 * gilt_ticks_20us;
-	if (th->attached != it || t->context || !young || entered_late(th)) return (gilt_res){.held = gilt_task_end(th), .n = (uint64_t)gilt_backlog(it)};
+	gilt_res r = {0};
+	if (th->attached != it || t->context || !young || entered_late(th)) {
+		r.held = gilt_task_end(th, &r.flags);
+		r.n = (uint64_t)gilt_backlog(it);
+		return r;
+	}
+	r.flags = flags_of(th, now);
 	end_attached(th, it, t->base);
 	books_end(th, it, gilt_ticks());
-	int64_t held = gilt_to_ns(th->held);
+	r.held = gilt_to_ns(th->held);
 	th->held = 0;
+	atomic_store_explicit(&th->deadline, 0, memory_order_release);
+	atomic_store_explicit(&th->ending, 0, memory_order_relaxed);
 	if (GILT_UNLIKELY(gilt_backlog(it) > 0)) drain(it);
 	th->last = gilt_ticks();
 	books_begin(th, it, th->last);
-	th->tasks[th->ntasks - 1].serial = th->serial = ++serials;
-	return (gilt_res){.held = held, .i = (int64_t)th->serial};
+	t = &th->tasks[th->ntasks - 1];
+	t->began = th->last;
+	t->serial = th->serial = ++serials;
+	r.i = (int64_t)th->serial;
+	return r;
 }
 
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial) {
@@ -416,11 +459,11 @@ int gilt_reap(gilt_interp *it) {
 // Stopping: all states but this thread's own, whose OS threads are parked outside Python.
 void gilt_forget_states(gilt_interp *it) {
 	pthread_mutex_lock(&gilt_all_mu);
-	PyThreadState **list = malloc((nall + it->norphans + 1) * sizeof *list);
+	PyThreadState **list = malloc((gilt_nthreads + it->norphans + 1) * sizeof *list);
 	size_t n = 0;
-	for (size_t i = 0; list && i < nall; i++) {
-		gilt_state *st = &all[i]->states[it->id];
-		if (all[i] == gilt_tls || !st->ts || all[i]->foreign) continue; // the state of a thread that Python made is Python's
+	for (size_t i = 0; list && i < gilt_nthreads; i++) {
+		gilt_state *st = &gilt_threads[i]->states[it->id];
+		if (gilt_threads[i] == gilt_tls || !st->ts || gilt_threads[i]->foreign) continue; // the state of a thread that Python made is Python's
 		list[n++] = st->ts;
 		st->ts = NULL, st->context = NULL;
 	}

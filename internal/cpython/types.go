@@ -103,11 +103,16 @@ func (a *QuickArgs) Name(keyword string) bool {
 type Result struct {
 	Status   Status
 	Detached bool
+	Slow     bool  // the task that ended took more than 1 ms, whatever it did
+	Fired    bool  // and it was cancelled
 	Int      int64 // an int64, a bool, or the bits of a float64
 	Data     []byte
 	Obj      Object
 	Held     time.Duration // how long the GIL was held, where the operation ends a task or detaches
 }
+
+// Deadline is when a task is to be cancelled: nanoseconds of Clock, 0 for never.
+type Deadline int64
 
 // Op is an operation on one object.
 type Op int32

@@ -1,0 +1,40 @@
+package gilt
+
+import (
+	"context"
+
+	"gilt/gil"
+	"gilt/scheduler"
+)
+
+// Cancellation says when a context interrupts Python code that runs: by an exception gilt.Cancelled, derived from
+// BaseException, in exactly that task, again and again until it ends. Work that waits for its turn leaves the queue
+// at once in any case. It is a class's (ClassConfig), a prepared function's (Func.Cancellation), or a context's
+// (WithCancellation).
+//
+// Python code sees the exception between two bytecodes: not in a sleep, a wait for a lock or a socket, or C code. A
+// call that may be long or asleep therefore runs on a goroutine of its own, and its caller is freed with
+// ErrUninterruptible when it goes on for Config.Grace; its thread then counts as lost until it comes back (Stats.Lost),
+// and another takes its place. Work on Python's main thread (OnMain) is never interrupted.
+type Cancellation = scheduler.Cancellation
+
+// The policies. OnDeadline is the default.
+const (
+	OnDeadline = scheduler.OnDeadline // when the context's deadline passes
+	OnCancel   = scheduler.OnCancel   // when the context ends, for whatever reason
+	Never      = scheduler.Never
+)
+
+// WithCancellation gives a context whose work is interrupted as the policy says, whatever its class says.
+func WithCancellation(ctx context.Context, policy Cancellation) context.Context {
+	return gil.WithCancellation(ctx, policy)
+}
+
+// InterruptedError is work that was interrupted while it ran, because its context had ended, and failed.
+type InterruptedError = gil.InterruptedError
+
+// UninterruptibleError is work that went on though its context had ended and it was interrupted; its caller was freed.
+type UninterruptibleError = gil.UninterruptibleError
+
+// ErrUninterruptible is matched by every UninterruptibleError.
+var ErrUninterruptible = gil.ErrUninterruptible

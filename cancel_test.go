@@ -1,0 +1,216 @@
+package gilt_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"gilt"
+	py "gilt/handles"
+	"gilt/internal/pytest"
+	"gilt/scheduler"
+)
+
+// What CPython 3.11 to 3.13 raise at the end of a loop, the handlers of a try clause do not see when the loop is its first
+// or last statement, with a KeyboardInterrupt neither. So none is.
+const cancelSource = `
+import time, threading
+def spin(n=0):
+    while True: n += 1
+def spin_for(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end: pass
+    return 1
+def short(x): return x
+def nap(seconds):
+    time.sleep(seconds)
+    return 1
+cleaned = []
+def careful(_):
+    try:
+        n = 0
+        while True: n += 1
+    finally:
+        cleaned.append(1)
+def stubborn(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            n = 0
+            while time.monotonic() < end: n += 1
+            n = 0
+        except BaseException: pass
+    return 1
+def converts(_):
+    try:
+        n = 0
+        while True: n += 1
+    except BaseException as e:
+        raise KeyError('mine') from e
+def keeps(_):
+    try:
+        n = 0
+        while True: n += 1
+    except BaseException:
+        return 7
+`
+
+func cancelModule(t testing.TB) (context.Context, *gilt.Runtime) {
+	t.Helper()
+	pytest.Install(t, "gilt_cancel", cancelSource)
+	return context.Background(), pytest.Runtime()
+}
+
+func lookupFloat(t testing.TB, name string) *gilt.Func[float64, int64] {
+	t.Helper()
+	f, err := gilt.Lookup[float64, int64](context.Background(), pytest.Runtime(), "gilt_cancel:"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func within(t testing.TB, ctx context.Context, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// interrupted checks an error of work whose deadline passed while it ran.
+func interrupted(t testing.TB, what string, err error) {
+	t.Helper()
+	var e *gilt.InterruptedError
+	if !errors.As(err, &e) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%s: %v (%T), want an interruption by the deadline", what, err, err)
+	}
+}
+
+// clean checks that no exception is left for other tasks.
+func clean(t testing.TB, n int) {
+	t.Helper()
+	short := lookupFloat(t, "short")
+	for i := range n {
+		if v, err := short.Call(context.Background(), float64(i)); err == nil && v == int64(i) {
+			continue
+		} else if !errors.Is(err, py.TypeError) { // a float is no int64
+			t.Fatalf("task %d after it: %v", i, err)
+		}
+	}
+}
+
+func TestDeadlineInterruptsPython(t *testing.T) {
+	ctx, rt := cancelModule(t)
+	spin := lookupFloat(t, "spin")
+	for range 3 {
+		_, err := spin.Call(within(t, ctx, 20*time.Millisecond), 0)
+		interrupted(t, "a call", err)
+		if !errors.Is(err, py.Cancelled) {
+			t.Error(err)
+		}
+	}
+	for _, run := range []func(context.Context, func(*gilt.Token) error) error{rt.Do} {
+		err := run(within(t, ctx, 20*time.Millisecond), func(tok *gilt.Token) error {
+			return py.Run(tok, "while True: pass")
+		})
+		interrupted(t, "Do", err)
+	}
+	_, err := gilt.Submit(within(t, ctx, 20*time.Millisecond), rt, func(tok *gilt.Token) (int, error) {
+		return 0, py.Run(tok, "while True: pass")
+	}).Wait(ctx)
+	interrupted(t, "Submit", err)
+	clean(t, 1000)
+}
+
+func TestCleanUpAfterInterruption(t *testing.T) {
+	ctx, rt := cancelModule(t)
+	_, err := lookupFloat(t, "careful").Call(within(t, ctx, 20*time.Millisecond), 0)
+	interrupted(t, "finally", err)
+	err = rt.Do(ctx, func(tok *gilt.Token) error {
+		m, err := py.Import(tok, "gilt_cancel")
+		if err != nil {
+			return err
+		}
+		cleaned, err := py.AttrAs[[]int](m, "cleaned")
+		if err == nil && len(cleaned) != 1 {
+			t.Error("the finally clause ran", len(cleaned), "times")
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	_, err = lookupFloat(t, "converts").Call(within(t, ctx, 20*time.Millisecond), 0)
+	interrupted(t, "converted", err)
+	if !errors.Is(err, py.KeyError) {
+		t.Error(err)
+	}
+	if v, err := lookupFloat(t, "keeps").Call(within(t, ctx, 20*time.Millisecond), 0); v != 7 || err != nil {
+		t.Error("a result in spite of it:", v, err)
+	}
+	clean(t, 1000)
+}
+
+func TestUninterruptible(t *testing.T) {
+	ctx, rt := cancelModule(t)
+	for what, name := range map[string]string{"a sleep": "nap", "code that catches all": "stubborn"} {
+		began := time.Now()
+		_, err := lookupFloat(t, name).Call(within(t, ctx, 10*time.Millisecond), 0.4)
+		var lost *gilt.UninterruptibleError
+		if !errors.As(err, &lost) || !errors.Is(err, gilt.ErrUninterruptible) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if !strings.Contains(lost.Where, "gilt_cancel.py:") || !strings.Contains(lost.Where, "in "+name) || !strings.Contains(err.Error(), "gilt_cancel:"+name) {
+			t.Errorf("%s: the frame is %q: %v", what, lost.Where, err)
+		}
+		t.Log(what, "freed its caller after", time.Since(began))
+		if n := rt.Stats().Lost; n != 1 {
+			t.Errorf("%s: %d are lost", what, n)
+		}
+		pytest.Eventually(t, "the thread came back", func() bool { return rt.Stats().Lost == 0 })
+		clean(t, 1000)
+	}
+}
+
+func TestPolicies(t *testing.T) {
+	ctx, _ := cancelModule(t)
+	f := lookupFloat(t, "spin_for")
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel10 := func() context.Context {
+		c, cancel := context.WithCancel(ctx)
+		time.AfterFunc(10*time.Millisecond, cancel)
+		return c
+	}
+	cancel()
+	var wait *scheduler.WaitError
+	if _, err := f.Call(cancelled, 1); !errors.As(err, &wait) || !errors.Is(err, context.Canceled) {
+		t.Error("a context that has ended:", err)
+	}
+	if v, err := f.Call(cancel10(), 0.03); v != 1 || err != nil {
+		t.Error("OnDeadline, cancelled:", v, err)
+	}
+	if v, err := f.Call(gilt.WithCancellation(within(t, ctx, 10*time.Millisecond), gilt.Never), 0.03); v != 1 || err != nil {
+		t.Error("Never:", v, err)
+	}
+	_, err := f.Call(gilt.WithCancellation(cancel10(), gilt.OnCancel), 10)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, py.Cancelled) {
+		t.Error("OnCancel:", err)
+	}
+	never := lookupFloat(t, "spin_for").Cancellation(gilt.Never)
+	if v, err := never.Call(within(t, ctx, 10*time.Millisecond), 0.03); v != 1 || err != nil {
+		t.Error("a function that is never interrupted:", v, err)
+	}
+	c, err := pytest.Runtime().ClassWith("cancels", gilt.ClassConfig{Cancellation: gilt.OnCancel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = f.Call(gilt.WithClass(cancel10(), c), 10); !errors.Is(err, context.Canceled) {
+		t.Error("a class:", err)
+	}
+	if _, err := pytest.Runtime().ClassWith("bad", gilt.ClassConfig{Cancellation: 9}); err == nil || !strings.Contains(err.Error(), "OnDeadline, OnCancel or Never") {
+		t.Error(err)
+	}
+	clean(t, 1000)
+}

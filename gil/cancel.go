@@ -1,0 +1,344 @@
+package gil
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"gilt/internal/cpython"
+	"gilt/scheduler"
+)
+
+// ErrUninterruptible is matched by every *UninterruptibleError.
+var ErrUninterruptible = errors.New("gilt: the Python code could not be interrupted")
+
+// UninterruptibleError is work that went on though its context had ended and it was interrupted: C code, a sleep, a
+// lock or a socket that does not come back, or Python code that catches the exception. Its caller was freed, and
+// its result, if ever there is one, is dropped. It matches ErrUninterruptible and the context's error.
+type UninterruptibleError struct {
+	What  string        // the function
+	Where string        // the Python frame in which it was last seen: "file:line in function", "" if not known
+	Took  time.Duration // until its caller was freed
+	Err   error         // the context's
+}
+
+func (e *UninterruptibleError) Error() string {
+	where := ""
+	if e.Where != "" {
+		where = ", which is in " + e.Where
+	}
+	return fmt.Sprintf("%v: %s%s, goes on in the background after %v: %v", ErrUninterruptible, e.What, where, e.Took.Round(time.Millisecond), e.Err)
+}
+
+// Unwrap gives ErrUninterruptible and the context's error.
+func (e *UninterruptibleError) Unwrap() []error { return []error{ErrUninterruptible, e.Err} }
+
+// InterruptedError is work that was interrupted while it ran, because its context had ended, and failed. It matches
+// the context's error, its cause, and what the Python code raised.
+type InterruptedError struct {
+	Err   error // what the work gave: mostly gilt.Cancelled, or what the code made of it
+	Cause error // the context's error, or its cause
+}
+
+func (e *InterruptedError) Error() string {
+	return fmt.Sprintf("gilt: interrupted while it ran: %v (%v)", e.Cause, e.Err)
+}
+
+// Unwrap gives the context's error and the work's.
+func (e *InterruptedError) Unwrap() []error { return []error{e.Cause, e.Err} }
+
+// Cancel is how a piece of work answers the end of its context: for gilt's own packages. The zero value does not.
+type Cancel struct {
+	deadline cpython.Deadline
+	free     bool // the caller must not be inside Python: it is to be freed
+	any      bool // any end counts, not only the deadline
+}
+
+// Deadline is when the Python code is cancelled by itself.
+func (c Cancel) Deadline() cpython.Deadline { return c.deadline }
+
+// Free says that the work must be run by Freed.
+func (c Cancel) Free() bool { return c.free }
+
+type cancelKey struct{}
+
+// WithCancellation gives a context whose work is interrupted as the policy says, whatever its class says.
+func WithCancellation(ctx context.Context, policy scheduler.Cancellation) context.Context {
+	return context.WithValue(ctx, cancelKey{}, policy)
+}
+
+// policyOf is the policy of ctx's work: its own, or its class's.
+func policyOf(ctx context.Context) scheduler.Cancellation {
+	if p, ok := ctx.Value(cancelKey{}).(scheduler.Cancellation); ok {
+		return p
+	}
+	if c := ClassOf(ctx); c != nil {
+		return c.Cancellation()
+	}
+	return scheduler.OnDeadline
+}
+
+// Cancels says how work with that history answers the end of ctx; own is a function's policy, if it has one.
+//
+// A goroutine inside Python cannot be freed. So work that may be long, or asleep, runs on a goroutine of its own; the
+// rest runs where it is called, and is freed when Python lets it.
+func (h *Host) Cancels(ctx context.Context, past *scheduler.History, own *scheduler.Cancellation) (c Cancel) {
+	if ctx.Done() == nil {
+		return Cancel{}
+	}
+	policy := scheduler.OnDeadline
+	if own != nil {
+		policy = *own
+	} else {
+		policy = policyOf(ctx)
+	}
+	deadline, ok := ctx.Deadline()
+	if policy == scheduler.Never || policy == scheduler.OnDeadline && !ok {
+		return Cancel{}
+	}
+	if ok {
+		c.deadline = max(1, h.clock+cpython.Deadline(deadline.Sub(h.epoch)))
+	}
+	c.any = policy == scheduler.OnCancel
+	c.free = (c.any || !past.Quick()) && !cpython.Nested() // a nested task is its thread's, and its goroutine's
+	if !h.cancelling.Load() {
+		h.startCancellers()
+	}
+	return c
+}
+
+// startCancellers starts a thread for each interpreter, once somebody needs them.
+func (h *Host) startCancellers() {
+	h.cancelMu.Lock()
+	defer h.cancelMu.Unlock()
+	if h.cancelling.Load() || h.closing.Load() {
+		return
+	}
+	for it := range h.byInterp() {
+		h.helpers.Go(func() { h.cancel(it) })
+	}
+	h.cancelling.Store(true)
+}
+
+func (h *Host) cancel(it *cpython.Interp) {
+	const kept = 64
+	runtime.LockOSThread() // for good: the thread has a thread state
+	for {
+		tag, where, ok := it.CancelLoop()
+		if !ok {
+			return
+		}
+		h.cancelMu.Lock()
+		if h.stuck = append(h.stuck, stuck{task{it.ID, tag}, where}); len(h.stuck) > kept {
+			h.stuck = h.stuck[1:]
+		}
+		h.cancelMu.Unlock()
+	}
+}
+
+func (h *Host) stopCancellers() {
+	h.cancelMu.Lock()
+	defer h.cancelMu.Unlock()
+	for it := range h.byInterp() {
+		it.CancelStop()
+	}
+}
+
+// stuck is a task that went on though it was interrupted several times, and the Python frame that it was in.
+type stuck struct {
+	task  task
+	where string
+}
+
+// Interrupted is the error of work that ended so: fired says that it was interrupted.
+func Interrupted(ctx context.Context, fired bool, err error) error {
+	if !fired || err == nil {
+		return err
+	}
+	cause := context.Cause(ctx)
+	if cause == nil {
+		cause = context.DeadlineExceeded // its timer is late
+	} else if !errors.Is(cause, ctx.Err()) {
+		cause = errors.Join(ctx.Err(), cause)
+	}
+	return &InterruptedError{Err: err, Cause: cause}
+}
+
+// Running is work that Freed runs. For gilt's own packages.
+type Running struct {
+	host  *Host
+	task  atomic.Pointer[grantedTask]
+	state atomic.Int32
+}
+
+type grantedTask struct {
+	interp *cpython.Interp
+	tag    uint64
+}
+
+const (
+	running int32 = iota
+	ended
+	abandoned
+)
+
+// Granted says with which grant the work goes on.
+func (r *Running) Granted(g scheduler.Grant) {
+	if r != nil {
+		r.task.Store(&grantedTask{r.host.lanes[g.Lane()], g.Tag()})
+	}
+}
+
+func (r *Running) interrupt() {
+	if t := r.task.Load(); t != nil {
+		t.interp.Cancel(t.tag)
+	}
+}
+
+// watch interrupts work for which nobody may wait, from the end of ctx on, until what it gives is called.
+func (r *Running) watch(ctx context.Context) (stop func()) {
+	const longest = 100 * time.Millisecond
+	unwatch := context.AfterFunc(ctx, func() {
+		for pause := time.Millisecond; r.state.Load() == running; pause = min(2*pause, longest) {
+			r.interrupt()
+			time.Sleep(pause)
+		}
+	})
+	return func() {
+		unwatch()
+		r.state.Store(ended)
+	}
+}
+
+// where is the Python frame in which the work was last seen.
+func (r *Running) where() string {
+	h, t := r.host, r.task.Load()
+	if t == nil {
+		return ""
+	}
+	h.cancelMu.Lock()
+	defer h.cancelMu.Unlock()
+	for _, s := range h.stuck {
+		if s.task == (task{t.interp.ID, t.tag}) {
+			return s.where
+		}
+	}
+	return ""
+}
+
+// outcome is what a function gave.
+type outcome[T any] struct {
+	value    T
+	err      error
+	panicked any
+	stack    []byte
+	exited   bool // by runtime.Goexit
+}
+
+// give does on this goroutine what the function did on another.
+func (o outcome[T]) give() (T, error) {
+	switch {
+	case o.panicked != nil:
+		panic(o.panicked)
+	case o.exited:
+		runtime.Goexit()
+	}
+	return o.value, o.err
+}
+
+// Freed runs f, which acquires a grant and runs a task, on a goroutine of its own, and waits for it: until ctx ends, and
+// then for a grace in which it is interrupted. name names it. For gilt's own packages.
+func Freed[T any](ctx context.Context, h *Host, c Cancel, name func() string, f func(*Running) (T, error)) (T, error) {
+	r := &Running{host: h}
+	done := make(chan outcome[T], 1)
+	began := time.Now()
+	go func() {
+		o := outcome[T]{exited: true}
+		defer func() {
+			if o.panicked = recover(); o.panicked != nil {
+				o.stack = debug.Stack()
+			}
+			if !r.state.CompareAndSwap(running, ended) {
+				h.sched.Lost(-1)
+				tellDropped(name(), o.panicked, o.stack, time.Since(began))
+			}
+			done <- o
+		}()
+		o.value, o.err = f(r)
+		o.exited = false
+	}()
+	o, ok := await(ctx, c, done)
+	if !ok {
+		o, ok = interrupt(r, done)
+	}
+	if !ok && !r.state.CompareAndSwap(running, abandoned) {
+		o, ok = <-done, true
+	}
+	if ok {
+		return o.give()
+	}
+	h.sched.Lost(1)
+	err := ctx.Err()
+	if err == nil {
+		err = context.DeadlineExceeded
+	}
+	lost := &UninterruptibleError{What: name(), Where: r.where(), Took: time.Since(began), Err: err}
+	slog.Warn("gilt: Python code could not be interrupted: its caller was freed, and its thread is lost until it comes back",
+		"function", lost.What, "frame", lost.Where, "after", lost.Took.Round(time.Millisecond))
+	return o.value, lost
+}
+
+// await waits for the outcome; ok is false when ctx has ended in a way that counts.
+func await[T any](ctx context.Context, c Cancel, done chan outcome[T]) (o outcome[T], ok bool) {
+	select {
+	case o = <-done:
+		return o, true
+	case <-ctx.Done():
+	}
+	deadline, _ := ctx.Deadline()
+	left := time.Until(deadline)
+	if c.any || left <= 0 {
+		return o, false
+	}
+	timer := time.NewTimer(left) // it was cancelled before, which does not count
+	defer timer.Stop()
+	select {
+	case o = <-done:
+		return o, true
+	case <-timer.C:
+		return o, false
+	}
+}
+
+// interrupt interrupts the work until it has ended; ok is false when it has not within the grace.
+func interrupt[T any](r *Running, done chan outcome[T]) (o outcome[T], ok bool) {
+	over := time.NewTimer(r.host.grace)
+	defer over.Stop()
+	for pause := time.Millisecond; ; pause *= 2 { // again, for it may not have begun, or be inside a nested one
+		r.interrupt()
+		again := time.NewTimer(pause)
+		select {
+		case o = <-done:
+			again.Stop()
+			return o, true
+		case <-over.C:
+			again.Stop()
+			return o, false
+		case <-again.C:
+		}
+	}
+}
+
+// tellDropped says what became of work whose caller did not wait for it.
+func tellDropped(name string, panicked any, stack []byte, took time.Duration) {
+	if panicked != nil {
+		slog.Error("gilt: work whose caller was freed has panicked", "function", name, "panic", panicked, "stack", string(stack))
+		return
+	}
+	slog.Info("gilt: work whose caller was freed has ended", "function", name, "after", took.Round(time.Millisecond))
+}

@@ -1,0 +1,200 @@
+// Cancelling Python code that runs: CPython's asynchronous exceptions, raised in one task and in no other. They belong
+// to a thread state, not to a task, may be swallowed (by a __del__, by an except clause), and are seen only between
+// bytecodes. So one thread for each interpreter, the canceller, raises gilt.Cancelled again and again until the task
+// has ended; and what is still pending when another task begins on that thread, or this one ends, is swallowed.
+#include "objects.h"
+#include <stdio.h>
+#include <time.h>
+
+enum { TOLD = 5, SLOWEST = 7 }; // how often it was tried before somebody is told; and before the pauses grow no longer
+#define NEVER INT64_MAX
+#define FIRST_PAUSE 1000000 // 1 ms, then twice as long each time
+
+// Clearing a pending one with PyThreadState_SetAsyncExc(NULL) would leave the loops of 3.12 30-50% slower until one is
+// delivered, so it is delivered.
+void gilt_swallow(gilt_thread *th, gilt_interp *it) {
+	gilt_state *st = &th->states[it->id];
+	for (int i = 0; i < 100 && atomic_load(&st->armed); i++) { // it may come again while this runs
+		atomic_store(&st->armed, 0);
+		PyObject *o = it->swallow ? py.PyObject_VectorcallDict(it->swallow, NULL, 0, NULL) : NULL;
+		if (o) py.Py_DecRef(o);
+		py.PyErr_Clear();
+	}
+}
+
+static PyObject *make_swallow(gilt_interp *it) {
+	static const char source[] = "def swallow():\n    try:\n        for _ in (1, 2, 3): pass\n    except BaseException: pass\n";
+	PyObject *args[3] = {py.PyUnicode_FromStringAndSize(source, sizeof source - 1), py.PyUnicode_FromStringAndSize("<gilt>", 6), it->names.s_exec};
+	PyObject *code = args[0] && args[1] ? py.PyObject_VectorcallDict(it->names.compile, args, 3, NULL) : NULL;
+	PyObject *ns = code ? py.PyDict_New() : NULL, *f = NULL;
+	PyObject *o = ns && !py.PyDict_SetItemString(ns, "__builtins__", it->names.builtins) ? py.PyEval_EvalCode(code, ns, ns) : NULL;
+	PyObject *name = o ? py.PyUnicode_InternFromString("swallow") : NULL;
+	if (name && (f = py.PyDict_GetItemWithError(ns, name))) py.Py_IncRef(f);
+	PyObject *owned[] = {args[0], args[1], code, ns, o, name};
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		if (owned[i]) py.Py_DecRef(owned[i]);
+	return f;
+}
+
+static int ready(gilt_interp *it) { // with the GIL
+	if (!it->cancelled) it->cancelled = py.PyErr_NewException("gilt.Cancelled", py.PyExc_BaseException, NULL);
+	if (!it->swallow) it->swallow = make_swallow(it);
+	py.PyErr_Clear();
+	return it->cancelled && it->swallow;
+}
+
+// The tag of the task on th that is to be cancelled now, 0 for none; *next gets the time when there may be one.
+// Under gilt_all_mu.
+static uint64_t due(gilt_interp *it, gilt_thread *th, int64_t now, int64_t *next) {
+	int64_t deadline = atomic_load_explicit(&th->deadline, memory_order_acquire);
+	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_acquire);
+	int here = atomic_load_explicit(&th->at, memory_order_acquire) == it->id + 1;
+	if (!here || !tag || atomic_load(&th->ending)) return 0;
+	int wanted = atomic_load(&th->wanted) == gilt_task_key(it, tag);
+	if (!wanted && (!deadline || atomic_load(&th->deadline) != deadline)) return 0;
+	int64_t at = wanted ? 0 : deadline;
+	if (at <= now && th->tried == gilt_task_key(it, tag)) at = th->next_try;
+	if (at <= now) return tag;
+	if (at < *next) *next = at;
+	return 0;
+}
+
+// One that is due, as its thread's number: 0 for none. With the GIL.
+static unsigned long take(gilt_interp *it, gilt_stuck *stuck) {
+	unsigned long ident = 0;
+	int64_t now = (int64_t)gilt_clock_ns(), next = NEVER;
+	pthread_mutex_lock(&gilt_all_mu);
+	for (size_t i = 0; i < gilt_nthreads && !ident; i++) {
+		gilt_thread *th = gilt_threads[i];
+		uint64_t tag = due(it, th, now, &next), key = gilt_task_key(it, tag);
+		if (!tag) continue;
+		if (th->tried != key) th->tried = key, th->tries = 0;
+		th->next_try = now + (FIRST_PAUSE << (th->tries < SLOWEST ? th->tries : SLOWEST));
+		if (!th->states[it->id].ts) continue; // it has run nothing yet
+		if (++th->tries == TOLD && !stuck->tag) stuck->tag = tag;
+		atomic_store(&th->states[it->id].armed, tag);
+		atomic_store(&th->fired, key);
+		ident = th->ident;
+	}
+	pthread_mutex_unlock(&gilt_all_mu);
+	return ident;
+}
+
+static PyObject *attr(PyObject *o, const char *name) {
+	PyObject *key = o ? py.PyUnicode_InternFromString(name) : NULL, *v = key ? py.PyObject_GetAttr(o, key) : NULL;
+	if (key) py.Py_DecRef(key);
+	return v;
+}
+
+// Where the thread is: by sys._current_frames, which is CPython's own way to look at another's frames.
+static void where(unsigned long ident, gilt_stuck *stuck) {
+	PyObject *sys = py.PyImport_ImportModule("sys"), *get = attr(sys, "_current_frames");
+	PyObject *frames = get ? py.PyObject_VectorcallDict(get, NULL, 0, NULL) : NULL, *key = frames ? py.PyLong_FromUnsignedLongLong(ident) : NULL;
+	PyObject *frame = key ? py.PyDict_GetItemWithError(frames, key) : NULL; // borrowed from frames
+	PyObject *code = attr(frame, "f_code"), *file = attr(code, "co_filename"), *name = attr(code, "co_name"), *line = attr(frame, "f_lineno");
+	Py_ssize_t n;
+	const char *f = file ? py.PyUnicode_AsUTF8AndSize(file, &n) : NULL, *s = name ? py.PyUnicode_AsUTF8AndSize(name, &n) : NULL;
+	if (f && s && line) snprintf(stuck->where, sizeof stuck->where, "%s:%lld in %s", f, py.PyLong_AsLongLong(line), s);
+	PyObject *owned[] = {sys, get, key, code, file, name, line, frames};
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		if (owned[i]) py.Py_DecRef(owned[i]);
+	py.PyErr_Clear();
+}
+
+// Attached, so that no Python code of this interpreter runs meanwhile: a task that ends now and one that begins on the
+// same thread look at armed before they run any (gilt_attach, end_attached). Gives 0 if that is not possible.
+static int cancel_all(gilt_interp *it, gilt_stuck *stuck) {
+	gilt_thread *th = gilt_thread_here();
+	uint64_t g = atomic_load(&gilt_generation);
+	if (!th || g == 0 || th->generation != g || gilt_attach(th, it)) return 0;
+	int ok = ready(it);
+	for (unsigned long ident; ok && (ident = take(it, stuck)) != 0;) {
+		py.PyThreadState_SetAsyncExc(ident, it->cancelled);
+		if (stuck->tag && !stuck->where[0]) where(ident, stuck);
+	}
+	gilt_detach_now(th);
+	return ok;
+}
+
+static int64_t earliest(gilt_interp *it, int64_t now) { // now if one is due
+	int64_t next = NEVER;
+	pthread_mutex_lock(&gilt_all_mu);
+	for (size_t i = 0; i < gilt_nthreads; i++)
+		if (due(it, gilt_threads[i], now, &next)) next = now;
+	pthread_mutex_unlock(&gilt_all_mu);
+	return next;
+}
+
+static void wait_until(gilt_interp *it, int64_t when) { // with cancel_mu
+	struct timespec t = {when / 1000000000, when % 1000000000};
+	if (when == NEVER) pthread_cond_wait(&it->cancel_cond, &it->cancel_mu);
+#ifdef __APPLE__
+	else {
+		int64_t ns = when - (int64_t)gilt_clock_ns();
+		t = (struct timespec){ns > 0 ? ns / 1000000000 : 0, ns > 0 ? ns % 1000000000 : 0};
+		pthread_cond_timedwait_relative_np(&it->cancel_cond, &it->cancel_mu, &t);
+	}
+#else
+	else pthread_cond_timedwait(&it->cancel_cond, &it->cancel_mu, &t);
+#endif
+}
+
+gilt_stuck gilt_cancel_loop(gilt_interp *it) {
+	gilt_stuck stuck = {0};
+	pthread_mutex_lock(&it->cancel_mu);
+	while (!it->cancel_stop && !stuck.tag) {
+		// A task that begins says its deadline and then looks at next_cancel; this is the other way round. What it said
+		// in between is on its way for some nanoseconds.
+		int64_t now = (int64_t)gilt_clock_ns(), next = earliest(it, now);
+		if (next > now) {
+			atomic_store(&it->next_cancel, next);
+			nanosleep(&(struct timespec){0, 1000}, NULL);
+			int64_t again = earliest(it, now);
+			if (again >= next && atomic_load(&it->next_cancel) == next) wait_until(it, next);
+			continue;
+		}
+		pthread_mutex_unlock(&it->cancel_mu);
+		int ok = cancel_all(it, &stuck);
+		pthread_mutex_lock(&it->cancel_mu);
+		if (!ok && !it->cancel_stop) wait_until(it, now + (FIRST_PAUSE << SLOWEST));
+	}
+	atomic_store(&it->next_cancel, 0); // nobody looks: nobody need tell
+	stuck.stopped = it->cancel_stop;
+	pthread_mutex_unlock(&it->cancel_mu);
+	return stuck;
+}
+
+void gilt_cancel_sooner(gilt_interp *it, int64_t deadline) {
+	pthread_mutex_lock(&it->cancel_mu);
+	if (deadline < atomic_load(&it->next_cancel)) atomic_store(&it->next_cancel, deadline);
+	pthread_cond_signal(&it->cancel_cond);
+	pthread_mutex_unlock(&it->cancel_mu);
+}
+
+void gilt_deadline(gilt_thread *th, uint64_t serial, int64_t deadline) {
+	if (gilt_tls != th || th->serial != serial) return;
+	gilt_interp *it = th->tasks[th->ntasks - 1].it;
+	atomic_store(&th->deadline, deadline);
+	if (deadline < atomic_load(&it->next_cancel)) gilt_cancel_sooner(it, deadline);
+}
+
+int gilt_cancel(gilt_interp *it, uint64_t tag) {
+	int found = 0;
+	pthread_mutex_lock(&gilt_all_mu);
+	for (size_t i = 0; i < gilt_nthreads && !found; i++) {
+		gilt_thread *th = gilt_threads[i];
+		if (atomic_load(&th->tag) != tag || atomic_load(&th->at) != it->id + 1) continue;
+		atomic_store(&th->wanted, gilt_task_key(it, tag));
+		found = 1;
+	}
+	pthread_mutex_unlock(&gilt_all_mu);
+	if (found) gilt_cancel_sooner(it, 0);
+	return found;
+}
+
+void gilt_cancel_stop(gilt_interp *it) {
+	pthread_mutex_lock(&it->cancel_mu);
+	it->cancel_stop = 1;
+	pthread_cond_signal(&it->cancel_cond);
+	pthread_mutex_unlock(&it->cancel_mu);
+}
