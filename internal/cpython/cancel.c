@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { TOLD = 5, SLOWEST = 7 }; // how often it was tried before somebody is told; and before the pauses grow no longer
+enum { TOLD = 3, SLOWEST = 7 }; // how often it was tried before somebody is told; and before the pauses grow no longer
 #define NEVER INT64_MAX
 #define FIRST_PAUSE 1000000 // 1 ms, then twice as long each time
 
