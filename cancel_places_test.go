@@ -1,0 +1,228 @@
+package gilt_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"gilt"
+	py "gilt/handles"
+	"gilt/internal/pytest"
+)
+
+// Interruptions in places where they are easily lost, or do harm.
+func TestInterruptedPlaces(t *testing.T) {
+	ctx, rt := cancelModule(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "gilt_slow_import.py"), []byte("import gilt_cancel\ngilt_cancel.spin()\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, source := range map[string]string{
+		"in an import": "import sys\nsys.path.insert(0, dir)\nimport gilt_slow_import",
+		"in a __del__": `
+import gilt_cancel
+class D:
+    def __del__(self):
+        gilt_cancel.spin_for(0.001)
+while True:
+    D()
+    gilt_cancel.spin_for(0.001)
+`,
+		"in a handler":        "import gilt_cancel\ntry: raise ValueError\nexcept ValueError: gilt_cancel.spin()",
+		"in a generator":      "import gilt_cancel\ndef g():\n    yield gilt_cancel.spin()\nlist(g())",
+		"in exec":             "exec('n = 0\\nwhile True: n += 1')",
+		"in a lock's with":    "import threading, gilt_cancel\nwith threading.Lock(): gilt_cancel.spin()",
+		"in a sort":           "import gilt_cancel\nsorted([3, 2, 1], key=lambda x: gilt_cancel.spin())",
+		"in a thread's start": "import threading, gilt_cancel\nwhile True:\n    t = threading.Thread(target=lambda: None)\n    t.start()\n    t.join()",
+	} {
+		began := time.Now()
+		err := rt.Do(within(t, ctx, 20*time.Millisecond), func(tok *gilt.Token) error {
+			ns, err := py.Dict(tok, map[string]any{"dir": dir})
+			if err != nil {
+				return err
+			}
+			return py.Run(tok, source, ns)
+		})
+		if errors.Is(err, gilt.ErrUninterruptible) { // what is hit may have been a __del__, more than once
+			pytest.Eventually(t, "it ends", func() bool { return rt.Stats().Lost == 0 })
+		} else {
+			interrupted(t, what, err)
+		}
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("%s: it took %v", what, took)
+		}
+		clean(t, 200)
+	}
+	err := rt.Do(ctx, func(tok *gilt.Token) error {
+		return py.Run(tok, "import sys\nassert 'gilt_slow_import' not in sys.modules")
+	})
+	if err != nil {
+		t.Error("what was half imported:", err)
+	}
+}
+
+func TestInterruptedInGo(t *testing.T) {
+	ctx, rt := cancelModule(t)
+	// Inside AllowThreads: Python is not run there, so it is raised afterwards.
+	entered := make(chan error, 1)
+	err := rt.Do(within(t, ctx, 10*time.Millisecond), func(tok *gilt.Token) error {
+		tok.AllowThreads(func() { time.Sleep(25 * time.Millisecond) })
+		entered <- py.Run(tok, "n = 0\nwhile True: n += 1")
+		return errors.New("mine")
+	})
+	interrupted(t, "after AllowThreads", err)
+	if err := <-entered; !errors.Is(err, py.Cancelled) {
+		t.Error("Python code after AllowThreads:", err)
+	}
+	// In a Go function that Python calls, which looks at its context.
+	wait := func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	var f py.Py
+	if err := rt.Do(ctx, func(tok *gilt.Token) error { // contexts are kept from the first function on that takes one
+		b, err := py.Function(tok, gilt.GoFunc{Name: "wait", Func: wait, Native: true})
+		f = b.Unbind()
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	err = rt.Do(within(t, ctx, 10*time.Millisecond), func(tok *gilt.Token) error {
+		_, err := f.Bind(tok).Call()
+		return err
+	})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error("a Go function:", err)
+	}
+	// And one that does not: the caller is freed.
+	block := make(chan struct{})
+	err = rt.Do(within(t, ctx, 10*time.Millisecond), func(tok *gilt.Token) error {
+		f, err := py.Function(tok, gilt.GoFunc{Name: "block", Func: func() { <-block }, Native: true})
+		if err != nil {
+			return err
+		}
+		_, err = f.Call()
+		return err
+	})
+	if !errors.Is(err, gilt.ErrUninterruptible) {
+		t.Error("a Go function that blocks:", err)
+	}
+	close(block)
+	pytest.Eventually(t, "it came back", func() bool { return rt.Stats().Lost == 0 })
+	clean(t, 1000)
+}
+
+func TestPanicsAndExitsOfFreedWork(t *testing.T) {
+	_, rt := cancelModule(t)
+	func() {
+		defer func() {
+			if v := recover(); v != "mine" {
+				t.Error("recovered", v)
+			}
+		}()
+		_ = rt.Do(within(t, ctx, time.Minute), func(*gilt.Token) error { panic("mine") })
+	}()
+	ended := make(chan bool, 1)
+	var exits sync.WaitGroup
+	exits.Go(func() {
+		returned := false
+		defer func() { ended <- !returned }()
+		_ = rt.Do(within(t, ctx, time.Minute), func(*gilt.Token) error {
+			runtime.Goexit()
+			return nil
+		})
+		returned = true
+	})
+	exits.Wait()
+	if !<-ended {
+		t.Error("runtime.Goexit did not end the caller")
+	}
+	clean(t, 100)
+}
+
+func TestInterruption_OwnGIL(t *testing.T) {
+	if pytest.Minor(t) < 12 {
+		t.Skip("interpreters with a GIL of their own need CPython 3.12")
+	}
+	pytest.Child(t, "cancel own GIL")
+}
+
+func cancelOwnGIL() error {
+	rt, err := gilt.Open(ctx, gilt.Config{Mode: gilt.OwnGIL, Interpreters: 2})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rt.Close() }()
+	var all sync.WaitGroup
+	errs := make(chan error, 100)
+	for range 20 {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+			defer cancel()
+			err := rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "n = 0\nwhile True: n += 1") })
+			if !errors.Is(err, context.DeadlineExceeded) {
+				errs <- err
+			}
+		})
+		all.Go(func() {
+			errs <- rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "sum(range(1000))") })
+		})
+	}
+	all.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestShutdownDuringStorm(t *testing.T) { pytest.Child(t, "cancel storm") }
+
+// cancelStorm shuts the runtime down while hundreds of interruptions are under way.
+func cancelStorm() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	bad := make(chan error, 1)
+	for i := range 64 {
+		all.Go(func() {
+			for {
+				ctx, cancel := context.WithTimeout(ctx, time.Duration(1+i%7)*time.Millisecond)
+				err := rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "n = 0\nwhile True: n += 1") })
+				cancel()
+				if errors.Is(err, gilt.ErrClosed) {
+					return
+				}
+				if !errors.Is(err, context.DeadlineExceeded) {
+					select {
+					case bad <- err:
+					default:
+					}
+				}
+			}
+		})
+	}
+	time.Sleep(100 * time.Millisecond) // let the storm rise
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := rt.Shutdown(ctx); err != nil {
+		return err
+	}
+	all.Wait()
+	select {
+	case err := <-bad:
+		return fmt.Errorf("a task of the storm: %w", err)
+	default:
+		return nil
+	}
+}
