@@ -161,7 +161,7 @@ type workload struct {
 // process has few, and the one that makes many comes last.
 func workloads() []workload {
 	var all []workload
-	for _, group := range [][]workload{threadCounts(), tokenHeld(), bothWays(), wholeTasks(), contended(), sleepers()} {
+	for _, group := range [][]workload{threadCounts(), tokenHeld(), bothWays(), cancellations(), wholeTasks(), contended(), sleepers()} {
 		all = append(all, group...)
 	}
 	all = append(all, services()...)

@@ -23,7 +23,7 @@ var ErrUninterruptible = errors.New("gilt: the Python code could not be interrup
 type UninterruptibleError struct {
 	What  string        // the function
 	Where string        // the Python frame in which it was last seen: "file:line in function", "" if not known
-	Took  time.Duration // until its caller was freed
+	Grace time.Duration // for which it was interrupted
 	Err   error         // the context's
 }
 
@@ -32,7 +32,7 @@ func (e *UninterruptibleError) Error() string {
 	if e.Where != "" {
 		where = ", which is in " + e.Where
 	}
-	return fmt.Sprintf("%v: %s%s, goes on in the background after %v: %v", ErrUninterruptible, e.What, where, e.Took.Round(time.Millisecond), e.Err)
+	return fmt.Sprintf("%v: %s%s, goes on in the background after %v of interruptions: %v", ErrUninterruptible, e.What, where, e.Grace, e.Err)
 }
 
 // Unwrap gives ErrUninterruptible and the context's error.
@@ -171,14 +171,10 @@ func Interrupted(ctx context.Context, fired bool, err error) error {
 
 // Running is work that Freed runs. For gilt's own packages.
 type Running struct {
-	host  *Host
-	task  atomic.Pointer[grantedTask]
-	state atomic.Int32
-}
-
-type grantedTask struct {
-	interp *cpython.Interp
-	tag    uint64
+	host   *Host
+	interp atomic.Pointer[cpython.Interp]
+	tag    atomic.Uint64 // of its grant, 0 while it has none
+	state  atomic.Int32
 }
 
 const (
@@ -190,13 +186,14 @@ const (
 // Granted says with which grant the work goes on.
 func (r *Running) Granted(g scheduler.Grant) {
 	if r != nil {
-		r.task.Store(&grantedTask{r.host.lanes[g.Lane()], g.Tag()})
+		r.interp.Store(r.host.lanes[g.Lane()])
+		r.tag.Store(g.Tag())
 	}
 }
 
 func (r *Running) interrupt() {
-	if t := r.task.Load(); t != nil {
-		t.interp.Cancel(t.tag)
+	if tag := r.tag.Load(); tag != 0 {
+		r.interp.Load().Cancel(tag)
 	}
 }
 
@@ -217,22 +214,27 @@ func (r *Running) watch(ctx context.Context) (stop func()) {
 
 // where is the Python frame in which the work was last seen.
 func (r *Running) where() string {
-	h, t := r.host, r.task.Load()
-	if t == nil {
+	h, tag := r.host, r.tag.Load()
+	if tag == 0 {
 		return ""
 	}
 	h.cancelMu.Lock()
 	defer h.cancelMu.Unlock()
 	for _, s := range h.stuck {
-		if s.task == (task{t.interp.ID, t.tag}) {
+		if s.task == (task{r.interp.Load().ID, tag}) {
 			return s.where
 		}
 	}
 	return ""
 }
 
-// outcome is what a function gave.
-type outcome[T any] struct {
+// freed is work on a goroutine of its own, and what it gives.
+type freed[T any] struct {
+	Running
+	name func() string
+	f    func(*Running) (T, error)
+	done chan struct{}
+
 	value    T
 	err      error
 	panicked any
@@ -240,105 +242,131 @@ type outcome[T any] struct {
 	exited   bool // by runtime.Goexit
 }
 
-// give does on this goroutine what the function did on another.
-func (o outcome[T]) give() (T, error) {
+func (w *freed[T]) run() {
+	w.exited = true
+	defer func() {
+		if w.panicked = recover(); w.panicked != nil {
+			w.stack = debug.Stack()
+		}
+		if !w.state.CompareAndSwap(running, ended) {
+			w.host.sched.Lost(-1)
+			tellDropped(w.name(), w.panicked, w.stack)
+		}
+		w.done <- struct{}{}
+	}()
+	w.value, w.err = w.f(&w.Running)
+	w.exited = false
+}
+
+// give does on this goroutine what the function did on the other.
+func (w *freed[T]) give() (T, error) {
 	switch {
-	case o.panicked != nil:
-		panic(o.panicked)
-	case o.exited:
+	case w.panicked != nil:
+		panic(w.panicked)
+	case w.exited:
 		runtime.Goexit()
 	}
-	return o.value, o.err
+	return w.value, w.err
+}
+
+// apart runs f on another goroutine: one that has done this before, and has a stack that is large enough, if one is
+// idle.
+func (h *Host) apart(f func()) {
+	select {
+	case h.idle <- f:
+	default:
+		go h.serve(f)
+	}
+}
+
+// serve runs f, and whatever comes then, as long as the host runs and there are not too many.
+func (h *Host) serve(f func()) {
+	const most = 256
+	for {
+		f()
+		if h.serving.Add(1) > most {
+			h.serving.Add(-1)
+			return
+		}
+		select {
+		case f = <-h.idle:
+			h.serving.Add(-1)
+		case <-h.quit:
+			return
+		}
+	}
 }
 
 // Freed runs f, which acquires a grant and runs a task, on a goroutine of its own, and waits for it: until ctx ends, and
 // then for a grace in which it is interrupted. name names it. For gilt's own packages.
 func Freed[T any](ctx context.Context, h *Host, c Cancel, name func() string, f func(*Running) (T, error)) (T, error) {
-	r := &Running{host: h}
-	done := make(chan outcome[T], 1)
-	began := time.Now()
-	go func() {
-		o := outcome[T]{exited: true}
-		defer func() {
-			if o.panicked = recover(); o.panicked != nil {
-				o.stack = debug.Stack()
-			}
-			if !r.state.CompareAndSwap(running, ended) {
-				h.sched.Lost(-1)
-				tellDropped(name(), o.panicked, o.stack, time.Since(began))
-			}
-			done <- o
-		}()
-		o.value, o.err = f(r)
-		o.exited = false
-	}()
-	o, ok := await(ctx, c, done)
-	if !ok {
-		o, ok = interrupt(r, done)
+	w := &freed[T]{Running: Running{host: h}, name: name, f: f, done: make(chan struct{}, 1)}
+	h.apart(w.run)
+	if await(ctx, c, w.done) || w.interrupted(w.done) {
+		return w.give()
 	}
-	if !ok && !r.state.CompareAndSwap(running, abandoned) {
-		o, ok = <-done, true
-	}
-	if ok {
-		return o.give()
+	if !w.state.CompareAndSwap(running, abandoned) {
+		<-w.done
+		return w.give()
 	}
 	h.sched.Lost(1)
 	err := ctx.Err()
 	if err == nil {
 		err = context.DeadlineExceeded
 	}
-	lost := &UninterruptibleError{What: name(), Where: r.where(), Took: time.Since(began), Err: err}
+	lost := &UninterruptibleError{What: name(), Where: w.where(), Grace: h.grace, Err: err}
 	slog.Warn("gilt: Python code could not be interrupted: its caller was freed, and its thread is lost until it comes back",
-		"function", lost.What, "frame", lost.Where, "after", lost.Took.Round(time.Millisecond))
-	return o.value, lost
+		"function", lost.What, "frame", lost.Where)
+	var zero T
+	return zero, lost
 }
 
-// await waits for the outcome; ok is false when ctx has ended in a way that counts.
-func await[T any](ctx context.Context, c Cancel, done chan outcome[T]) (o outcome[T], ok bool) {
+// await waits for the end of the work; false when ctx has ended in a way that counts.
+func await(ctx context.Context, c Cancel, done chan struct{}) bool {
 	select {
-	case o = <-done:
-		return o, true
+	case <-done:
+		return true
 	case <-ctx.Done():
 	}
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
 	if c.any || left <= 0 {
-		return o, false
+		return false
 	}
 	timer := time.NewTimer(left) // it was cancelled before, which does not count
 	defer timer.Stop()
 	select {
-	case o = <-done:
-		return o, true
+	case <-done:
+		return true
 	case <-timer.C:
-		return o, false
+		return false
 	}
 }
 
-// interrupt interrupts the work until it has ended; ok is false when it has not within the grace.
-func interrupt[T any](r *Running, done chan outcome[T]) (o outcome[T], ok bool) {
+// interrupted interrupts the work until it has ended; false when it has not within the grace.
+func (r *Running) interrupted(done chan struct{}) bool {
 	over := time.NewTimer(r.host.grace)
 	defer over.Stop()
 	for pause := time.Millisecond; ; pause *= 2 { // again, for it may not have begun, or be inside a nested one
 		r.interrupt()
 		again := time.NewTimer(pause)
 		select {
-		case o = <-done:
+		case <-done:
 			again.Stop()
-			return o, true
+			return true
 		case <-over.C:
 			again.Stop()
-			return o, false
+			return false
 		case <-again.C:
 		}
 	}
 }
 
 // tellDropped says what became of work whose caller did not wait for it.
-func tellDropped(name string, panicked any, stack []byte, took time.Duration) {
+func tellDropped(name string, panicked any, stack []byte) {
 	if panicked != nil {
 		slog.Error("gilt: work whose caller was freed has panicked", "function", name, "panic", panicked, "stack", string(stack))
 		return
 	}
-	slog.Info("gilt: work whose caller was freed has ended", "function", name, "after", took.Round(time.Millisecond))
+	slog.Info("gilt: work whose caller was freed has ended", "function", name)
 }
