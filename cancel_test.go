@@ -126,7 +126,7 @@ func TestDeadlineInterruptsPython(t *testing.T) {
 func TestCleanUpAfterInterruption(t *testing.T) {
 	ctx, rt := cancelModule(t)
 	_, err := lookupFloat(t, "careful").Call(within(t, ctx, 20*time.Millisecond), 0)
-	interrupted(t, "finally", err)
+	interruptedOrFreed(t, "finally", err)
 	err = rt.Do(ctx, func(tok *gilt.Token) error {
 		m, err := py.Import(tok, "gilt_cancel")
 		if err != nil {

@@ -56,6 +56,10 @@ type Config struct {
 	// Grace is how long Python code that was interrupted may go on, to clean up, before its caller is freed with
 	// ErrUninterruptible. Defaults to 50 ms.
 	Grace time.Duration
+	// Watchdog is after how long a task is reported, to log/slog and in Stats.Jams, that waits in Go code and keeps others
+	// from Python meanwhile: a token that is held while its goroutine waits for a channel, a mutex, other work.
+	// Defaults to 1 s; a negative one reports nothing.
+	Watchdog time.Duration
 	// Class is what classes are made of that Runtime.Class makes on first use. The zero ClassConfig has
 	// weight 1 and no limits of its own.
 	Class ClassConfig
@@ -110,6 +114,9 @@ func (c Config) normalise(freeThreaded bool) (Config, error) {
 	if c.Grace == 0 {
 		c.Grace = 50 * time.Millisecond
 	}
+	if c.Watchdog == 0 {
+		c.Watchdog = time.Second
+	}
 	return c, c.check()
 }
 
@@ -140,6 +147,9 @@ func (c Config) check() error {
 	}
 	if c.SwitchInterval < time.Microsecond || c.SwitchInterval > time.Minute {
 		return fmt.Errorf("gilt: Config.SwitchInterval %v: give 0 for the default, or 1µs to 1m", c.SwitchInterval)
+	}
+	if c.Watchdog >= 0 && c.Watchdog < 10*time.Millisecond {
+		return fmt.Errorf("gilt: Config.Watchdog %v: give 0 for the default, at least 10ms, or a negative one for none", c.Watchdog)
 	}
 	if c.Grace < time.Millisecond || c.Grace > time.Hour {
 		return fmt.Errorf("gilt: Config.Grace %v: give 0 for the default, or 1ms to 1h", c.Grace)

@@ -91,7 +91,7 @@ func (h *Host) Cancels(ctx context.Context, past *scheduler.History, own *schedu
 	if ctx.Done() == nil {
 		return Cancel{}
 	}
-	policy := scheduler.OnDeadline
+	var policy scheduler.Cancellation
 	if own != nil {
 		policy = *own
 	} else {

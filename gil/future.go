@@ -2,6 +2,7 @@ package gil
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -60,6 +61,9 @@ const (
 	startedAsleep       // it was started, and Submit must
 )
 
+// ErrWouldDeadlock is a wait that could not end: for work that is waiting itself.
+var ErrWouldDeadlock = errors.New("gilt: this would wait for itself: the submitted work that is waited for is the one that waits")
+
 // job is submitted work: it waits in the scheduler's line, and runs on a worker.
 type job[T any] struct {
 	ctx    context.Context
@@ -69,7 +73,8 @@ type job[T any] struct {
 	cancel Cancel
 	past   *scheduler.History
 	queued scheduler.Queued
-	waking atomic.Int32 // who wakes a worker: see Submit
+	token  atomic.Pointer[Token] // with which it runs
+	waking atomic.Int32          // who wakes a worker: see Submit
 	value  T
 	err    error
 
@@ -167,6 +172,8 @@ func (j *job[T]) call(t *Token) {
 			j.err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
+	j.token.Store(t)
+	defer j.token.Store(nil)
 	j.host.Remember(j.ctx, j.grant)
 	defer func() { j.host.Forget(t.grant) }()
 	if j.cancel.any {
@@ -268,13 +275,20 @@ func (f *Future[T]) Done() <-chan struct{} {
 
 // Wait waits for the result. When ctx or the context that the work was submitted with ends while the
 // work is still queued, the work is given up; work that runs goes on, and Wait(ctx) again gives its
-// result. With a token held it gives the GIL up while it waits, but the work may still need what this task
-// has: better wait in AllowThreads.
+// result.
+//
+// With a token held, or in AllowThreads, it gives the GIL up while it waits, and work that is still queued is run at once
+// on a thread more: the workers may all be waiting. Work that waits for itself gets ErrWouldDeadlock.
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	if f.ended.Load() {
 		return f.value, f.err
 	}
-	cpython.Yield()
+	if cpython.Yield() {
+		if err := f.help(); err != nil {
+			var zero T
+			return zero, err
+		}
+	}
 	submitted := f.ctx.Done()
 	if submitted == nil && ctx.Done() == nil {
 		f.wait.Wait()
@@ -299,6 +313,43 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 			return zero, fmt.Errorf("gilt: waiting for submitted work that runs: %w", ctx.Err())
 		}
 	}
+}
+
+// help sees to it that somebody who is in a task may wait.
+func (f *Future[T]) help() error {
+	if f.host == nil { // of Go
+		return nil
+	}
+	if t := f.token.Load(); t != nil && t.entry.Here() {
+		return ErrWouldDeadlock
+	}
+	if f.queued.Take() {
+		f.host.apart(f.runApart)
+	}
+	return nil
+}
+
+// runApart runs work that was taken out of its line, on this goroutine. The thread of whoever waits is counted, so this
+// one is not.
+func (j *job[T]) runApart() {
+	h := j.host
+	g, err := h.sched.AcquireNested(j.ctx, ClassOf(j.ctx))
+	if err != nil {
+		j.finish(closedError(err))
+		return
+	}
+	j.grant = g
+	t := h.submitted(j)
+	if err := t.begin(); err != nil {
+		h.sched.Release(g, 0)
+		j.finish(err)
+		return
+	}
+	defer func() { // also when it calls runtime.Goexit
+		j.over(t.end())
+		j.deliver()
+	}()
+	j.call(t)
 }
 
 func (f *Future[T]) giveUp(ctx context.Context) {

@@ -32,6 +32,7 @@ type Config struct {
 	Lanes     []*cpython.Interp // one for each token that may be out at once
 	Workers   int               // OS threads for submitted work
 	Scheduler scheduler.Config  // without Lanes and Arm
+	Watchdog  time.Duration     // after which it tells; negative for no watchdog
 	Grace     time.Duration     // for which interrupted work may clean up before its caller is freed
 }
 
@@ -56,6 +57,7 @@ type Host struct {
 	stuck      []stuck
 	idle       chan func() // to goroutines that wait for work of Freed
 	serving    atomic.Int32
+	jams       atomic.Uint64
 
 	orphans *os.File
 	kick    chan struct{} // wakes the drainer
@@ -93,6 +95,9 @@ func NewHost(c Config) (*Host, error) {
 	}
 	h.helpers.Go(h.reap)
 	h.helpers.Go(h.drain)
+	if c.Watchdog > 0 {
+		h.helpers.Go(func() { h.watchdog(c.Watchdog) })
+	}
 	return h, nil
 }
 

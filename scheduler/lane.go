@@ -204,3 +204,17 @@ func (l *lane) repay() int64 {
 func noLane(lane, lanes int) error {
 	return fmt.Errorf("%w: %d of %d (they count from 0)", ErrNoLane, lane, lanes)
 }
+
+// Jammed reports whether as many grants are out as may be, how many wait for one, and how many have ended so far.
+func (s *Scheduler) Jammed() (full bool, waiting int, ended uint64) {
+	s.mu.Lock()
+	defer s.unlock()
+	if full = len(s.away)+s.primaries() >= s.most(); full {
+		s.foldDirty()
+		for _, c := range s.classes {
+			waiting += c.queued
+			ended += c.released
+		}
+	}
+	return full, waiting, ended
+}

@@ -12,7 +12,8 @@ type Stats struct {
 	All     ClassStats   // all classes together; its Name is empty
 	Classes []ClassStats // by name
 	Lanes   []LaneStats
-	Lost    int // tasks that could not be interrupted and whose callers were freed, as long as they go on
+	Jams    uint64 // what the watchdog has told of: tasks that kept others from Python while they waited in Go; filled in by package gil
+	Lost    int    // tasks that could not be interrupted and whose callers were freed, as long as they go on
 }
 
 // ClassStats is what a class has had and has.

@@ -66,6 +66,15 @@ func (s *Scheduler) Queue(ctx context.Context, c *Class, h *History, work Work) 
 // Withdraw takes the work out of its line and reports whether it was still there: then neither Start nor
 // Drop is called any more.
 func (q Queued) Withdraw() bool {
+	if !q.Take() {
+		return false
+	}
+	q.w.class.cancelled.Add(1)
+	return true
+}
+
+// Take is Withdraw of work that is not given up: somebody runs it elsewhere.
+func (q Queued) Take() bool {
 	if q.w == nil {
 		return false
 	}
@@ -76,7 +85,6 @@ func (q Queued) Withdraw() bool {
 	}
 	q.s.dequeue(q.w)
 	q.w.state.Store(stateExpired)
-	q.w.class.cancelled.Add(1)
 	return true
 }
 

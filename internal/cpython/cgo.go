@@ -54,6 +54,8 @@ static gilt_stuck go_cancel_loop(uintptr_t it) { return gilt_cancel_loop(gilt_it
 static int go_cancel(uintptr_t it, uint64_t tag) { return gilt_cancel(gilt_it(it), tag); }
 static void go_cancel_stop(uintptr_t it) { gilt_cancel_stop(gilt_it(it)); }
 static void go_deadline(uintptr_t th, uint64_t serial, int64_t deadline) { gilt_deadline(gilt_th(th), serial, deadline); }
+static gilt_held go_watch(uintptr_t it) { return gilt_watch(gilt_it(it)); }
+static int go_here(uintptr_t th, uint64_t serial) { return gilt_here(gilt_th(th), serial); }
 static void go_pacer_arm(uintptr_t it) { gilt_pacer_arm(gilt_it(it)); }
 static void go_pacer_stop(uintptr_t it) { gilt_pacer_stop(gilt_it(it)); }
 static void go_fn_free(uintptr_t fn) { gilt_fn_free((gilt_fn *)fn); }
@@ -281,6 +283,12 @@ func (it *Interp) CancelStop() { C.go_cancel_stop(it.c) }
 // Clock gives the time of which Deadlines are.
 func Clock() Deadline { return Deadline(C.gilt_clock_ns()) }
 
+// Watch looks whether the task that has the GIL is in Go code while others wait.
+func (it *Interp) Watch() HeldInGo {
+	h := C.go_watch(it.c)
+	return HeldInGo{Since: uint64(h.in_go), Tag: uint64(h.tag), What: uint64(h.what), Waits: int(h.waits)}
+}
+
 // PacerArm says that someone waits for the interpreter's GIL.
 func (it *Interp) PacerArm() { C.go_pacer_arm(it.c) }
 
@@ -327,6 +335,9 @@ func (e Entry) Turn() (next Entry, more bool, r Result) {
 
 // SetDeadline has the Python code of the task, which has none, cancelled then.
 func (e Entry) SetDeadline(d Deadline) { C.go_deadline(e.th, e.serial, C.int64_t(d)) }
+
+// Here says whether the task is one of those of the calling OS thread.
+func (e Entry) Here() bool { return C.go_here(e.th, e.serial) != 0 }
 
 // Detach gives the GIL up while the task goes on; its next operation attaches again.
 func (e Entry) Detach() Result { return result(C.go_detach(e.th, e.serial)) }

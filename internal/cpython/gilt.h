@@ -74,6 +74,7 @@ void gilt_refuse(void); // from now on every entry answers GILT_STOPPED
 // A task's tag is the scheduler's name for it, which the pacer reports; it may be changed through the pointer.
 typedef struct { gilt_thread *th; uint64_t serial; uint64_t *tag; gilt_res *rest; int32_t status; } gilt_entry;
 int gilt_nested(void); // this thread is inside a task
+int gilt_here(gilt_thread *th, uint64_t serial); // the task of that serial is one of this thread's
 int gilt_yield(void);  // the same, and it gives the GIL up if it has it: the task's next operation attaches again
 // what is the caller's number for what the task runs; deadline is when its Python code is to be cancelled, in
 // gilt_clock_ns' nanoseconds, 0 for never.
@@ -126,6 +127,10 @@ gilt_stuck gilt_cancel_loop(gilt_interp *it);         // one thread for each int
 int gilt_cancel(gilt_interp *it, uint64_t tag);       // 1 if it is the innermost task of some thread: it will be cancelled until it ends
 void gilt_cancel_stop(gilt_interp *it);
 void gilt_deadline(gilt_thread *th, uint64_t serial, int64_t deadline); // for a task that was begun by gilt_turn
+
+// watch.c: in_go is not 0 when the task that has the GIL is in Go code, and the same as long as it stays there.
+typedef struct { uint64_t in_go, tag, what; int32_t waits; } gilt_held; // waits: so many of ours wait for it
+gilt_held gilt_watch(gilt_interp *it);
 
 // call.c: one crossing each. w,wn is the wire form of the arguments.
 gilt_fn *gilt_fn_new(const char *module, const char *name, uint64_t what, int *missing);

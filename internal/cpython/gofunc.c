@@ -110,7 +110,9 @@ static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args)
 	frame.w = th->buf, frame.wn = th->nbuf;
 	uint64_t last = th->last;
 	th->last = gilt_ticks(); // the call's own operations are measured from here, the outer one from where it was
+	atomic_store_explicit(&th->in_go, th->last, memory_order_relaxed);
 	gilt_go_call(&frame);
+	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
 	if (th->attached != f->it && gilt_attach(th, f->it)) abort(); // a thread state that it had: it cannot fail
 	th->last = last;
 	PyObject *o = NULL;

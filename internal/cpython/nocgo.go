@@ -49,6 +49,8 @@ func (*Interp) Cancel(uint64) bool                                              
 func (*Interp) CancelStop()                                                     {}
 func Clock() Deadline                                                           { return 0 }
 func (Entry) SetDeadline(Deadline)                                              {}
+func (*Interp) Watch() HeldInGo                                                 { return HeldInGo{} }
+func (Entry) Here() bool                                                        { return false }
 func (*Interp) PacerArm()                                                       {}
 func (*Interp) Elsewhere(uint64) bool                                           { return false }
 func (*Interp) Took(uint64)                                                     {}

@@ -203,6 +203,7 @@ gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o) {
 	(void)it;
 	py.Py_IncRef((PyObject *)o);
 	r.obj = o;
+	atomic_store_explicit(&th->in_go, th->last, memory_order_relaxed);
 	return r;
 }
 
@@ -212,6 +213,7 @@ gilt_res gilt_bind(gilt_thread *th, uint64_t serial, uintptr_t o) {
 	py.Py_IncRef((PyObject *)o);
 	if (gilt_push_ref(th, (PyObject *)o)) r.status = GILT_FAILED;
 	r.obj = o;
+	atomic_store_explicit(&th->in_go, th->last, memory_order_relaxed);
 	return r;
 }
 

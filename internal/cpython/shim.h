@@ -146,6 +146,7 @@ struct gilt_thread {
 	gilt_interp *attached; // whose GIL this thread holds, NULL when detached
 	uint64_t serial;       // of the innermost task, 0 when there is none
 	uint64_t last;         // ticks at the end of the last operation, see gilt_op_end
+	_Atomic uint64_t in_go; // ticks at which it went back to Go with the GIL, 0 while it is in Python
 	_Atomic uint64_t since; // ticks at which this attach got the GIL, 0 while detached
 	unsigned long switches; // of the GIL, then
 	uint64_t looks;         // of the pacer, then
@@ -236,6 +237,7 @@ static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
 	if (GILT_UNLIKELY(gilt_tls != th || th->serial != serial)) return GILT_MISUSE;
 	gilt_interp *it = th->tasks[th->ntasks - 1].it;
 	th->nbuf = 0;
+	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
 	if (GILT_LIKELY(th->attached == it)) {
 		if (GILT_UNLIKELY(th->last < atomic_load_explicit(&it->go_doubt, memory_order_relaxed))) gilt_look_for_delay(th, it);
 		return GILT_OK;
@@ -251,6 +253,7 @@ static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
 static inline int gilt_op_ended(gilt_thread *th) {
 	uint64_t now = gilt_ticks(), took = now - th->last;
 	th->last = now;
+	atomic_store_explicit(&th->in_go, now, memory_order_relaxed);
 	if (GILT_LIKELY(took <= gilt_ticks_20us && now >= atomic_load_explicit(&th->attached->go_busy, memory_order_relaxed))) return 0;
 	if (took > 50 * gilt_ticks_20us) atomic_store_explicit(&th->attached->go_doubt, now + GILT_GO_BUSY, memory_order_relaxed);
 	gilt_detach_now(th);

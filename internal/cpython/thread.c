@@ -334,6 +334,12 @@ int64_t gilt_task_end(gilt_thread *th, int32_t *flags) {
 
 int gilt_nested(void) { return gilt_tls && gilt_tls->ntasks > 0; }
 
+int gilt_here(gilt_thread *th, uint64_t serial) {
+	for (size_t i = 0; gilt_tls == th && i < th->ntasks; i++)
+		if (th->tasks[i].serial == serial) return 1;
+	return 0;
+}
+
 int gilt_yield(void) {
 	if (gilt_tls && gilt_tls->attached) gilt_detach_now(gilt_tls);
 	return gilt_nested();
@@ -381,6 +387,7 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 	t = &th->tasks[th->ntasks - 1];
 	t->began = th->last;
 	t->serial = th->serial = ++serials;
+	atomic_store_explicit(&th->in_go, th->last, memory_order_relaxed);
 	r.i = (int64_t)th->serial;
 	return r;
 }

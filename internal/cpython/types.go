@@ -155,6 +155,13 @@ type Look struct {
 	Used     time.Duration // how long
 }
 
+// HeldInGo is what Interp.Watch saw. Since is 0 when nobody waits, or nobody has the GIL in Go code; it stays the same as
+// long as the same task does.
+type HeldInGo struct {
+	Since, Tag, What uint64
+	Waits            int // so many wait
+}
+
 // Kept is what Interp.Kept tells: of the last wait, its length, and what the task runs (Enter's what) that had
 // the GIL when it began, if it was one of ours.
 type Kept struct {

@@ -1,0 +1,109 @@
+package gil
+
+import (
+	"bytes"
+	"log/slog"
+	"runtime"
+	"strings"
+	"time"
+
+	"gilt/internal/cpython"
+)
+
+// looksBlocked is how often the watchdog must see the same, so that a process that was stopped for a while is not
+// taken for one that is blocked.
+const looksBlocked = 4
+
+// watchdog reports tasks that wait in Go code (for a channel, a mutex, work of this runtime) and keep others from
+// Python meanwhile: those that have the GIL, and those that have all the threads. Each incident once.
+func (h *Host) watchdog(after time.Duration) {
+	tick := time.NewTicker(after / looksBlocked)
+	defer tick.Stop()
+	holders := make(map[*cpython.Interp]*incident)
+	for it := range h.byInterp() {
+		holders[it] = &incident{}
+	}
+	threads := &incident{}
+	for {
+		select {
+		case <-h.quit:
+			return
+		case <-tick.C:
+		}
+		for it, i := range holders {
+			held := it.Watch()
+			if i.goesOn(held.Waits > 0 && held.Since != 0, [2]uint64{held.Since, held.Tag}) {
+				h.tellHolder(it, held, after)
+			}
+		}
+		full, waiting, ended := h.sched.Jammed()
+		if threads.goesOn(full && waiting > 0, [2]uint64{ended}) {
+			h.tellJam(waiting, after)
+		}
+	}
+}
+
+// incident is something that must be seen to stay the same before it is told.
+type incident struct {
+	what [2]uint64
+	seen int
+}
+
+// goesOn notes a look; it says whether that is the one upon which to tell.
+func (i *incident) goesOn(there bool, what [2]uint64) bool {
+	if !there || what != i.what {
+		i.what, i.seen = what, 0
+	}
+	if there {
+		i.seen++
+	}
+	return i.seen == looksBlocked+1
+}
+
+const advice = "wait in Token.AllowThreads, with gil.Mutex and its kin, or outside the task"
+
+func (h *Host) tellHolder(it *cpython.Interp, held cpython.HeldInGo, after time.Duration) {
+	stacks := blockedTasks()
+	h.jams.Add(1)
+	slog.Error("gilt: a task has the GIL and is in Go code, while others wait for it: "+advice, "task", nameOf(held.What),
+		"for", after, "waiting", held.Waits, "interpreter", it.ID, "stacks", strings.Join(first(stacks), "\n\n"))
+}
+
+// tellJam tells of tasks that use all the threads, if it is in Go that they wait: in Python they may only be many.
+func (h *Host) tellJam(waiting int, after time.Duration) {
+	stacks := blockedTasks()
+	if inFlight := h.sched.Stats().All.InFlight; len(stacks) < inFlight {
+		return
+	}
+	h.jams.Add(1)
+	slog.Error("gilt: all tasks that Config.MaxThreads allows are in Go code and wait, and others for them: "+advice, "tasks", len(stacks),
+		"for", after, "waiting", waiting, "stacks", strings.Join(first(stacks), "\n\n"))
+}
+
+func first(stacks []string) []string { return stacks[:min(len(stacks), 4)] }
+
+// blockedTasks are the stacks of the goroutines that are in a task and wait in Go code.
+func blockedTasks() (blocked []string) {
+	buf := make([]byte, 1<<20)
+	for n := runtime.Stack(buf, true); ; n = runtime.Stack(buf, true) {
+		if n < len(buf) || n >= 64<<20 {
+			buf = buf[:n]
+			break
+		}
+		buf = make([]byte, 2*len(buf))
+	}
+	for _, g := range bytes.Split(buf, []byte("\n\n")) {
+		head, stack, _ := strings.Cut(string(g), "\n")
+		_, state, _ := strings.Cut(head, "[")
+		state, _, _ = strings.Cut(strings.TrimSuffix(state, "]:"), ",")
+		inTask := strings.Contains(stack, "gilt/gil.(*Host).run(") || strings.Contains(stack, "gilt/gil.(*job[...]).call(") || strings.Contains(stack, "gilt/internal/cpython._Cfunc_go_")
+		switch state {
+		case "running", "runnable", "syscall":
+			continue
+		}
+		if inTask && strings.Contains(head, "locked to thread") {
+			blocked = append(blocked, head+"\n"+stack)
+		}
+	}
+	return blocked
+}
