@@ -233,3 +233,41 @@ func cancelStorm() error {
 		return nil
 	}
 }
+
+func TestOthersTakeTheLostOnesPlaces(t *testing.T) { pytest.Child(t, "lost threads") }
+
+func lostThreads() error {
+	rt, err := gilt.Open(ctx, gilt.Config{MaxThreads: 2, Grace: 5 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rt.Close() }()
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			for freed := false; !freed; { // its deadline may pass before it begins
+				ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+				err := rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "import time\ntime.sleep(2)") })
+				cancel()
+				freed = errors.Is(err, gilt.ErrUninterruptible)
+			}
+		})
+	}
+	all.Wait()
+	if n := rt.Stats().Lost; n != 2 {
+		return fmt.Errorf("%d are lost, want 2", n)
+	}
+	began := time.Now()
+	for range 100 {
+		if err := rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "pass") }); err != nil {
+			return err
+		}
+	}
+	if took := time.Since(began); took > time.Second {
+		return fmt.Errorf("others waited for the lost threads: %v", took)
+	}
+	if st := rt.Stats().All; st.InFlight != 2 {
+		return fmt.Errorf("%d are in flight, want the two that are lost", st.InFlight)
+	}
+	return nil
+}

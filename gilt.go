@@ -58,6 +58,8 @@ var (
 	ErrClassConfig = scheduler.ErrConfig
 	// ErrClassBusy is a class that cannot be dropped.
 	ErrClassBusy = scheduler.ErrClassBusy
+	// ErrWouldDeadlock is a wait that could not end: for work that is waiting itself.
+	ErrWouldDeadlock = gil.ErrWouldDeadlock
 	// ErrGoexit is work that called runtime.Goexit.
 	ErrGoexit = gil.ErrGoexit
 )
@@ -72,9 +74,12 @@ type PanicError = gil.PanicError
 func WithClass(ctx context.Context, c *Class) context.Context { return gil.WithClass(ctx, c) }
 
 // Do runs f with a token, on this goroutine and the OS thread it is on, when its turn has come. It waits
-// in the order of ctx's class and deadline, and leaves the queue when ctx ends; f, once it runs, is not
-// interrupted. Do may be called inside AllowThreads; called with a token held it works, but may wait for
-// the grace of 100 µs.
+// in the order of ctx's class and deadline, and leaves the queue when ctx ends. Do may be called inside AllowThreads;
+// called with a token held it works, but may wait for the grace of 100 µs.
+//
+// A ctx that may interrupt f once it runs, as Cancellation says, has it run on another goroutine, unless f is known to
+// be short: Do then returns with ErrUninterruptible when f goes on in spite of it, and what f writes to must not be
+// read. A panic of f, and runtime.Goexit, arrive at the caller all the same.
 func (rt *Runtime) Do(ctx context.Context, f func(*Token) error) error { return rt.host.Do(ctx, f) }
 
 // Submit queues f for one of the runtime's worker threads.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"gilt"
-	"gilt/gil"
 	py "gilt/handles"
 	"gilt/internal/pytest"
 )
@@ -71,7 +70,7 @@ func TestWaitForOneself(t *testing.T) {
 		})
 		self <- f
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		if _, err := f.Wait(ctx); !errors.Is(err, gil.ErrWouldDeadlock) {
+		if _, err := f.Wait(ctx); !errors.Is(err, gilt.ErrWouldDeadlock) {
 			t.Error(err)
 		}
 		cancel()
