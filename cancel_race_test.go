@@ -176,5 +176,5 @@ func TestCancellationsRaceWithCompletion(t *testing.T) {
 	if r.results.Load() == 0 || r.interrupted.Load() == 0 {
 		t.Error("no race: all ended in the same way")
 	}
-	pytest.Eventually(t, "lost threads came back", func() bool { return r.rt.Stats().Lost == 0 })
+	pytest.Eventually(t, "lost threads came back", func() bool { return len(r.rt.Stats().Lost) == 0 })
 }

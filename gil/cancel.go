@@ -249,7 +249,7 @@ func (w *freed[T]) run() {
 			w.stack = debug.Stack()
 		}
 		if !w.state.CompareAndSwap(running, ended) {
-			w.host.sched.Lost(-1)
+			w.host.found(&w.Running)
 			tellDropped(w.name(), w.panicked, w.stack)
 		}
 		w.done <- struct{}{}
@@ -305,20 +305,54 @@ func Freed[T any](ctx context.Context, h *Host, c Cancel, name func() string, f 
 	if await(ctx, c, w.done) || w.interrupted(w.done) {
 		return w.give()
 	}
-	if !w.state.CompareAndSwap(running, abandoned) {
+	what, where := name(), w.where()
+	if !h.lose(&w.Running, what, where) {
 		<-w.done
 		return w.give()
 	}
-	h.sched.Lost(1)
 	err := ctx.Err()
 	if err == nil {
 		err = context.DeadlineExceeded
 	}
-	lost := &UninterruptibleError{What: name(), Where: w.where(), Grace: h.grace, Err: err}
 	slog.Warn("gilt: Python code could not be interrupted: its caller was freed, and its thread is lost until it comes back",
-		"function", lost.What, "frame", lost.Where)
+		"function", what, "frame", where)
 	var zero T
-	return zero, lost
+	return zero, &UninterruptibleError{What: what, Where: where, Grace: h.grace, Err: err}
+}
+
+// lost is a task whose caller was freed, at a time.
+type lost struct {
+	what, where string
+	at          time.Time
+}
+
+// lose leaves the work to itself, unless it has ended.
+func (h *Host) lose(r *Running, what, where string) bool {
+	h.cancelMu.Lock()
+	defer h.cancelMu.Unlock()
+	if !r.state.CompareAndSwap(running, abandoned) {
+		return false
+	}
+	h.lost[r] = lost{what, where, time.Now()}
+	h.sched.Lost(1)
+	return true
+}
+
+// found is called when lost work has ended.
+func (h *Host) found(r *Running) {
+	h.cancelMu.Lock()
+	defer h.cancelMu.Unlock()
+	delete(h.lost, r)
+	h.sched.Lost(-1)
+}
+
+func (h *Host) lostTasks() (all []scheduler.LostTask) {
+	h.cancelMu.Lock()
+	defer h.cancelMu.Unlock()
+	for _, l := range h.lost {
+		all = append(all, scheduler.LostTask{What: l.what, Where: l.where, For: time.Since(l.at)})
+	}
+	return all
 }
 
 // await waits for the end of the work; false when ctx has ended in a way that counts.

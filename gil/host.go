@@ -55,6 +55,7 @@ type Host struct {
 	cancelling atomic.Bool // the cancellers run
 	cancelMu   sync.Mutex
 	stuck      []stuck
+	lost       map[*Running]lost
 	idle       chan func() // to goroutines that wait for work of Freed
 	serving    atomic.Int32
 	jams       atomic.Uint64
@@ -68,7 +69,7 @@ type Host struct {
 
 // NewHost starts the workers, the pacers and the janitors.
 func NewHost(c Config) (*Host, error) {
-	h := &Host{python: c.Python, lanes: c.Lanes, toldKept: make([]uint64, len(c.Lanes)), kick: make(chan struct{}, 1), quit: make(chan struct{}), idle: make(chan func()), grace: c.Grace, clock: cpython.Clock(), epoch: time.Now()}
+	h := &Host{python: c.Python, lanes: c.Lanes, toldKept: make([]uint64, len(c.Lanes)), kick: make(chan struct{}, 1), quit: make(chan struct{}), idle: make(chan func()), lost: make(map[*Running]lost), grace: c.Grace, clock: cpython.Clock(), epoch: time.Now()}
 	c.Scheduler.Lanes = len(c.Lanes)
 	c.Scheduler.Arm = func(lane int) { h.lanes[lane].PacerArm() }
 	c.Scheduler.Elsewhere = func(lane int, tag uint64) bool { return h.lanes[lane].Elsewhere(tag) }

@@ -60,7 +60,7 @@ func (h *Host) tellKept() {
 // Stats is the scheduler's snapshot, with what the interpreters know.
 func (h *Host) Stats() scheduler.Stats {
 	st := h.sched.Stats()
-	st.Jams = h.jams.Load()
+	st.Jams, st.Lost = h.jams.Load(), h.lostTasks()
 	for lane, it := range h.lanes {
 		k := it.Kept()
 		st.Lanes[lane].Kept, st.Lanes[lane].KeptLast = k.Count, k.Last

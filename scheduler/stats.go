@@ -12,8 +12,8 @@ type Stats struct {
 	All     ClassStats   // all classes together; its Name is empty
 	Classes []ClassStats // by name
 	Lanes   []LaneStats
-	Jams    uint64 // what the watchdog has told of: tasks that kept others from Python while they waited in Go; filled in by package gil
-	Lost    int    // tasks that could not be interrupted and whose callers were freed, as long as they go on
+	Jams    uint64     // what the watchdog has told of: tasks that kept others from Python while they waited in Go; filled in by package gil
+	Lost    []LostTask // what could not be interrupted and goes on though its caller was freed; filled in by package gil
 }
 
 // ClassStats is what a class has had and has.
@@ -58,6 +58,13 @@ type LongTask struct {
 	Age   time.Duration // since it was past its grace
 }
 
+// LostTask is a task whose caller was freed.
+type LostTask struct {
+	What  string        // the function
+	Where string        // the Python frame in which it was last seen, "" if not known
+	For   time.Duration // since its caller was freed
+}
+
 // Class is the snapshot of the class of that name, the zero value if there is none.
 func (st *Stats) Class(name string) ClassStats {
 	i, ok := slices.BinarySearchFunc(st.Classes, name, func(c ClassStats, name string) int { return strings.Compare(c.Name, name) })
@@ -71,7 +78,7 @@ func (st *Stats) Class(name string) ClassStats {
 func (s *Scheduler) Stats() Stats {
 	now := s.cfg.Now()
 	s.mu.Lock()
-	st := Stats{Lost: s.lost, Classes: make([]ClassStats, len(s.classes)), Lanes: make([]LaneStats, len(s.lanes))}
+	st := Stats{Classes: make([]ClassStats, len(s.classes)), Lanes: make([]LaneStats, len(s.lanes))}
 	for i, c := range s.classes { // an expired one too, until its index is another's
 		st.Classes[i] = c.stats()
 	}

@@ -60,7 +60,7 @@ static uint64_t due(gilt_interp *it, gilt_thread *th, int64_t now, int64_t *next
 }
 
 // One that is due, as its thread's number: 0 for none. With the GIL.
-static unsigned long take(gilt_interp *it, gilt_stuck *stuck) {
+static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts) {
 	unsigned long ident = 0;
 	int64_t now = (int64_t)gilt_clock_ns(), next = NEVER;
 	pthread_mutex_lock(&gilt_all_mu);
@@ -74,7 +74,7 @@ static unsigned long take(gilt_interp *it, gilt_stuck *stuck) {
 		if (++th->tries == TOLD && !stuck->tag) stuck->tag = tag;
 		atomic_store(&th->states[it->id].armed, tag);
 		atomic_store(&th->fired, key);
-		ident = th->ident;
+		ident = th->ident, *ts = th->states[it->id].ts; // it lives as long as this has the GIL
 	}
 	pthread_mutex_unlock(&gilt_all_mu);
 	return ident;
@@ -86,16 +86,27 @@ static PyObject *attr(PyObject *o, const char *name) {
 	return v;
 }
 
-// Where the thread is: by sys._current_frames, which is CPython's own way to look at another's frames.
-static void where(unsigned long ident, gilt_stuck *stuck) {
+// The frame that a thread of it is in, with its GIL: a new reference. Until 3.11 making a frame may run the garbage
+// collector, so CPython's own way is taken; later that one looks into other interpreters too, without their GIL.
+static PyObject *frame_of(unsigned long ident, PyThreadState *ts) {
+	if (gilt_minor() >= 12) return py.PyThreadState_GetFrame(ts);
 	PyObject *sys = py.PyImport_ImportModule("sys"), *get = attr(sys, "_current_frames");
 	PyObject *frames = get ? py.PyObject_VectorcallDict(get, NULL, 0, NULL) : NULL, *key = frames ? py.PyLong_FromUnsignedLongLong(ident) : NULL;
 	PyObject *frame = key ? py.PyDict_GetItemWithError(frames, key) : NULL; // borrowed from frames
+	if (frame) py.Py_IncRef(frame);
+	PyObject *owned[] = {sys, get, key, frames};
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		if (owned[i]) py.Py_DecRef(owned[i]);
+	return frame;
+}
+
+static void where(unsigned long ident, PyThreadState *ts, gilt_stuck *stuck) {
+	PyObject *frame = frame_of(ident, ts);
 	PyObject *code = attr(frame, "f_code"), *file = attr(code, "co_filename"), *name = attr(code, "co_name"), *line = attr(frame, "f_lineno");
 	Py_ssize_t n;
 	const char *f = file ? py.PyUnicode_AsUTF8AndSize(file, &n) : NULL, *s = name ? py.PyUnicode_AsUTF8AndSize(name, &n) : NULL;
 	if (f && s && line) snprintf(stuck->where, sizeof stuck->where, "%s:%lld in %s", f, py.PyLong_AsLongLong(line), s);
-	PyObject *owned[] = {sys, get, key, code, file, name, line, frames};
+	PyObject *owned[] = {frame, code, file, name, line};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
 		if (owned[i]) py.Py_DecRef(owned[i]);
 	py.PyErr_Clear();
@@ -108,9 +119,11 @@ static int cancel_all(gilt_interp *it, gilt_stuck *stuck) {
 	uint64_t g = atomic_load(&gilt_generation);
 	if (!th || g == 0 || th->generation != g || gilt_attach(th, it)) return 0;
 	int ok = ready(it);
-	for (unsigned long ident; ok && (ident = take(it, stuck)) != 0;) {
+	PyThreadState *ts;
+	uint64_t before = 0; // another one's, that was found stuck
+	for (unsigned long ident; ok && (ident = take(it, stuck, &ts)) != 0; before = stuck->tag) {
 		py.PyThreadState_SetAsyncExc(ident, it->cancelled);
-		if (stuck->tag && !stuck->where[0]) where(ident, stuck);
+		if (stuck->tag != before) where(ident, ts, stuck);
 	}
 	gilt_detach_now(th);
 	return ok;

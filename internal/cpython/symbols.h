@@ -37,6 +37,7 @@ PY_FUN(PyThreadState *, PyInterpreterState_ThreadHead, (PyInterpreterState *))
 PY_FUN(PyThreadState *, PyThreadState_Next, (PyThreadState *))
 PY_FUN(int, PyThreadState_SetAsyncExc, (unsigned long, PyObject *))
 PY_FUN(unsigned long, PyThread_get_thread_ident, (void))
+PY_FUN(PyObject *, PyThreadState_GetFrame, (PyThreadState *))
 
 // References and objects.
 PY_FUN(void, Py_IncRef, (PyObject *))

@@ -37,7 +37,7 @@ var shared *gilt.Runtime
 // when a goroutine of gilt's is left. In a child process it runs the child's function instead.
 func Main(m *testing.M, children Children) {
 	Only(children)
-	rt, err := gilt.Open(context.Background(), gilt.Config{})
+	rt, err := gilt.Open(context.Background(), gilt.Config{Grace: 5 * time.Second}) // on a busy machine nothing is quick
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cannot open Python for the tests:", err)
 		os.Exit(1)
