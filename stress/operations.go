@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"gilt"
@@ -53,6 +54,8 @@ var operations = []operation{
 	{"Goexit in AllowThreads", 3, (*actor).goexitInAllow},
 	{"context ends", 10, (*actor).contextEnds},
 	{"context ends for Submit", 5, (*actor).contextEndsSubmit},
+	{"interrupt a loop", 3, (*actor).interruptLoop},
+	{"interrupt a sleep", 3, (*actor).interruptSleep},
 	{"make a handle", 20, (*actor).makeHandle},
 	{"use a handle", 20, (*actor).useHandle},
 	{"cycle", 5, (*actor).cycle},
@@ -489,18 +492,40 @@ func ended(err error) bool {
 func (a *actor) contextEnds() error {
 	ctx, cancel := a.endsSoon()
 	defer cancel()
-	ran := false
+	var ran atomic.Bool // it may still run when its caller is freed
 	err := a.rt.Do(ctx, func(tok *gilt.Token) error {
-		ran = true
+		ran.Store(true)
 		_, err := py.Eval(tok, "1")
 		return err
 	})
-	if ran != (err == nil) || err != nil && !ended(err) {
-		return fmt.Errorf("ran is %t: %w", ran, err)
+	if err == nil && !ran.Load() || err != nil && !ended(err) {
+		return fmt.Errorf("ran is %t: %w", ran.Load(), err)
 	}
 	n := int64(a.random.Int())
 	if v, err := a.funcs.int64.Call(ctx, n); !ended(err) {
 		return same(v, n, err)
+	}
+	return nil
+}
+
+// interruptLoop interrupts what would never end by itself.
+func (a *actor) interruptLoop() error {
+	ctx, cancel := a.endsSoon()
+	defer cancel()
+	ctx = gilt.WithCancellation(ctx, gilt.OnCancel)
+	err := a.rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "n = 0\nwhile True: n += 1") })
+	if !ended(err) {
+		return fmt.Errorf("an endless loop whose context ended: %w", err)
+	}
+	return nil
+}
+
+// interruptSleep interrupts what sees it only later: its caller may be freed.
+func (a *actor) interruptSleep() error {
+	ctx, cancel := a.endsSoon()
+	defer cancel()
+	if _, err := a.funcs.nap.Call(ctx, float64(a.random.IntN(5000))/1e6); err != nil && !ended(err) {
+		return fmt.Errorf("a sleep whose context ended: %w", err)
 	}
 	return nil
 }

@@ -125,6 +125,9 @@ func (r *run) mix() error {
 			return err
 		}
 	}
+	if n := r.rt.Stats().Jams; n > 0 {
+		return fmt.Errorf("the watchdog has told of %d tasks that keep others from Python, and there are none", n)
+	}
 	for i, op := range operations {
 		if r.counts[i].Load() == 0 && r.weight(op) > 0 && r.opt.Duration >= 3*time.Second {
 			return fmt.Errorf("operation %s never ended", op.name)
