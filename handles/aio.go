@@ -5,9 +5,8 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
-	"sync"
+	"slices"
 	"sync/atomic"
 
 	"gilt/gil"
@@ -27,13 +26,32 @@ type Loop struct {
 	thread atomic.Uint64 // the loop's OS thread
 	failed error         // why it ended by itself; after ended
 
-	mu     sync.Mutex
-	orders []order
-	taken  []order // by the loop's thread, which alone looks at them
-	calls  map[int64]func(ok bool, value Bound)
-	last   int64
-	closed bool
+	orders atomic.Pointer[order] // not taken yet, the last one first; closed when the loop has ended
+
+	// By the loop's thread alone, and by over.
+	taken []*order         // the last time
+	calls map[int64]*order // whose outcome is waited for
+	last  int64
 }
+
+// order is one to the loop. It costs a goroutine no lock: thousands may be sent at once.
+type order struct {
+	before *order
+	wire   encoded // what, function and arguments, one after the other
+	of     *order  // the one that it cancels
+	id     int64   // given by the loop's thread
+	waiter waiter  // nil when nothing becomes of it
+}
+
+// waiter waits for what becomes of an order: it is told by one of the two, once, and then woken.
+type waiter interface {
+	settle(ok bool, value Bound) // on the loop's thread, with its token
+	lose(err error)              // the loop has ended
+	wake()
+}
+
+// closed is what orders is when none is taken any more.
+var closed = new(order)
 
 // NewLoop starts a loop. For Runtime.Loop.
 func NewLoop(ctx context.Context, h *gil.Host) (*Loop, error) {
@@ -46,7 +64,7 @@ func NewLoop(ctx context.Context, h *gil.Host) (*Loop, error) {
 		pinned.Close()
 		return nil, fmt.Errorf("gilt: event loop: %w", err)
 	}
-	l := &Loop{host: h, pinned: pinned, wakeup: to, ended: make(chan struct{}), calls: make(map[int64]func(bool, Bound))}
+	l := &Loop{host: h, pinned: pinned, wakeup: to, ended: make(chan struct{}), calls: make(map[int64]*order)}
 	go func() {
 		err := pinned.Do(context.WithoutCancel(ctx), func(tok *Token) error { return l.run(tok, from) })
 		_ = from.Close()
@@ -62,15 +80,11 @@ func (l *Loop) run(tok *Token, from *os.File) error {
 	if err != nil {
 		return err
 	}
-	done := func(tok *Token, c cpython.CallFrame) error {
-		l.done(c.Int(0), c.Int(1) != 0, bound(tok, cpython.Object(c.Int(2))))
-		return nil
-	}
 	for _, f := range []struct {
 		GoFunc
 		typed func(*Token, cpython.CallFrame) error
 	}{
-		{GoFunc{Name: "take", Func: func() {}}, l.take}, {GoFunc{Name: "done", Func: l.done}, done},
+		{GoFunc{Name: "take", Func: func() {}}, l.take}, {GoFunc{Name: "done", Func: l.done}, nil},
 		{GoFunc{Name: "taken", Func: l.takenIDs}, nil}, {GoFunc{Name: "order", Func: l.takenOrder}, nil},
 	} {
 		b, err := functionWith(tok, f.GoFunc, shortcuts{typed: f.typed})
@@ -89,32 +103,57 @@ func (l *Loop) run(tok *Token, from *os.File) error {
 
 // over ends the calls that are still waited for: the loop has ended, with err if by itself.
 func (l *Loop) over(err error) {
-	l.mu.Lock()
-	l.closed, l.failed = true, err
-	l.orders, l.calls = nil, nil
-	l.mu.Unlock()
+	l.failed = err
+	left := l.orders.Swap(closed)
 	close(l.ended)
 	_ = l.wakeup.Close()
-}
-
-// order is one to the loop, in wire form: what, id, function, arguments.
-type order struct {
-	id   int64
-	wire encoded
+	if err == nil {
+		err = errLoopEnded
+	}
+	for ; left != nil; left = left.before {
+		if left.waiter != nil {
+			left.waiter.lose(err)
+			left.waiter.wake()
+		}
+	}
+	for _, o := range l.calls {
+		o.waiter.lose(err)
+		o.waiter.wake()
+	}
 }
 
 // take gives Python the orders since the last time.
 func (l *Loop) take(_ *Token, c cpython.CallFrame) error {
-	l.mu.Lock()
-	l.taken, l.orders = l.orders, l.taken[:0]
-	l.mu.Unlock()
-	w := cpython.AppendList(nil, len(l.taken))
+	for i, o := range l.taken { // what was taken before is kept no longer
+		o.wire, l.taken[i] = nil, nil
+	}
+	l.taken = l.taken[:0]
+	size := 9
+	for o := l.orders.Swap(nil); o != nil; o, o.before = o.before, nil {
+		l.taken = append(l.taken, o)
+		size += 9 + len(o.wire)
+	}
+	slices.Reverse(l.taken)
+	w := cpython.AppendList(make([]byte, 0, size), orderItems*len(l.taken))
 	for _, o := range l.taken {
-		w = append(w, o.wire...)
+		if o.of != nil {
+			o.id = o.of.id
+		} else {
+			l.last++
+			o.id = l.last
+		}
+		if o.waiter != nil {
+			l.calls[o.id] = o
+		}
+		w = o.append(w)
 	}
 	c.ReturnWire(w)
 	return nil
 }
+
+const orderItems = 4 // in Python's list of orders, for each
+
+func (o *order) append(w []byte) []byte { return append(cpython.AppendInt(w, o.id), o.wire...) }
 
 // takenIDs, and takenOrder, give Python the orders of the last take once more.
 func (l *Loop) takenIDs() (ids []int64) {
@@ -124,70 +163,96 @@ func (l *Loop) takenIDs() (ids []int64) {
 	return ids
 }
 
-func (l *Loop) takenOrder(id int64) any {
-	for _, o := range l.taken {
-		if o.id == id {
-			return o.wire
+func (l *Loop) takenOrder(i int) any {
+	return encoded(l.taken[i].append(cpython.AppendList(nil, orderItems)))
+}
+
+// done is what became of orders: values has the result of each, or the exception where the id is negative.
+func (l *Loop) done(ids []int64, values Bound) {
+	told := make([]waiter, 0, len(ids))
+	i := 0
+	for v, err := range values.Iter() {
+		if err != nil { // no memory: nothing comes after it
+			for _, id := range ids[i:] {
+				if w := l.waiter(id); w != nil {
+					w.lose(err)
+					told = append(told, w)
+				}
+			}
+			break
 		}
+		if w := l.waiter(ids[i]); w != nil {
+			w.settle(ids[i] > 0, v)
+			told = append(told, w)
+		}
+		i++
+	}
+	if len(told) > 4 { // the loop has better things to do
+		go wake(told)
+	} else {
+		wake(told)
+	}
+}
+
+func wake(told []waiter) {
+	for _, w := range told {
+		w.wake()
+	}
+}
+
+// waiter is who waits for the order of an id, or for the one whose negative it is: nil for nobody any more.
+func (l *Loop) waiter(id int64) waiter {
+	id = max(id, -id)
+	o := l.calls[id]
+	if o == nil {
+		return nil
+	}
+	delete(l.calls, id)
+	return o.waiter
+}
+
+// send sends an order, or says that the loop has ended.
+func (l *Loop) send(o *order) error {
+	before := l.orders.Load()
+	for {
+		if before == closed {
+			return gil.ErrClosed
+		}
+		o.before = before
+		if l.orders.CompareAndSwap(before, o) { // from here on it is the loop's thread's
+			break
+		}
+		before = l.orders.Load()
+	}
+	if before == nil {
+		_, _ = l.wakeup.Write([]byte{0}) // one for each take, which comes after its read: the pipe never fills
 	}
 	return nil
 }
 
-// done is what became of an order.
-func (l *Loop) done(id int64, ok bool, value Bound) {
-	l.mu.Lock()
-	call := l.calls[id]
-	delete(l.calls, id)
-	l.mu.Unlock()
-	if call != nil {
-		call(ok, value)
+// encode gives an order its wire form; an error is of an argument that cannot be converted.
+func (o *order) encode(what, function string, args ...any) (err error) {
+	w := cpython.AppendString(make([]byte, 0, 96), what)
+	w = cpython.AppendTuple(cpython.AppendString(w, function), len(args))
+	for i, a := range args {
+		if w, err = encode(nil, w, a); err != nil {
+			return argumentError(err, "%s: argument %d", function, i+1)
+		}
 	}
+	o.wire = w
+	return nil
 }
 
-// order sends an order, and has call called, on the loop's thread, with what became of it.
-func (l *Loop) order(what, function string, args []any, call func(ok bool, value Bound)) (id int64, err error) {
-	wire, err := encode(nil, nil, args) // now, for an error is this call's own
-	if err != nil {
-		return 0, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return 0, gil.ErrClosed
-	}
-	l.last++
-	id = l.last
-	l.calls[id] = call
-	l.send(what, id, function, wire)
-	return id, nil
-}
-
-var noArgs = encoded(cpython.AppendList(nil, 0))
-
-// send is under mu.
-func (l *Loop) send(what string, id int64, function string, args encoded) {
-	w := cpython.AppendString(cpython.AppendList(make([]byte, 0, 64), 4), what)
-	w = cpython.AppendString(cpython.AppendInt(w, id), function)
-	if l.orders = append(l.orders, order{id, append(w, args...)}); len(l.orders) == 1 {
-		_, _ = l.wakeup.Write([]byte{0}) // one for each take, which comes after its read: the pipe never fills
-	}
-}
-
-func (l *Loop) cancel(id int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.closed {
-		l.send("cancel", id, "", noArgs)
-	}
+// tell sends an order of which nothing becomes.
+func (l *Loop) tell(what, function string, of *order) {
+	o := &order{of: of}
+	_ = o.encode(what, function) // without arguments
+	_ = l.send(o)                // a loop that has ended has nothing to do
 }
 
 // Stop cancels what runs on the loop, lets it end, and ends the loop. No task is left pending.
 func (l *Loop) Stop(ctx context.Context) error {
-	l.mu.Lock()
-	if !l.closed {
-		l.send("stop", 0, "", noArgs)
-	}
-	l.mu.Unlock()
+	l.tell("stop", "", nil)
 	cpython.Yield()
 	select {
 	case <-l.ended:
@@ -195,70 +260,6 @@ func (l *Loop) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// outcome is what an order comes to.
-type outcome[R any] struct {
-	v        R
-	err      error
-	panicked any // a Go function's panic that passed through the coroutine
-}
-
-func (o *outcome[R]) read(ok bool, value Bound) {
-	defer func() { o.panicked = recover() }()
-	if ok {
-		o.v, o.err = As[R](value)
-	} else {
-		o.err = exceptionOf(value)
-	}
-}
-
-func (o *outcome[R]) get() (R, error) {
-	if o.panicked != nil {
-		panic(o.panicked)
-	}
-	return o.v, o.err
-}
-
-// ask sends an order and waits for what becomes of it; an ended ctx cancels it in Python, and what it then
-// comes to is the result: a coroutine may clean up, or refuse.
-func ask[R any](ctx context.Context, l *Loop, what, function string, args []any) (v R, id int64, err error) {
-	if err := ctx.Err(); err != nil {
-		return v, 0, err
-	}
-	if cpython.Nested() && uint64(cpython.ThisThread()) == l.thread.Load() {
-		return v, 0, errOnLoop
-	}
-	ch := make(chan outcome[R], 1)
-	id, err = l.order(what, function, args, func(ok bool, value Bound) {
-		var o outcome[R]
-		o.read(ok, value)
-		ch <- o
-	})
-	if err != nil {
-		return v, 0, err
-	}
-	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() { l.cancel(id) })
-		defer stop()
-	}
-	cpython.Yield() // the loop needs the GIL
-	select {
-	case o := <-ch:
-		v, err = o.get()
-		return v, id, err
-	case <-l.ended:
-	}
-	select {
-	case o := <-ch: // it was cancelled when the loop ended
-		v, err = o.get()
-		return v, id, err
-	default:
-	}
-	if l.failed != nil {
-		return v, id, l.failed
-	}
-	return v, id, errLoopEnded
 }
 
 // errOnLoop is a call that would wait for itself.
@@ -279,64 +280,3 @@ func exceptionOf(exception Bound) error {
 	}
 	return Run(tok, "raise e", ns)
 }
-
-// AsyncFunc is an async def function, prepared for calls from any goroutine.
-type AsyncFunc[A, R any] struct {
-	loop *Loop
-	spec string
-}
-
-// LookupAsync prepares the async def function named by spec, as Lookup does, to be awaited on l.
-func LookupAsync[A, R any](ctx context.Context, l *Loop, spec string) (*AsyncFunc[A, R], error) {
-	if _, err := Lookup[Args, struct{}](ctx, l.host, spec); err != nil {
-		return nil, err
-	}
-	return &AsyncFunc[A, R]{l, spec}, nil
-}
-
-func argsOf(a any) []any {
-	switch a := a.(type) {
-	case struct{}:
-		return []any{}
-	case Args:
-		return a
-	}
-	return []any{a}
-}
-
-// Call calls and awaits it. When ctx ends the coroutine is cancelled: it sees asyncio.CancelledError, and if it lets it
-// pass, the error here matches context.Canceled.
-func (f *AsyncFunc[A, R]) Call(ctx context.Context, a A) (R, error) {
-	v, _, err := ask[R](ctx, f.loop, "call", f.spec, argsOf(a))
-	return v, err
-}
-
-// Start is Call on a goroutine of its own.
-func (f *AsyncFunc[A, R]) Start(ctx context.Context, a A) *gil.Future[R] {
-	return gil.Go(func() (R, error) { return f.Call(ctx, a) })
-}
-
-// Each calls it as an async generator and iterates over what it yields; an exception, or ctx's end, comes as the last pair. The
-// generator is closed when the loop is left.
-func (f *AsyncFunc[A, R]) Each(ctx context.Context, a A) iter.Seq2[R, error] {
-	return func(yield func(R, error) bool) {
-		_, id, err := ask[struct{}](ctx, f.loop, "generate", f.spec, argsOf(a))
-		if err != nil {
-			var zero R
-			yield(zero, err)
-			return
-		}
-		defer func() { _, _, _ = ask[struct{}](context.WithoutCancel(ctx), f.loop, "close", "", []any{id}) }()
-		for {
-			v, _, err := ask[R](ctx, f.loop, "next", "", []any{id})
-			if err != nil && errors.Is(err, stopAsync) {
-				return
-			}
-			if !yield(v, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-const stopAsync ExceptionClass = "builtins.StopAsyncIteration"

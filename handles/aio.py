@@ -1,5 +1,6 @@
 """Runs coroutines for Go on an event loop of their own."""
 import asyncio
+import contextvars
 import importlib
 import os
 import types
@@ -14,76 +15,107 @@ def find(spec):
 
 
 def run(fd, take, taken, order, done):
-    """Runs until Go says so. take() gives what Go wants done next: (what, id, function, args), taken() and order(id) the same again; done(id, ok, value)
-    tells it what became of it: a result, or an exception."""
+    """Runs until Go says so. take() gives what Go wants done next: the id, what, function and args of one after the other; taken() gives
+    the ids again, and order(i) the i-th. done(ids, values) tells it what became of some: a result each, or an exception where the id is negative."""
     loop = asyncio.new_event_loop()
-    tasks, generators, functions = {}, {}, {}
+    context = contextvars.copy_context()
+    tasks, ids, generators, functions = {}, {}, {}, {}
+    ended_ids, values = [], []
 
     async def wait(awaitable):
         return await awaitable
 
     def start(id, coroutine):
         task = tasks[id] = loop.create_task(coroutine)
-        task.add_done_callback(lambda task: ended(id, task))
+        ids[task] = id
+        task.add_done_callback(ended, context=context)
 
-    def ended(id, task):
+    def ended(task):
+        id = ids.pop(task)
         del tasks[id]
         if task.cancelled():
-            done(id, False, asyncio.CancelledError())
+            finish(-id, asyncio.CancelledError())
         elif (exception := task.exception()) is not None:
-            done(id, False, exception)
+            finish(-id, exception)
         else:
-            done(id, True, task.result())
+            finish(id, task.result())
 
-    def begin(what, id, spec, args):
-        try:
-            if what == "cancel":
-                if id in tasks:
-                    tasks[id].cancel()
-                return
-            if what == "stop":
-                return loop.stop()
-            if what == "next":
-                return start(id, generators[args[0]].__anext__())
-            if what == "close":
-                generator = generators.pop(args[0], None)
-                return start(id, generator.aclose()) if generator is not None else done(id, True, None)
-            function = functions.get(spec)
-            if function is None:
-                function = functions[spec] = find(spec)
-            if what == "generate":
-                generator = function(*args)
-                if not hasattr(generator, "__anext__"):
-                    if type(generator) is types.CoroutineType:
-                        generator.close()  # else Python warns that nobody awaits it
-                    raise TypeError(f"{function.__qualname__}() gave a {type(generator).__name__!r} object, which is no async generator")
-                generators[id] = generator
-                return done(id, True, None)
-            result = function(*args)
-            if type(result) is not types.CoroutineType:
-                if not hasattr(result, "__await__"):
-                    raise TypeError(f"{function.__qualname__}() gave a {type(result).__name__!r} object, which cannot be awaited: write it as async def")
-                result = wait(result)
-            start(id, result)
-        except BaseException as exception:  # a coroutine's caller must learn it, and the others' must not
-            done(id, False, exception)
+    def finish(id, value):
+        if not values:
+            loop.call_soon(flush, context=context)
+        ended_ids.append(id)
+        values.append(value)
+
+    def flush():
+        nonlocal ended_ids, values
+        now = ended_ids, values
+        ended_ids, values = [], []
+        done(*now)
+
+    def known(spec):
+        functions[spec] = find(spec)
+        return functions[spec]
+
+    def call(id, spec, args):
+        function = functions.get(spec) or known(spec)
+        result = function(*args)
+        if type(result) is not types.CoroutineType:
+            if not hasattr(result, "__await__"):
+                raise TypeError(f"{function.__qualname__}() gave a {type(result).__name__!r} object, which cannot be awaited: write it as async def")
+            result = wait(result)
+        start(id, result)
+
+    def generate(id, spec, args):
+        function = functions.get(spec) or known(spec)
+        generator = function(*args)
+        if not hasattr(generator, "__anext__"):
+            if type(generator) is types.CoroutineType:
+                generator.close()  # else Python warns that nobody awaits it
+            raise TypeError(f"{function.__qualname__}() gave a {type(generator).__name__!r} object, which is no async generator")
+        generators[id] = generator
+        finish(id, None)
+
+    def next(id, spec, args):
+        start(id, generators[args[0]].__anext__())
+
+    def close(id, spec, args):
+        generator = generators.pop(args[0], None)
+        if generator is None:
+            finish(id, None)
+        else:
+            start(id, generator.aclose())
+
+    def cancel(id, spec, args):
+        if id in tasks:
+            tasks[id].cancel()
+
+    def forget(id, spec, args):
+        functions.pop(spec, None)
+
+    def stop(id, spec, args):
+        loop.stop()
+
+    does = {f.__name__: f for f in (call, generate, next, close, cancel, forget, stop)}
 
     def drain():
         os.read(fd, 4096)
         try:
-            orders = take()
+            orders = iter(take())
         except Exception:  # one of them cannot be converted: which?
-            orders = one_by_one()
-        for order in orders:
-            begin(*order)
+            orders = iter(one_by_one())
+        for id, what, spec, args in zip(orders, orders, orders, orders):
+            try:
+                does[what](id, spec, args)
+            except BaseException as exception:  # a coroutine's caller must learn it, and the others' must not
+                finish(-id, exception)
 
     def one_by_one():
         orders = []
-        for id in taken():
+        for i, id in enumerate(taken()):
             try:
-                orders.append(order(id))
+                orders.extend(order(i))
             except BaseException as exception:
-                done(id, False, exception)
+                finish(-id, exception)
         return orders
 
     loop.add_reader(fd, drain)
@@ -99,5 +131,7 @@ def run(fd, take, taken, order, done):
         generators.clear()
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
+        if values:
+            flush()
         asyncio.set_event_loop(None)
         loop.close()

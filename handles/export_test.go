@@ -12,3 +12,11 @@ func LiveFunctions() (n int) {
 	}
 	return n
 }
+
+// Waiting is how many orders the loop has not taken yet.
+func (l *Loop) Waiting() (n int) {
+	for o := l.orders.Load(); o != nil; o = o.before { // of a loop that is held up
+		n++
+	}
+	return n
+}

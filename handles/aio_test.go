@@ -1,0 +1,110 @@
+package handles_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"gilt/gil"
+	py "gilt/handles"
+	"gilt/internal/pytest"
+)
+
+const loopModule = `
+import asyncio, contextvars
+var = contextvars.ContextVar("var", default=0)
+async def changes(x):
+    before = var.get()
+    var.set(x)
+    await asyncio.sleep(0)
+    return before * 1000 + var.get()
+async def echo(x): return x
+async def hold(x): wait(x)
+async def waits(x): await asyncio.sleep(3600)
+`
+
+func loopFunc[A, R any](t *testing.T, name string) *py.AsyncFunc[A, R] {
+	t.Helper()
+	loop, err := pytest.Runtime().Loop(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := py.LookupAsync[A, R](context.Background(), loop, "gilt_loop:"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// Each coroutine has its own contextvars context, however many are sent at once.
+func TestCoroutinesHaveTheirOwnContexts(t *testing.T) {
+	pytest.Install(t, "gilt_loop", loopModule)
+	changes := loopFunc[int, int](t, "changes")
+	var all sync.WaitGroup
+	for i := range 500 {
+		all.Go(func() {
+			if v, err := changes.Call(context.Background(), i); v != i || err != nil {
+				t.Error(i, v, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Orders that the loop takes at once stand each for itself: one that cannot be converted, one that is cancelled before
+// it began, and those around them.
+func TestOrdersTakenAtOnce(t *testing.T) {
+	pytest.Install(t, "gilt_loop", loopModule)
+	ctx := context.Background()
+	entered, leave := make(chan struct{}), make(chan struct{})
+	pytest.Do(t, func(tok *gil.Token) {
+		f, err := py.Function(tok, py.GoFunc{Name: "wait", Native: true, Func: func(int) { close(entered); <-leave }})
+		if err == nil {
+			var m py.Bound
+			if m, err = py.Import(tok, "gilt_loop"); err == nil {
+				err = m.SetAttr("wait", f)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	loop, err := pytest.Runtime().Loop(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	echo, waits := loopFunc[string, string](t, "echo"), loopFunc[int, int](t, "waits")
+	held := loopFunc[int, struct{}](t, "hold").Start(ctx, 0)
+	<-entered
+	sent := 0
+	send := func(start func()) {
+		start()
+		sent++
+		pytest.Eventually(t, "the order is sent", func() bool { return loop.Waiting() == sent })
+	}
+	until, cancel := context.WithCancel(ctx)
+	var first, bad, last *gil.Future[string]
+	var cancelled *gil.Future[int]
+	send(func() { first = echo.Start(ctx, "a") })
+	send(func() { bad = echo.Start(ctx, "\xff") })
+	send(func() { cancelled = waits.Start(until, 0) })
+	send(cancel)
+	send(func() { last = echo.Start(ctx, "b") })
+	close(leave)
+	if _, err := held.Wait(ctx); err != nil {
+		t.Error(err)
+	}
+	if v, err := first.Wait(ctx); v != "a" || err != nil {
+		t.Error(v, err)
+	}
+	if _, err := bad.Wait(ctx); !errors.Is(err, py.UnicodeDecodeError) {
+		t.Error(err)
+	}
+	if _, err := cancelled.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if v, err := last.Wait(ctx); v != "b" || err != nil {
+		t.Error(v, err)
+	}
+}
