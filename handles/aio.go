@@ -5,8 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"sync/atomic"
 
 	"gilt/gil"
@@ -21,26 +19,22 @@ var aio string
 type Loop struct {
 	host   *gil.Host
 	pinned *gil.Pinned
-	wakeup *os.File // written to when there are orders
+	orders *cpython.Orders // to Python
+	last   atomic.Int64    // order
 	ended  chan struct{}
 	thread atomic.Uint64 // the loop's OS thread
 	failed error         // why it ended by itself; after ended
 
-	orders atomic.Pointer[order] // not taken yet, the last one first; closed when the loop has ended
-
-	// By the loop's thread alone, and by over.
-	taken []*order         // the last time
-	calls map[int64]*order // whose outcome is waited for
-	last  int64
+	// Who waits is noted without a lock, as thousands may come at once.
+	sent  atomic.Pointer[order] // not in calls yet, the last one first; closed when the loop has ended
+	calls map[int64]waiter      // by the loop's thread alone, and by over
 }
 
-// order is one to the loop. It costs a goroutine no lock: thousands may be sent at once.
+// order is one to the loop whose outcome is waited for.
 type order struct {
+	id     int64
+	waiter waiter
 	before *order
-	wire   encoded // what, function and arguments, one after the other
-	of     *order  // the one that it cancels
-	id     int64   // given by the loop's thread
-	waiter waiter  // nil when nothing becomes of it
 }
 
 // waiter waits for what becomes of an order: it is told by one of the two, once, and then woken.
@@ -50,7 +44,7 @@ type waiter interface {
 	wake()
 }
 
-// closed is what orders is when none is taken any more.
+// closed is what sent is when nothing is taken any more.
 var closed = new(order)
 
 // NewLoop starts a loop. For Runtime.Loop.
@@ -59,133 +53,85 @@ func NewLoop(ctx context.Context, h *gil.Host) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := os.Pipe()
+	orders, err := cpython.NewOrders()
 	if err != nil {
 		pinned.Close()
-		return nil, fmt.Errorf("gilt: event loop: %w", err)
+		return nil, err
 	}
-	l := &Loop{host: h, pinned: pinned, wakeup: to, ended: make(chan struct{}), calls: make(map[int64]*order)}
+	l := &Loop{host: h, pinned: pinned, orders: orders, ended: make(chan struct{}), calls: make(map[int64]waiter)}
 	go func() {
-		err := pinned.Do(context.WithoutCancel(ctx), func(tok *Token) error { return l.run(tok, from) })
-		_ = from.Close()
-		l.over(err)
+		l.over(pinned.Do(context.WithoutCancel(ctx), l.run))
 		pinned.Close()
 	}()
 	return l, nil
 }
 
-func (l *Loop) run(tok *Token, from *os.File) error {
+func (l *Loop) run(tok *Token) error {
 	l.thread.Store(uint64(cpython.ThisThread()))
-	ns, err := Dict(tok, map[string]any{"__name__": "gilt.aio", "fd": int(from.Fd())})
+	const op = "event loop"
+	take, err := result(tok, op, tok.Entry(op).TakeOrders(l.orders))
 	if err != nil {
 		return err
 	}
-	for _, f := range []struct {
-		GoFunc
-		typed func(*Token, cpython.CallFrame) error
-	}{
-		{GoFunc{Name: "take", Func: func() {}}, l.take}, {GoFunc{Name: "done", Func: l.done}, nil},
-		{GoFunc{Name: "taken", Func: l.takenIDs}, nil}, {GoFunc{Name: "order", Func: l.takenOrder}, nil},
-	} {
-		b, err := functionWith(tok, f.GoFunc, shortcuts{typed: f.typed})
-		if err == nil {
-			err = ns.SetItem(f.Name, b)
-		}
-		if err != nil {
-			return err
-		}
+	done, err := Function(tok, GoFunc{Name: "done", Func: l.done})
+	if err != nil {
+		return err
+	}
+	ns, err := Dict(tok, map[string]any{"__name__": "gilt.aio", "fd": l.orders.FD(), "take": take, "done": done})
+	if err != nil {
+		return err
 	}
 	if err := RunFile(tok, aio, "<gilt event loop>", ns); err != nil {
 		return err
 	}
-	return Run(tok, "run(fd, take, taken, order, done)", ns)
+	return Run(tok, "run(fd, take, done)", ns)
 }
 
 // over ends the calls that are still waited for: the loop has ended, with err if by itself.
 func (l *Loop) over(err error) {
 	l.failed = err
-	left := l.orders.Swap(closed)
+	l.note(closed)
 	close(l.ended)
-	_ = l.wakeup.Close()
 	if err == nil {
 		err = errLoopEnded
 	}
-	for ; left != nil; left = left.before {
-		if left.waiter != nil {
-			left.waiter.lose(err)
-			left.waiter.wake()
-		}
+	for _, w := range l.calls {
+		w.lose(err)
+		w.wake()
 	}
-	for _, o := range l.calls {
-		o.waiter.lose(err)
-		o.waiter.wake()
-	}
+	l.calls = nil
 }
 
-// take gives Python the orders since the last time.
-func (l *Loop) take(_ *Token, c cpython.CallFrame) error {
-	for i, o := range l.taken { // what was taken before is kept no longer
-		o.wire, l.taken[i] = nil, nil
+// note puts what was sent into calls.
+func (l *Loop) note(next *order) {
+	for o := l.sent.Swap(next); o != nil; o, o.before = o.before, nil {
+		l.calls[o.id] = o.waiter
 	}
-	l.taken = l.taken[:0]
-	size := 9
-	for o := l.orders.Swap(nil); o != nil; o, o.before = o.before, nil {
-		l.taken = append(l.taken, o)
-		size += 9 + len(o.wire)
-	}
-	slices.Reverse(l.taken)
-	w := cpython.AppendList(make([]byte, 0, size), orderItems*len(l.taken))
-	for _, o := range l.taken {
-		if o.of != nil {
-			o.id = o.of.id
-		} else {
-			l.last++
-			o.id = l.last
-		}
-		if o.waiter != nil {
-			l.calls[o.id] = o
-		}
-		w = o.append(w)
-	}
-	c.ReturnWire(w)
-	return nil
-}
-
-const orderItems = 4 // in Python's list of orders, for each
-
-func (o *order) append(w []byte) []byte { return append(cpython.AppendInt(w, o.id), o.wire...) }
-
-// takenIDs, and takenOrder, give Python the orders of the last take once more.
-func (l *Loop) takenIDs() (ids []int64) {
-	for _, o := range l.taken {
-		ids = append(ids, o.id)
-	}
-	return ids
-}
-
-func (l *Loop) takenOrder(i int) any {
-	return encoded(l.taken[i].append(cpython.AppendList(nil, orderItems)))
 }
 
 // done is what became of orders: values has the result of each, or the exception where the id is negative.
 func (l *Loop) done(ids []int64, values Bound) {
+	l.note(nil)
 	told := make([]waiter, 0, len(ids))
+	tell := func(id int64, f func(waiter)) {
+		w := l.calls[max(id, -id)]
+		if w == nil { // nobody waits, as for a cancellation
+			return
+		}
+		delete(l.calls, max(id, -id))
+		f(w)
+		told = append(told, w)
+	}
 	i := 0
 	for v, err := range values.Iter() {
 		if err != nil { // no memory: nothing comes after it
-			for _, id := range ids[i:] {
-				if w := l.waiter(id); w != nil {
-					w.lose(err)
-					told = append(told, w)
-				}
-			}
 			break
 		}
-		if w := l.waiter(ids[i]); w != nil {
-			w.settle(ids[i] > 0, v)
-			told = append(told, w)
-		}
+		tell(ids[i], func(w waiter) { w.settle(ids[i] > 0, v) })
 		i++
+	}
+	for _, id := range ids[i:] {
+		tell(id, func(w waiter) { w.lose(gil.ErrNoMemory) })
 	}
 	if len(told) > 4 { // the loop has better things to do
 		go wake(told)
@@ -200,59 +146,49 @@ func wake(told []waiter) {
 	}
 }
 
-// waiter is who waits for the order of an id, or for the one whose negative it is: nil for nobody any more.
-func (l *Loop) waiter(id int64) waiter {
-	id = max(id, -id)
-	o := l.calls[id]
-	if o == nil {
-		return nil
+// wireOf is an order in wire form; an error is of an argument that cannot be converted.
+func wireOf(what, function string, args ...any) ([]byte, error) {
+	w := cpython.AppendString(make([]byte, 0, 96), what)
+	w = cpython.AppendTuple(cpython.AppendString(w, function), len(args))
+	var err error
+	for i, a := range args {
+		if w, err = encode(nil, w, a); err != nil {
+			return nil, argumentError(err, "%s: argument %d", function, i+1)
+		}
 	}
-	delete(l.calls, id)
-	return o.waiter
+	return w, nil
 }
 
-// send sends an order, or says that the loop has ended.
-func (l *Loop) send(o *order) error {
-	before := l.orders.Load()
+// send sends an order that is waited for, and gives its id; or says that the loop has ended.
+func (l *Loop) send(o *order, wire []byte) error {
+	o.id = l.last.Add(1)
+	before := l.sent.Load()
 	for {
 		if before == closed {
 			return gil.ErrClosed
 		}
 		o.before = before
-		if l.orders.CompareAndSwap(before, o) { // from here on it is the loop's thread's
+		if l.sent.CompareAndSwap(before, o) { // from here on o is the loop's thread's
 			break
 		}
-		before = l.orders.Load()
+		before = l.sent.Load()
 	}
-	if before == nil {
-		_, _ = l.wakeup.Write([]byte{0}) // one for each take, which comes after its read: the pipe never fills
+	if !l.orders.Put(o.id, wire) {
+		return gil.ErrNoMemory
 	}
 	return nil
 }
 
-// encode gives an order its wire form; an error is of an argument that cannot be converted.
-func (o *order) encode(what, function string, args ...any) (err error) {
-	w := cpython.AppendString(make([]byte, 0, 96), what)
-	w = cpython.AppendTuple(cpython.AppendString(w, function), len(args))
-	for i, a := range args {
-		if w, err = encode(nil, w, a); err != nil {
-			return argumentError(err, "%s: argument %d", function, i+1)
-		}
+// tell sends an order of which nothing becomes: of is the order that it is about. A loop that has ended has nothing to do.
+func (l *Loop) tell(what, function string, of int64) {
+	if wire, err := wireOf(what, function); err == nil { // without arguments
+		l.orders.Put(of, wire)
 	}
-	o.wire = w
-	return nil
-}
-
-// tell sends an order of which nothing becomes.
-func (l *Loop) tell(what, function string, of *order) {
-	o := &order{of: of}
-	_ = o.encode(what, function) // without arguments
-	_ = l.send(o)                // a loop that has ended has nothing to do
 }
 
 // Stop cancels what runs on the loop, lets it end, and ends the loop. No task is left pending.
 func (l *Loop) Stop(ctx context.Context) error {
-	l.tell("stop", "", nil)
+	l.tell("stop", "", 0)
 	cpython.Yield()
 	select {
 	case <-l.ended:

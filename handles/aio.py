@@ -2,7 +2,6 @@
 import asyncio
 import contextvars
 import importlib
-import os
 import types
 
 
@@ -14,9 +13,9 @@ def find(spec):
     return found
 
 
-def run(fd, take, taken, order, done):
-    """Runs until Go says so. take() gives what Go wants done next: the id, what, function and args of one after the other; taken() gives
-    the ids again, and order(i) the i-th. done(ids, values) tells it what became of some: a result each, or an exception where the id is negative."""
+def run(fd, take, done):
+    """Runs until Go says so. take() gives what Go wants done when fd is readable: the id, what, function and args of one after the
+    other. done(ids, values) tells it what became of some: a result each, or an exception where the id is negative."""
     loop = asyncio.new_event_loop()
     context = contextvars.copy_context()
     tasks, ids, generators, functions = {}, {}, {}, {}
@@ -95,28 +94,19 @@ def run(fd, take, taken, order, done):
     def stop(id, spec, args):
         loop.stop()
 
+    def unreadable(id, exception, args):
+        finish(-id, exception)
+
     does = {f.__name__: f for f in (call, generate, next, close, cancel, forget, stop)}
+    does[None] = unreadable
 
     def drain():
-        os.read(fd, 4096)
-        try:
-            orders = iter(take())
-        except Exception:  # one of them cannot be converted: which?
-            orders = iter(one_by_one())
+        orders = iter(take())
         for id, what, spec, args in zip(orders, orders, orders, orders):
             try:
                 does[what](id, spec, args)
             except BaseException as exception:  # a coroutine's caller must learn it, and the others' must not
                 finish(-id, exception)
-
-    def one_by_one():
-        orders = []
-        for i, id in enumerate(taken()):
-            try:
-                orders.extend(order(i))
-            except BaseException as exception:
-                finish(-id, exception)
-        return orders
 
     loop.add_reader(fd, drain)
     asyncio.set_event_loop(loop)

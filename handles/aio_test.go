@@ -52,8 +52,8 @@ func TestCoroutinesHaveTheirOwnContexts(t *testing.T) {
 	all.Wait()
 }
 
-// Orders that the loop takes at once stand each for itself: one that cannot be converted, one that is cancelled before
-// it began, and those around them.
+// Orders that the loop takes at once stand each for itself: one that cannot be converted, one that is cancelled, and
+// those around them.
 func TestOrdersTakenAtOnce(t *testing.T) {
 	pytest.Install(t, "gilt_loop", loopModule)
 	ctx := context.Background()
@@ -77,11 +77,11 @@ func TestOrdersTakenAtOnce(t *testing.T) {
 	echo, waits := loopFunc[string, string](t, "echo"), loopFunc[int, int](t, "waits")
 	held := loopFunc[int, struct{}](t, "hold").Start(ctx, 0)
 	<-entered
-	sent := 0
+	sent := loop.Sent()
 	send := func(start func()) {
 		start()
 		sent++
-		pytest.Eventually(t, "the order is sent", func() bool { return loop.Waiting() == sent })
+		pytest.Eventually(t, "the order is sent", func() bool { return loop.Sent() == sent })
 	}
 	until, cancel := context.WithCancel(ctx)
 	var first, bad, last *gil.Future[string]
@@ -89,7 +89,7 @@ func TestOrdersTakenAtOnce(t *testing.T) {
 	send(func() { first = echo.Start(ctx, "a") })
 	send(func() { bad = echo.Start(ctx, "\xff") })
 	send(func() { cancelled = waits.Start(until, 0) })
-	send(cancel)
+	cancel()
 	send(func() { last = echo.Start(ctx, "b") })
 	close(leave)
 	if _, err := held.Wait(ctx); err != nil {

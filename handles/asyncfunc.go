@@ -21,7 +21,7 @@ func LookupAsync[A, R any](ctx context.Context, l *Loop, spec string) (*AsyncFun
 	if _, err := Lookup[Args, struct{}](ctx, l.host, spec); err != nil {
 		return nil, err
 	}
-	l.tell("forget", spec, nil) // a function of that name that was found before may have been replaced
+	l.tell("forget", spec, 0) // a function of that name that was found before may have been replaced
 	return &AsyncFunc[A, R]{l, spec}, nil
 }
 
@@ -102,17 +102,18 @@ func ask[R any](ctx context.Context, l *Loop, what, function string, args ...any
 	if cpython.Yield() && uint64(cpython.ThisThread()) == l.thread.Load() { // the loop needs the GIL
 		return v, 0, errOnLoop
 	}
+	wire, err := wireOf(what, function, args...)
+	if err != nil {
+		return v, 0, err
+	}
 	c := &call[R]{}
 	c.waiter = c
 	c.wait.Add(1)
-	if err := c.encode(what, function, args...); err != nil { // this call's own
-		return v, 0, err
-	}
-	if err := l.send(&c.order); err != nil {
+	if err := l.send(&c.order, wire); err != nil {
 		return v, 0, err
 	}
 	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() { l.tell("cancel", "", &c.order) })
+		stop := context.AfterFunc(ctx, func() { l.tell("cancel", "", c.id) })
 		defer stop()
 	}
 	c.wait.Wait()

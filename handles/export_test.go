@@ -13,9 +13,9 @@ func LiveFunctions() (n int) {
 	return n
 }
 
-// Waiting is how many orders the loop has not taken yet.
-func (l *Loop) Waiting() (n int) {
-	for o := l.orders.Load(); o != nil; o = o.before { // of a loop that is held up
+// Sent is how many orders were sent to the loop whose outcome is not known, and none before these were noted.
+func (l *Loop) Sent() (n int) {
+	for o := l.sent.Load(); o != nil; o = o.before { // of a loop that is held up
 		n++
 	}
 	return n

@@ -56,6 +56,7 @@ typedef struct gilt_thread gilt_thread;
 typedef struct gilt_interp gilt_interp;
 typedef struct gilt_fn gilt_fn;
 typedef struct gilt_gofunc gilt_gofunc;
+typedef struct gilt_orders gilt_orders;
 
 // load.c. Each of the functions that return a char * gives NULL, or a malloc'ed sentence that says what failed.
 char *gilt_load(const char *path, int min_minor, int max_minor);
@@ -192,6 +193,12 @@ gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, const c
 gilt_res gilt_make_value(gilt_thread *th, uint64_t serial, uint64_t id); // id is not 0
 extern void gilt_go_call(gilt_goframe *f); // Go's, as these
 extern void gilt_go_drop(uint64_t id);
+
+// orders.c: a queue to Python code. Give it back once; a function that takes from it stays valid.
+gilt_orders *gilt_orders_new(int *fd); // NULL without memory or descriptors; fd is readable as long as orders wait
+void gilt_orders_free(gilt_orders *q);
+int gilt_orders_put(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n); // from any thread; 0, or -1 without memory
+gilt_res gilt_orders_take(gilt_thread *th, uint64_t serial, gilt_orders *q);    // the function that takes
 
 // object.c
 enum {

@@ -111,3 +111,11 @@ func (CallFrame) RaiseText(string)                               {}
 func (CallFrame) Raise(Object)                                   {}
 func (Entry) MakeFunction(uint64, string, string, string) Result { return stopped }
 func (Entry) MakeValue(uint64) Result                            { return stopped }
+func (Entry) TakeOrders(*Orders) Result                          { return stopped }
+
+// Orders is a queue to Python code.
+type Orders struct{}
+
+func NewOrders() (*Orders, error)      { return nil, ErrNoCgo }
+func (*Orders) FD() int                { return -1 }
+func (*Orders) Put(int64, []byte) bool { return false }

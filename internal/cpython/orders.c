@@ -1,0 +1,164 @@
+// A queue of orders from goroutines to Python code. Goroutines put them in without the GIL; Python takes all that wait
+// in one call of a function of C's, so that it never waits for a processor of Go's, which it would with the GIL held.
+#include "objects.h"
+#include <fcntl.h>
+#include <unistd.h>
+
+struct gilt_orders {
+	pthread_mutex_t mu; // no Python runs under it
+	int owners;         // Go, and each function that takes
+	int fds[2];         // the first has a byte to read as long as orders wait
+	uint8_t *buf;       // u64 id, u64 length, so many bytes: the wire form of ORDER_VALUES values
+	size_t n, cap;
+	uint64_t count;
+};
+
+enum { ORDER_VALUES = 3, METH_NOARGS = 0x04 };
+
+static const char ORDERS[] = "gilt.orders";
+
+static void disown(gilt_orders *q) {
+	pthread_mutex_lock(&q->mu);
+	int left = --q->owners;
+	pthread_mutex_unlock(&q->mu);
+	if (left) return;
+	close(q->fds[0]), close(q->fds[1]);
+	pthread_mutex_destroy(&q->mu);
+	free(q->buf);
+	free(q);
+}
+
+gilt_orders *gilt_orders_new(int *fd) {
+	gilt_orders *q = calloc(1, sizeof *q);
+	if (!q) return NULL;
+	if (pipe(q->fds)) {
+		free(q);
+		return NULL;
+	}
+	for (int i = 0; i < 2; i++) fcntl(q->fds[i], F_SETFD, FD_CLOEXEC);
+	pthread_mutex_init(&q->mu, NULL);
+	q->owners = 1;
+	*fd = q->fds[0];
+	return q;
+}
+
+void gilt_orders_free(gilt_orders *q) { disown(q); }
+
+static int append(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n) {
+	size_t want = q->n + 16 + n, cap = q->cap ? q->cap : 4096;
+	while (cap < want) cap *= 2;
+	if (cap > q->cap) {
+		uint8_t *b = realloc(q->buf, cap);
+		if (!b) return -1;
+		q->buf = b, q->cap = cap;
+	}
+	memcpy(q->buf + q->n, &id, 8);
+	memcpy(q->buf + q->n + 8, &n, 8);
+	memcpy(q->buf + q->n + 16, w, n);
+	q->n = want;
+	return 0;
+}
+
+int gilt_orders_put(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n) {
+	pthread_mutex_lock(&q->mu);
+	int bad = append(q, id, w, n);
+	if (!bad && q->count++ == 0) (void)!write(q->fds[1], "x", 1); // the only byte in the pipe
+	pthread_mutex_unlock(&q->mu);
+	return bad;
+}
+
+// The exception that is raised, as an object, and clears it.
+static PyObject *raised(void) {
+	PyObject *type, *value, *tb;
+	py.PyErr_Fetch(&type, &value, &tb);
+	py.PyErr_NormalizeException(&type, &value, &tb);
+	if (type) py.Py_DecRef(type);
+	if (tb) py.Py_DecRef(tb);
+	return value;
+}
+
+static PyObject *none(void) {
+	py.Py_IncRef(py._Py_NoneStruct);
+	return py._Py_NoneStruct;
+}
+
+// Puts one order into the list: id and its values, or id, None, the exception that reading them raised, None.
+static int put_order(PyObject *list, Py_ssize_t at, uint64_t id, const uint8_t *p, const uint8_t *end) {
+	PyObject *v[ORDER_VALUES];
+	int n = 0;
+	while (n < ORDER_VALUES && (v[n] = gilt_wire_read(&p, end, 0))) n++;
+	if (n < ORDER_VALUES) {
+		while (n) py.Py_DecRef(v[--n]);
+		v[0] = none(), v[1] = raised(), v[2] = none();
+		if (!v[1]) v[1] = none();
+	}
+	PyObject *number = py.PyLong_FromLongLong((long long)id);
+	int bad = !number || py.PyList_SetItem(list, at, number); // it steals, also when it fails
+	for (n = 0; n < ORDER_VALUES; n++) bad |= py.PyList_SetItem(list, at + 1 + n, v[n]);
+	return bad;
+}
+
+static PyObject *read_orders(const uint8_t *p, uint64_t count) {
+	PyObject *list = py.PyList_New((Py_ssize_t)count * (1 + ORDER_VALUES));
+	for (uint64_t i = 0; list && i < count; i++) {
+		uint64_t id, n;
+		memcpy(&id, p, 8);
+		memcpy(&n, p + 8, 8);
+		p += 16;
+		if (put_order(list, (Py_ssize_t)i * (1 + ORDER_VALUES), id, p, p + n)) {
+			py.Py_DecRef(list);
+			return NULL;
+		}
+		p += n;
+	}
+	return list;
+}
+
+static PyObject *take(PyObject *self, PyObject *unused) {
+	gilt_orders *q = py.PyCapsule_GetPointer(self, ORDERS);
+	if (!q) return NULL;
+	pthread_mutex_lock(&q->mu);
+	uint8_t *b = q->buf;
+	size_t cap = q->cap;
+	uint64_t count = q->count;
+	char byte;
+	if (count) (void)!read(q->fds[0], &byte, 1);
+	q->buf = NULL, q->n = q->cap = q->count = 0;
+	pthread_mutex_unlock(&q->mu);
+	PyObject *list = read_orders(b, count);
+	pthread_mutex_lock(&q->mu);
+	if (!q->buf && cap <= LARGE_BUFFER) q->buf = b, q->cap = cap, b = NULL; // for the next ones
+	pthread_mutex_unlock(&q->mu);
+	free(b);
+	return list;
+}
+
+static void destroy_orders(PyObject *capsule) {
+	gilt_orders *q = py.PyCapsule_GetPointer(capsule, ORDERS);
+	if (q) disown(q);
+}
+
+static PyObject *new_take(gilt_orders *q) {
+	static struct { // PyMethodDef
+		const char *name;
+		PyObject *(*call)(PyObject *self, PyObject *unused);
+		int flags;
+		const char *doc;
+	} def = {"take", take, METH_NOARGS, NULL};
+	PyObject *self = py.PyCapsule_New(q, ORDERS, destroy_orders);
+	if (!self) return NULL;
+	pthread_mutex_lock(&q->mu);
+	q->owners++; // the capsule's
+	pthread_mutex_unlock(&q->mu);
+	PyObject *f = py.PyCFunction_NewEx(&def, self, NULL);
+	py.Py_DecRef(self); // the function's
+	return f;
+}
+
+gilt_res gilt_orders_take(gilt_thread *th, uint64_t serial, gilt_orders *q) {
+	gilt_res r = {.status = gilt_op_begin(th, serial)};
+	if (r.status) return r;
+	gilt_result(th, th->attached, new_take(q), GILT_R_OBJECT, &r);
+	gilt_op_end(th, &r);
+	return r;
+}
