@@ -264,3 +264,47 @@ func callbackAtEnd() error {
 }
 
 func TestGoFunctionsWhilePythonEnds(t *testing.T) { pytest.Child(t, "callback at end") }
+
+// awaitedAtEnd: Python awaits Go functions, in a task and on the runtime's loop, when the runtime shuts down.
+func awaitedAtEnd() error {
+	begun, causes := make(chan struct{}, 2), make(chan error, 2)
+	m := gilt.GoModule{Name: "host", Funcs: []gilt.GoFunc{{Name: "wait", Async: true, Func: func(ctx context.Context) error {
+		begun <- struct{}{}
+		<-ctx.Done()
+		causes <- context.Cause(ctx)
+		return ctx.Err()
+	}}}}
+	var stderr strings.Builder
+	rt, err := gilt.Open(ctx, gilt.Config{Modules: []gilt.GoModule{m}, Stderr: &stderr})
+	if err != nil {
+		return err
+	}
+	wait, err := gilt.LookupAsync[struct{}, struct{}](ctx, rt, "host:wait")
+	if err != nil {
+		return err
+	}
+	onLoop := wait.Start(ctx, struct{}{})
+	task := gilt.Submit(ctx, rt, func(tok *gilt.Token) (struct{}, error) {
+		return struct{}{}, py.Run(tok, "import asyncio, host\nasyncio.run(host.wait())")
+	})
+	<-begun
+	<-begun
+	if err := rt.Shutdown(ctx); err != nil {
+		return err
+	}
+	if _, err := onLoop.Wait(ctx); !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("on the loop: %w", err)
+	}
+	if _, err := task.Wait(ctx); !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("in the task: %w", err)
+	}
+	if a, b := <-causes, <-causes; !errors.Is(a, gilt.ErrClosed) && !errors.Is(b, gilt.ErrClosed) {
+		return fmt.Errorf("the contexts ended for %v, %v", a, b)
+	}
+	if stderr.Len() > 0 {
+		return errors.New("Python said: " + stderr.String())
+	}
+	return nil
+}
+
+func TestShutdownCancelsAwaitedGo(t *testing.T) { pytest.Child(t, "awaited at end") }

@@ -23,7 +23,7 @@ import (
 
 // What needs a process of its own.
 var children = pytest.Children{
-	"own GIL": ownGIL, "own modules": ownModules, "async stop": asyncStop, "open race": openRace, "callback at end": callbackAtEnd, "path": path, "C locale": cLocale, "broken home": brokenHome, "rejected library": rejectedLibrary,
+	"own GIL": ownGIL, "own modules": ownModules, "async stop": asyncStop, "open race": openRace, "callback at end": callbackAtEnd, "awaited at end": awaitedAtEnd, "path": path, "C locale": cLocale, "broken home": brokenHome, "rejected library": rejectedLibrary,
 	"stuck shutdown": stuckShutdown, "closed": closed, "shutdown under load": shutdownUnderLoad, "close": closeAtOnce,
 	"ended context":  shutdownEnded,
 	"cancel own GIL": cancelOwnGIL, "cancel storm": cancelStorm, "watchdog": watchdog, "lost threads": lostThreads, "uninterruptible": uninterruptible,

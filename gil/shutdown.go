@@ -25,6 +25,7 @@ func (h *Host) Shutdown(ctx context.Context) (flushed bool, err error) {
 	if !h.closing.CompareAndSwap(false, true) {
 		return true, ErrClosed
 	}
+	h.tellClosing()
 	return h.shutdown(ctx)
 }
 
@@ -34,10 +35,29 @@ func (h *Host) Close() (flushed bool, err error) {
 	if !h.closing.CompareAndSwap(false, true) {
 		return true, ErrClosed
 	}
+	h.tellClosing()
 	h.sched.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	return h.shutdown(ctx)
+}
+
+// AtClose has f called as soon as new work is refused, which Closing says from then on. For gilt's own packages.
+func (h *Host) AtClose(f func()) {
+	h.atCloseMu.Lock()
+	defer h.atCloseMu.Unlock()
+	h.atClose = append(h.atClose, f)
+}
+
+// Closing says whether new work is refused. For gilt's own packages.
+func (h *Host) Closing() bool { return h.closing.Load() }
+
+func (h *Host) tellClosing() {
+	h.atCloseMu.Lock()
+	defer h.atCloseMu.Unlock()
+	for _, f := range h.atClose {
+		f()
+	}
 }
 
 func (h *Host) shutdown(ctx context.Context) (flushed bool, err error) {

@@ -27,6 +27,10 @@ type GoFunc struct {
 	// with it. Func takes no *Token and no Bound. Its caller's thread counts against Config.MaxThreads meanwhile: if it calls
 	// Runtime.Do, there must be room for both, or all wait for each other.
 	Native bool
+	// Async makes it an async function: Python awaits it, on any event loop of asyncio's, and Func runs on a goroutine of
+	// its own meanwhile, as that of a Native function does. The context that Func may take is cancelled when the task that
+	// awaits is, when its event loop is gone, and when the runtime shuts down (its cause is ErrClosed then).
+	Async bool
 	// Func is a Go func. Its arguments are converted as As does, a Bound is the object itself; a first parameter of
 	// type *Token is not Python's, but gives the call's token; before it, a context.Context gives that of the task that
 	// runs the Python code, with its class and deadline. It returns nothing, a value, an error, or both; the
@@ -43,6 +47,7 @@ type callee struct {
 	fn      reflect.Value
 	token   bool // the first parameter is the call's token
 	native  bool
+	async   bool
 	context bool // the first parameter is the running task's context
 	typed   func(*Token, cpython.CallFrame) error
 	dropped func()
@@ -53,7 +58,7 @@ type callee struct {
 //
 // A panic of the Go function passes through Python as an exception that `except Exception` does not catch, and is a
 // panic with the same value again where it arrives in Go. runtime.Goexit cannot be undone half way in Python: it
-// ends the process with a message, except in a Native function, where it is a RuntimeError.
+// ends the process with a message, except in a Native or Async function, where it is a RuntimeError.
 func Function(tok *Token, f GoFunc) (Bound, error) { return functionWith(tok, f, shortcuts{}) }
 
 // shortcuts of gilt's own functions.
@@ -74,7 +79,16 @@ func functionWith(tok *Token, f GoFunc, s shortcuts) (Bound, error) {
 	}
 	doc := fmt.Sprintf("%s(%s)\n--\n\n%s", f.Name, positional(len(c.plan)), f.Doc)
 	b, err := result(tok, "Function", tok.Entry("Function").MakeFunction(addFunction(c), f.Name, c.plan, doc))
-	if err != nil || f.Signature == "" {
+	if err == nil && f.Async {
+		b, err = awaited(tok, b)
+	}
+	if f.Signature == "" {
+		f.Signature = "(" + positional(len(c.plan)) + ")"
+		if !f.Async {
+			return b, err
+		}
+	}
+	if err != nil {
 		return b, err
 	}
 	return withSignature(tok, f, b, len(c.plan))
@@ -105,9 +119,12 @@ func withSignature(tok *Token, f GoFunc, b Bound, args int) (Bound, error) {
 	if err != nil {
 		return Bound{}, err
 	}
-	file := "<Go function " + f.Name + ">"
+	file, def, call := "<Go function "+f.Name+">", "def", ""
+	if f.Async {
+		def, call = "async def", "await "
+	}
 	define := func(body string) error {
-		return RunFile(tok, fmt.Sprintf("def %s%s: %s\n", f.Name, f.Signature, body), file, ns)
+		return RunFile(tok, fmt.Sprintf("%s %s%s: %s\n", def, f.Name, f.Signature, body), file, ns)
 	}
 	if err := define("pass"); err != nil { // so that Python's own parser finds the names
 		return Bound{}, fmt.Errorf("gilt: Go function %q: signature %q: %w", f.Name, f.Signature, err)
@@ -119,7 +136,7 @@ func withSignature(tok *Token, f GoFunc, b Bound, args int) (Bound, error) {
 	if len(names) != args {
 		return Bound{}, fmt.Errorf("gilt: Go function %q: its signature %q has %d parameters, and Func takes %d", f.Name, f.Signature, len(names), args)
 	}
-	if err := define("return __gilt__(" + strings.Join(names, ", ") + ")"); err != nil {
+	if err := define("return " + call + "__gilt__(" + strings.Join(names, ", ") + ")"); err != nil {
 		return Bound{}, err
 	}
 	fn, err := ns.Item(f.Name)
@@ -140,8 +157,9 @@ func newCallee(h *gil.Host, f GoFunc) (*callee, error) {
 	if t == nil || t.Kind() != reflect.Func || reflect.ValueOf(f.Func).IsNil() {
 		return nil, fmt.Errorf("Func is %T, which is no function", f.Func)
 	}
-	c := &callee{host: h, name: f.Name, fn: reflect.ValueOf(f.Func), native: f.Native, fast: fastCall(f.Func)}
-	if f.Native {
+	c := &callee{host: h, name: f.Name, fn: reflect.ValueOf(f.Func), native: f.Native, async: f.Async, fast: fastCall(f.Func)}
+	apart := f.Native || f.Async
+	if apart {
 		c.fast = nil
 	}
 	for i := range t.NumIn() {
@@ -151,13 +169,13 @@ func newCallee(h *gil.Host, f GoFunc) (*callee, error) {
 			c.context = true
 			h.WantContexts()
 			continue
-		case in == tokenType && (i == 0 || i == 1 && c.context) && !f.Native:
+		case in == tokenType && (i == 0 || i == 1 && c.context) && !apart:
 			c.token = true
 			continue
 		case in == contextType:
 			return nil, fmt.Errorf("parameter %d is a context.Context: it is the first", i+1)
-		case in == tokenType || in == boundType && f.Native:
-			return nil, fmt.Errorf("parameter %d is a %s: a *Token is the first parameter, and of no Native function", i+1, in)
+		case in == tokenType || in == boundType && apart:
+			return nil, fmt.Errorf("parameter %d is a %s: a *Token is the first parameter, and of no Native or Async function", i+1, in)
 		}
 		c.plan += letter(in)
 	}
@@ -259,9 +277,13 @@ func (c *callee) slow(frame cpython.CallFrame) {
 			return
 		}
 		var out []reflect.Value
-		if c.native {
+		switch {
+		case c.async:
+			frame.Return(cpython.KindInt64, c.prepare(args))
+			return
+		case c.native:
 			out, err = c.detached(tok, args)
-		} else {
+		default:
 			out = c.call(args)
 		}
 		if err == nil {
@@ -285,29 +307,32 @@ func (c *callee) call(args []reflect.Value) []reflect.Value {
 	return c.fn.Call(args)
 }
 
-// detached runs a Native function without the GIL, on another goroutine: a Goexit there is an error, and so is a
-// panic, until it is back.
+// detached runs a Native function without the GIL.
 func (c *callee) detached(tok *Token, args []reflect.Value) (out []reflect.Value, err error) {
 	tok.AllowThreads(func() {
 		done := make(chan struct{})
-		go func() {
-			ok := false
-			defer func() {
-				if !ok {
-					if p := recover(); p != nil {
-						err = &panicked{value: p, stack: debug.Stack()}
-					} else {
-						err = conversionError(RuntimeError, "Go function %s called runtime.Goexit", c.name)
-					}
-				}
-				close(done)
-			}()
-			out = c.call(args)
-			ok = true
-		}()
+		go c.apart(args, func(o []reflect.Value, e error) {
+			out, err = o, e
+			close(done)
+		})
 		<-done
 	})
 	return out, err
+}
+
+// apart calls the Go function on a goroutine of its own, and gives end what became of it: a Goexit is an error, and so is
+// a panic, until it is back.
+func (c *callee) apart(args []reflect.Value, end func(out []reflect.Value, err error)) {
+	var out []reflect.Value
+	err := error(conversionError(RuntimeError, "Go function %s called runtime.Goexit", c.name))
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicked{value: p, stack: debug.Stack()}
+		}
+		end(out, err)
+	}()
+	out = c.call(args)
+	err = nil
 }
 
 // arguments are the call's, in the types of the Go function's parameters.

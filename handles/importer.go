@@ -20,18 +20,12 @@ func InstallFS(tok *Token, fsys fs.FS, label string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range []GoFunc{
+	if err := addFunctions(tok, ns, []GoFunc{
 		{Name: "read", Func: func(path string) ([]byte, error) { return fs.ReadFile(fsys, slash(path)) }},
 		{Name: "kind", Func: func(path string) int { return kindIn(fsys, slash(path)) }},
 		{Name: "listdir", Func: func(path string) ([]string, error) { return namesIn(fsys, slash(path)) }},
-	} {
-		b, err := Function(tok, f)
-		if err != nil {
-			return err
-		}
-		if err := ns.SetItem(f.Name, b); err != nil {
-			return err
-		}
+	}); err != nil {
+		return err
 	}
 	return RunFile(tok, importer, "<gilt importer>", ns)
 }

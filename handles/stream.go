@@ -17,18 +17,9 @@ import (
 //go:embed stream.py
 var streams string
 
-// streamGlue gives what stream.py defines as attr. It is run once in each interpreter.
+// streamGlue gives what stream.py defines as attr.
 func streamGlue(tok *Token, attr string) (Bound, error) {
-	const module = "gilt.streams"
-	ns, err := Dict(tok, map[string]any{"source": streams, "name": module})
-	if err != nil {
-		return Bound{}, err
-	}
-	src := "import sys, types\nm = sys.modules.get(name)\nif m is None:\n    m = types.ModuleType(name)\n    exec(compile(source, '<gilt streams>', 'exec'), m.__dict__)\n    sys.modules[name] = m\n"
-	if err := Run(tok, src, ns); err != nil {
-		return Bound{}, err
-	}
-	m, err := ns.Item("m")
+	m, err := glue(tok, "gilt.streams", streams, nil)
 	if err != nil {
 		return Bound{}, err
 	}

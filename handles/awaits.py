@@ -1,0 +1,56 @@
+"""Go functions that Python awaits. A call runs on a goroutine, which tells the event loop through a pipe when it has ended."""
+import asyncio
+import weakref
+
+_bridges = weakref.WeakKeyDictionary()  # by event loop; a bridge must not refer to its loop
+
+
+class Bridge:
+    """What goroutines tell one event loop."""
+
+    def __init__(self):
+        self.number, self.fd, self.take = bridge()
+        self.futures = weakref.WeakValueDictionary()  # by call; who awaits one holds it
+
+    def drain(self):
+        told = iter(self.take())
+        for id, _, _, _ in zip(told, told, told, told):
+            future = self.futures.pop(id, None)
+            if future is not None and not future.done():
+                future.set_result(None)
+
+
+def _bridge(loop):
+    b = _bridges.get(loop)
+    if b is None:
+        b = Bridge()
+        weakref.finalize(loop, unbridge, b.number).atexit = False
+        loop.add_reader(b.fd, b.drain)
+        _bridges[loop] = b
+    return b
+
+
+def _drop(id):
+    try:
+        drop(id)
+    except RuntimeError:  # Python is ending
+        pass
+
+
+def awaited(prepare):
+    """Make an async function of prepare(*args), which converts the arguments and gives the call's number."""
+
+    async def call(*args):
+        loop = asyncio.get_running_loop()
+        b = _bridge(loop)
+        id = prepare(*args)
+        future = b.futures[id] = loop.create_future()
+        try:
+            begin(id, b.number)
+            await future
+            return outcome(id)
+        except BaseException:
+            _drop(id)
+            raise
+
+    return call
