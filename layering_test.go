@@ -48,7 +48,8 @@ func TestLayering(t *testing.T) {
 		"gilt/thread":            {"gilt/internal/cpython"},
 		"gilt/gil":               {"gilt/internal/cpython", "gilt/scheduler", "gilt/thread"},
 		"gilt/handles":           {"gilt/internal/cpython", "gilt/scheduler", "gilt/thread", "gilt/gil"},
-		"gilt":                   {"gilt/internal/cpython", "gilt/internal/discover", "gilt/scheduler", "gilt/thread", "gilt/gil", "gilt/handles"},
+		"gilt":                   {"gilt/internal/cpython", "gilt/internal/discover", "gilt/scheduler", "gilt/thread", "gilt/gil", "gilt/handles", "gilt/internal/program"},
+		"gilt/internal/program":  {"gilt/handles"},
 		"gilt/embedded":          {"gilt/internal/discover"},
 	}
 	for _, p := range golist(t, "./...") {

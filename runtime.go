@@ -17,6 +17,7 @@ import (
 	"gilt/handles"
 	"gilt/internal/cpython"
 	"gilt/internal/discover"
+	"gilt/internal/program"
 	"gilt/scheduler"
 	"gilt/thread"
 )
@@ -27,7 +28,8 @@ type Runtime struct {
 	host   *gil.Host
 	info   Info
 	closed atomic.Bool
-	trees  atomic.Int32 // file systems that were added
+	trees  atomic.Int32     // file systems that were added
+	main   *program.Program // the last one of RunMain; the main thread's
 
 	loopMu sync.Mutex
 	loop   *handles.Loop // nil until it is asked for

@@ -5,9 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +14,7 @@ import (
 
 	"gilt"
 	py "gilt/handles"
+	"gilt/internal/program"
 )
 
 //go:embed run.py
@@ -62,16 +61,7 @@ func (a *app) runCommand() *cobra.Command {
 	}
 }
 
-// program is what `gilt run` runs.
-type program struct {
-	kind   byte   // 'f' file, 'c' code, 'm' module, '-' stdin
-	text   string // the file's path, the code, or the module's name
-	argv   []string
-	source []byte // of a file or of stdin
-	pkg    bool   // the file is a directory
-}
-
-func (a *app) parseRun(args []string) (p program, help bool, err error) {
+func (a *app) parseRun(args []string) (p program.Program, help bool, err error) {
 	for len(args) > 0 {
 		arg, rest := args[0], args[1:]
 		name, value, attached := strings.Cut(arg, "=")
@@ -88,55 +78,36 @@ func (a *app) parseRun(args []string) (p program, help bool, err error) {
 			a.python, args = value, rest
 			continue
 		case strings.HasPrefix(arg, "-c"), strings.HasPrefix(arg, "-m"):
-			p.kind, p.text = arg[1], arg[2:]
-			if p.text == "" {
+			p.Kind, p.Text = program.Kind(arg[1]), arg[2:]
+			if p.Text == "" {
 				if len(rest) == 0 {
-					return p, false, fmt.Errorf("%s needs a value: %s", arg, map[byte]string{'c': "the code to run", 'm': "the module to run"}[p.kind])
+					return p, false, fmt.Errorf("%s needs a value: %s", arg, map[program.Kind]string{program.Code: "the code to run", program.Module: "the module to run"}[p.Kind])
 				}
-				p.text, rest = rest[0], rest[1:]
+				p.Text, rest = rest[0], rest[1:]
 			}
-			p.argv = append([]string{arg[:2]}, rest...)
+			p.Argv = append([]string{arg[:2]}, rest...)
 			return p, false, nil
 		case arg == "-":
-			return program{kind: '-', argv: args}, false, nil
+			return program.Program{Kind: program.Stdin, Argv: args}, false, nil
 		case arg == "--":
 			if args = rest; len(rest) == 0 {
 				continue
 			}
-			return program{kind: 'f', text: rest[0], argv: rest}, false, nil
+			return program.Program{Kind: program.File, Text: rest[0], Argv: rest}, false, nil
 		case strings.HasPrefix(arg, "-"):
 			return p, false, fmt.Errorf("unknown option %s: options of the program go behind FILE; python3's own are set by PYTHON* variables", arg)
 		default:
-			return program{kind: 'f', text: arg, argv: args}, false, nil
+			return program.Program{Kind: program.File, Text: arg, Argv: args}, false, nil
 		}
 	}
 	if terminal(a.stdin) {
 		return p, false, errors.New("nothing to run: give FILE, -c CODE or -m MODULE, or a program on stdin")
 	}
-	return program{kind: '-', argv: []string{""}}, false, nil
+	return program.Program{Kind: program.Stdin, Argv: []string{""}}, false, nil
 }
 
-// read gets the program's text before Python starts, so that a missing file costs nothing.
-func (p *program) read(stdin io.Reader) (err error) {
-	switch p.kind {
-	case '-':
-		if p.source, err = io.ReadAll(stdin); err != nil {
-			return fmt.Errorf("stdin cannot be read: %s", fileError(err))
-		}
-	case 'f':
-		if info, err := os.Stat(p.text); err == nil && info.IsDir() {
-			p.pkg = true
-			return nil
-		}
-		if p.source, err = os.ReadFile(p.text); err != nil {
-			return fmt.Errorf("script %s cannot be read: %s", p.text, fileError(err))
-		}
-	}
-	return nil
-}
-
-func (a *app) run(p program) int {
-	if err := p.read(a.stdin); err != nil {
+func (a *app) run(p program.Program) int {
+	if err := p.Read(a.stdin); err != nil {
 		a.fail("%s", message(err))
 		return exitUsage
 	}
@@ -166,7 +137,7 @@ func (a *app) run(p program) int {
 	return code
 }
 
-func (a *app) runOn(ctx context.Context, rt *gilt.Runtime, p program) (code int, err error) {
+func (a *app) runOn(ctx context.Context, rt *gilt.Runtime, p program.Program) (code int, err error) {
 	wake, number, err := os.Pipe() // open until the process ends: signals come until then
 	if err != nil {
 		return 0, fmt.Errorf("no pipe for signals: %w", err)
@@ -193,7 +164,7 @@ func (a *app) runOn(ctx context.Context, rt *gilt.Runtime, p program) (code int,
 		if err := interruptible(rt, around, call, wake, number); err != nil {
 			return err
 		}
-		raised := p.exec(tok, call)
+		raised := p.Exec(tok, nil)
 		ended := py.None(tok)
 		if e, ok := errors.AsType[*py.Error](raised); ok && !e.Bind(tok).IsZero() {
 			ended = e.Bind(tok)
@@ -261,98 +232,4 @@ func interruptible(rt *gilt.Runtime, around py.Bound, call caller, wake, number 
 		}
 	}()
 	return nil
-}
-
-// exec runs the program and gives the exception that ended it. It is called from Go directly, so that
-// no frame of gilt's is on the program's stack.
-func (p *program) exec(tok *gilt.Token, call caller) error {
-	path0, file := "", ""
-	if p.kind == 'f' || p.kind == 'm' {
-		cwd, err := os.Getwd()
-		if err != nil {
-			return fmt.Errorf("the working directory cannot be read: %w", err)
-		}
-		path0, file = cwd, p.text
-		if p.kind == 'f' && !filepath.IsAbs(file) {
-			file = cwd + "/" + file // as python3 does, without tidying it up
-		}
-	}
-	if p.kind == 'm' {
-		return p.module(tok, call, p.text, true, path0)
-	}
-	if p.kind == 'f' {
-		archive, err := call("importable", file)
-		if err != nil {
-			return err
-		}
-		if is, err := archive.Truth(); err != nil {
-			return err
-		} else if is {
-			return p.module(tok, call, "__main__", false, file)
-		}
-		if real, err := filepath.EvalSymlinks(file); err == nil {
-			path0 = filepath.Dir(real)
-		}
-	}
-	return p.script(tok, call, file, path0)
-}
-
-func (p *program) module(tok *gilt.Token, call caller, name string, alterArgv bool, path0 string) error {
-	if _, err := call("prepare", p.argv, path0); err != nil {
-		return err
-	}
-	runpy, err := py.Import(tok, "runpy")
-	if err != nil {
-		return err
-	}
-	_, err = runpy.Method("_run_module_as_main", name, alterArgv)
-	return err
-}
-
-func (p *program) script(tok *gilt.Token, call caller, file, path0 string) error {
-	if _, err := call("prepare", p.argv, path0); err != nil {
-		return err
-	}
-	compiled := strings.HasSuffix(file, ".pyc")
-	var name any // None for -c
-	switch p.kind {
-	case '-':
-		file, name = "<stdin>", "<stdin>"
-	case 'f':
-		name = file
-	}
-	main, err := call("main", name, !compiled)
-	if err != nil {
-		return err
-	}
-	builtins, err := py.Import(tok, "builtins")
-	if err != nil {
-		return err
-	}
-	code, err := p.code(builtins, main, call, file, compiled)
-	if err != nil {
-		return err
-	}
-	_, err = builtins.Method("exec", code, main)
-	return err
-}
-
-// code compiles the program. Bytes, so that a byte order mark and a coding line count as in a file.
-func (p *program) code(builtins, main py.Bound, call caller, file string, compiled bool) (py.Bound, error) {
-	const flags, dontInherit = 0, true
-	switch {
-	case compiled:
-		loader, err := main.Item("__loader__")
-		if err != nil {
-			return loader, err
-		}
-		return loader.Method("get_code", "__main__")
-	case p.kind != 'c':
-		return builtins.Method("compile", p.source, file, "exec", flags, dontInherit)
-	}
-	code, err := builtins.Method("compile", p.text, "<string>", "exec", flags, dontInherit)
-	if err == nil {
-		_, err = call("known_source", code, p.text)
-	}
-	return code, err
 }

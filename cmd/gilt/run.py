@@ -43,51 +43,6 @@ def thread():
     return _thread.get_ident()
 
 
-def prepare(argv, path0):
-    sys.argv[:] = argv
-    sys.orig_argv[:] = [sys.executable or "python3", *argv]
-    if path0 is not None and not os.environ.get("PYTHONSAFEPATH"):
-        sys.path.insert(0, path0)
-
-
-def importable(path):
-    """Whether path is a directory or an archive that can hold a __main__.py."""
-    for hook in sys.path_hooks:
-        try:
-            hook(path)
-            return True
-        except ImportError:
-            pass
-    return False
-
-
-def main(file, source_file=True):
-    """The namespace of __main__, with what a script's has."""
-    namespace = sys.modules["__main__"].__dict__
-    if file is not None:
-        from importlib import _bootstrap_external as loaders
-
-        loader = loaders.SourceFileLoader if source_file else loaders.SourcelessFileLoader
-        namespace["__file__"] = file
-        if sys.version_info < (3, 15):
-            namespace["__cached__"] = None
-        namespace["__loader__"] = loader("__main__", file)
-    return namespace
-
-
-def known_source(code, source):
-    """Since 3.13 tracebacks show the lines of -c too."""
-    if sys.version_info < (3, 13):
-        return
-    try:
-        import linecache
-
-        key = code if hasattr(linecache, "_getline_from_code") else "<string>"  # which the first 3.13s look for
-        linecache._register_code(key, source, "<string>")
-    except Exception:
-        pass
-
-
 def finish(value):
     """Report how the program ended, as python3 does, and give the exit code."""
     code = _report(value)
