@@ -204,7 +204,7 @@ func (e *Error) Is(target error) bool {
 		}
 	}
 	if class, ok := target.(ExceptionClass); ok {
-		return slices.Contains(e.bases, string(class))
+		return slices.Contains(e.bases, class.name())
 	}
 	if errno, ok := e.extra.(int64); ok && errno > 0 && e.Is(OSError) && errors.Is(syscall.Errno(errno), target) {
 		return true
@@ -249,11 +249,15 @@ func (e *Error) Bind(tok *Token) Bound {
 	return e.py.Bind(tok)
 }
 
-// ExceptionClass names an exception class, "module.Name", for errors.Is. The built-in ones are constants.
+// ExceptionClass names an exception class, "module.Name", for errors.Is; one inside another class is "module:Outer.Inner".
+// The built-in ones are constants.
 type ExceptionClass string
 
 // Error is the class's name.
-func (c ExceptionClass) Error() string { return strings.TrimPrefix(string(c), "builtins.") }
+func (c ExceptionClass) Error() string { return strings.TrimPrefix(c.name(), "builtins.") }
+
+// name is the name as Python gives it, module.Outer.Inner.
+func (c ExceptionClass) name() string { return strings.Replace(string(c), ":", ".", 1) }
 
 // The built-in exception classes that programs ask for most; ExceptionClass("builtins.Name") is any other.
 const (

@@ -5,12 +5,9 @@ var Failure = failure
 
 // LiveFunctions is how many Go functions Python knows.
 func LiveFunctions() (n int) {
-	for _, c := range *registry.functions.Load() {
-		if c != nil {
-			n++
-		}
-	}
-	return n
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	return int(registry.used) - len(registry.free)
 }
 
 // Sent is how many orders were sent to the loop whose outcome is not known, and none before these were noted.

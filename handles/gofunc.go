@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"gilt/gil"
@@ -77,19 +78,16 @@ func functionWith(tok *Token, f GoFunc, s shortcuts) (Bound, error) {
 	if s.typed != nil {
 		c.fast = s.fast
 	}
-	doc := fmt.Sprintf("%s(%s)\n--\n\n%s", f.Name, positional(len(c.plan)), f.Doc)
+	doc := fmt.Sprintf("%s(%s)\n--\n\n", f.Name, positional(len(c.plan))) // for inspect.signature
 	b, err := result(tok, "Function", tok.Entry("Function").MakeFunction(addFunction(c), f.Name, c.plan, doc))
 	if err == nil && f.Async {
 		b, err = awaited(tok, b)
 	}
-	if f.Signature == "" {
-		f.Signature = "(" + positional(len(c.plan)) + ")"
-		if !f.Async {
-			return b, err
-		}
-	}
-	if err != nil {
+	if err != nil || f.Signature == "" && f.Doc == "" && !f.Async {
 		return b, err
+	}
+	if f.Signature == "" { // CPython gives no doc string of such a built-in function's
+		f.Signature = "(" + positional(len(c.plan)) + ")"
 	}
 	return withSignature(tok, f, b, len(c.plan))
 }
@@ -115,7 +113,7 @@ const parameters = `lambda c, n=lambda c: c.co_argcount, k=lambda c: c.co_kwonly
 
 // withSignature puts a Python function before b, which binds the arguments as CPython does.
 func withSignature(tok *Token, f GoFunc, b Bound, args int) (Bound, error) {
-	ns, err := Dict(tok, map[string]any{"__name__": "gilt", "__gilt__": b})
+	ns, err := Dict(tok, map[string]any{"__name__": "gilt"})
 	if err != nil {
 		return Bound{}, err
 	}
@@ -136,7 +134,14 @@ func withSignature(tok *Token, f GoFunc, b Bound, args int) (Bound, error) {
 	if len(names) != args {
 		return Bound{}, fmt.Errorf("gilt: Go function %q: its signature %q has %d parameters, and Func takes %d", f.Name, f.Signature, len(names), args)
 	}
-	if err := define("return " + call + "__gilt__(" + strings.Join(names, ", ") + ")"); err != nil {
+	callee := "__gilt__" // what no parameter hides
+	for callee == f.Name || slices.Contains(names, callee) {
+		callee += "_"
+	}
+	if err := ns.SetItem(callee, b); err != nil {
+		return Bound{}, err
+	}
+	if err := define("return " + call + callee + "(" + strings.Join(names, ", ") + ")"); err != nil {
 		return Bound{}, err
 	}
 	fn, err := ns.Item(f.Name)
@@ -240,7 +245,7 @@ func returnFloat(c cpython.CallFrame, v float64) {
 // called runs the Go function that Python calls. Nothing leaves it but its return: a panic or Goexit that passed
 // through Python's frames would leave them half done (RULES 9).
 func called(frame cpython.CallFrame) {
-	c := (*registry.functions.Load())[frame.ID()]
+	c := function(frame.ID())
 	returned := false
 	defer func() {
 		if returned {

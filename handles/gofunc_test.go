@@ -331,3 +331,113 @@ func TestGoFunctionsAreFreed(t *testing.T) {
 		}
 	})
 }
+
+// A function tells its own name, with and without a signature, alone and in a module.
+func TestGoFunctionNames(t *testing.T) {
+	m := py.GoModule{Name: t.Name(), Funcs: []py.GoFunc{
+		{Name: "plain", Func: func() {}}, {Name: "named", Signature: "(a=1)", Func: func(int) {}}, {Name: "waits", Async: true, Func: func() {}},
+	}}
+	pytest.Do(t, func(tok *gil.Token) {
+		defer func() {
+			if err := py.Run(tok, "import sys; del sys.modules['"+t.Name()+"']"); err != nil {
+				t.Error(err)
+			}
+		}()
+		if err := py.Install(tok, m); err != nil {
+			t.Fatal(err)
+		}
+		src := `
+import ` + t.Name() + ` as m, pickle
+for name in 'plain', 'named', 'waits':
+    g = getattr(m, name)
+    assert (g.__name__, g.__qualname__, g.__module__) == (name, name, m.__name__), (g.__name__, g.__qualname__, g.__module__)
+    assert repr(g).startswith('<') and name in repr(g) and 'PyCapsule' not in repr(g), repr(g)
+    assert pickle.loads(pickle.dumps(g)) is g
+assert repr(m.plain) == '<built-in function plain>'
+assert m.plain != m.named and m.plain == m.plain and len({m.plain, m.named, m.waits}) == 3
+`
+		if err := py.Run(tok, src); err != nil {
+			t.Errorf("%+v", err)
+		}
+		if err := py.Run(tok, "assert f.__qualname__ == 'f' and f.__module__ == 'gilt' and repr(f) == '<built-in function f>', repr(f)\ng = f.__class__\ndel f.__self__.__dict__['__name__']\nf.__self__.__dict__.clear()\nassert f() == 7",
+			callable(t, tok, py.GoFunc{Func: func() int { return 7 }})); err != nil {
+			t.Errorf("%+v", err)
+		}
+	})
+}
+
+// Functions that differ are different objects, and none of Python's parameter names breaks a signature.
+func TestGoFunctionParameterNames(t *testing.T) {
+	pytest.Do(t, func(tok *gil.Token) {
+		for _, name := range []string{"f", "__gilt__", "__gilt___", "__name__", "__builtins__", "self"} {
+			for _, parameters := range []string{"(__gilt__)", "(__gilt__, __gilt___=2)", "(*, __gilt__, f=1)", "(a, __builtins__=None)"} {
+				n := strings.Count(parameters, ",") + 1 - strings.Count(parameters, "*")
+				var fn any = func(a int) int { return a }
+				if n == 2 {
+					fn = func(a int, _ any) int { return a }
+				}
+				first := strings.Trim(strings.FieldsFunc(strings.TrimPrefix(parameters, "(*, "), func(r rune) bool { return strings.ContainsRune("(),= ", r) })[0], " ")
+				b, err := py.Function(tok, py.GoFunc{Name: name, Signature: parameters, Func: fn})
+				if err != nil {
+					t.Errorf("%s%s: %v", name, parameters, err)
+					continue
+				}
+				if v, err := py.CallAs[int](b, py.Kw{first: 5}); v != 5 || err != nil {
+					t.Errorf("%s%s gives %d, %v", name, parameters, v, err)
+				}
+			}
+		}
+	})
+}
+
+// Functions that come and go cost the same however many there are.
+func TestManyGoFunctions(t *testing.T) {
+	const n = 100_000
+	pytest.Do(t, func(tok *gil.Token) {
+		before := py.LiveFunctions()
+		err := py.Scope(tok, func() error {
+			for range n {
+				if _, err := py.Function(tok, py.GoFunc{Name: "f", Func: func(int) int { return 0 }}); err != nil {
+					return err
+				}
+			}
+			if made := py.LiveFunctions() - before; made < n-1000 || made > n {
+				t.Errorf("%d Go functions were made", made)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after := py.LiveFunctions(); after > before {
+			t.Errorf("%d Go functions before, %d after", before, after)
+		}
+	})
+}
+
+func TestRaiseNestedClass(t *testing.T) {
+	pytest.Install(t, "gilt_nested", "class Outer:\n    class Inner(ValueError):\n        class Most(Exception): pass\n")
+	pytest.Do(t, func(tok *gil.Token) {
+		for _, class := range []py.ExceptionClass{"gilt_nested:Outer.Inner", "gilt_nested.Outer.Inner"} {
+			ns := callable(t, tok, py.GoFunc{Func: func() error { return py.Raise(class, "m", 2) }})
+			if err := py.Run(tok, "import gilt_nested\ntry: f()\nexcept gilt_nested.Outer.Inner as e: assert e.args == ('m', 2)\nelse: assert False", ns); err != nil {
+				t.Errorf("%+v", err)
+			}
+			_, err := py.EvalAs[any](tok, "f()", ns)
+			if !errors.Is(err, class) || !errors.Is(err, py.ExceptionClass("gilt_nested.Outer.Inner")) || !errors.Is(err, py.ExceptionClass("gilt_nested:Outer.Inner")) || !errors.Is(err, py.ValueError) {
+				t.Errorf("%v", err)
+			}
+			if made := py.Raise(class); !errors.Is(made, py.ExceptionClass("gilt_nested:Outer.Inner")) || made.Error() != "gilt_nested.Outer.Inner" {
+				t.Error(made)
+			}
+		}
+		for class, want := range map[py.ExceptionClass]py.ExceptionClass{
+			"gilt_nested:Outer.Absent": py.AttributeError, "gilt_absent:X.Y": py.ModuleNotFoundError, "gilt_absent.x.Y": py.ModuleNotFoundError, "gilt_nested.Absent.X": py.AttributeError, "X": py.TypeError,
+		} {
+			_, err := py.EvalAs[any](tok, "f()", callable(t, tok, py.GoFunc{Func: func() error { return py.Raise(class) }}))
+			if !errors.Is(err, want) {
+				t.Errorf("%s: %v", class, err)
+			}
+		}
+	})
+}

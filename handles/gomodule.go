@@ -86,7 +86,7 @@ func (m GoModule) build(tok *Token, parent string, made *[]string) (Bound, error
 	}
 	for _, f := range m.Funcs {
 		b, err := Function(tok, f)
-		if err == nil && f.Signature != "" { // a built-in function has no __module__ to set
+		if err == nil {
 			err = b.SetAttr("__module__", name)
 		}
 		if err == nil {

@@ -20,7 +20,11 @@ func Raise(class ExceptionClass, args ...any) *Error {
 	if len(args) > 0 {
 		message = fmt.Sprint(args[0])
 	}
-	return &Error{Class: class.Error(), Message: message, bases: []string{string(class)}, args: args}
+	bases := []string{string(class)} // the first is what it is made of
+	if name := class.name(); name != bases[0] {
+		bases = append(bases, name)
+	}
+	return &Error{Class: class.Error(), Message: message, bases: bases, args: args}
 }
 
 // panicked is a panic on its way through Python.
@@ -184,21 +188,36 @@ if m is None:
     sys.modules["gilt"] = m
 `
 
+// exceptionClass finds a class by its name, of either form that an ExceptionClass has.
 func exceptionClass(tok *Token, name string) (Bound, error) {
-	at := strings.LastIndexByte(name, '.')
-	if at < 0 {
-		return Bound{}, conversionError(TypeError, "exception class %q: write it as module.Name", name)
+	module, path, exact := strings.Cut(name, ":")
+	if !exact {
+		at := strings.LastIndexByte(name, '.')
+		if at < 0 {
+			return Bound{}, conversionError(TypeError, "exception class %q: write it as module.Name, or module:Outer.Inner", name)
+		}
+		module, path = name[:at], name[at+1:]
 	}
-	if name[:at] == "gilt" {
+	if module == "gilt" {
 		if err := Run(tok, goClasses); err != nil {
 			return Bound{}, err
 		}
 	}
-	m, err := Import(tok, name[:at])
-	if err != nil {
-		return Bound{}, err
+	found, err := Import(tok, module)
+	for failed := err; failed != nil; { // a.b.Outer.Inner: what looks like a module may be a class
+		at := strings.LastIndexByte(module, '.')
+		if exact || at < 0 || !errors.Is(failed, ModuleNotFoundError) {
+			return Bound{}, err
+		}
+		module, path = module[:at], module[at+1:]+"."+path
+		found, failed = Import(tok, module)
 	}
-	return m.Attr(name[at+1:])
+	for part := range strings.SplitSeq(path, ".") {
+		if found, err = found.Attr(part); err != nil {
+			return Bound{}, err
+		}
+	}
+	return found, nil
 }
 
 // Warn issues a Python warning of that category: py.Warn(tok, "builtins.DeprecationWarning", "old"). It returns the

@@ -10,18 +10,25 @@ import (
 // registry is what Python knows by a number: the Go functions that it may call, and the Go values (errors, panics)
 // that exceptions carry. A number is free again when nothing of Python's refers to it.
 var registry struct {
-	functions atomic.Pointer[[]*callee] // by number; copied when it grows
+	functions atomic.Pointer[[]*chunk] // by number; copied when it grows
 	mu        sync.Mutex
-	free      []uint64
+	used      uint64   // numbers below it have been given
+	free      []uint64 // of these, which may be given again
 	values    map[uint64]any
 	last      uint64 // value
 }
+
+// chunk is some functions: a call finds its own without a lock, and a function that comes or goes copies no list.
+type chunk [256]atomic.Pointer[callee]
+
+// function is the one of that number, nil for none.
+func function(id uint64) *callee { return (*registry.functions.Load())[id/256][id%256].Load() }
 
 // valueBit tells the numbers of values from those of functions.
 const valueBit = 1 << 62
 
 func init() {
-	registry.functions.Store(&[]*callee{nil})
+	registry.functions.Store(&[]*chunk{})
 	registry.values = make(map[uint64]any)
 	cpython.OnCall = called
 	cpython.OnDrop = dropped
@@ -30,18 +37,17 @@ func init() {
 func addFunction(c *callee) uint64 {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
-	old := *registry.functions.Load()
+	chunks := *registry.functions.Load()
+	id := registry.used
 	if n := len(registry.free); n > 0 {
-		id := registry.free[n-1]
+		id = registry.free[n-1]
 		registry.free = registry.free[:n-1]
-		list := append([]*callee(nil), old...)
-		list[id] = c
-		registry.functions.Store(&list)
-		return id
+	} else if registry.used++; id/256 == uint64(len(chunks)) {
+		chunks = append(chunks[:len(chunks):len(chunks)], new(chunk))
+		registry.functions.Store(&chunks)
 	}
-	list := append(old[:len(old):len(old)], c)
-	registry.functions.Store(&list)
-	return uint64(len(list) - 1)
+	chunks[id/256][id%256].Store(c)
+	return id
 }
 
 func addValue(v any) uint64 {
@@ -75,10 +81,7 @@ func drop(id uint64) *callee {
 		delete(registry.values, id)
 		return nil
 	}
-	list := append([]*callee(nil), *registry.functions.Load()...)
-	c := list[id]
-	list[id] = nil
-	registry.functions.Store(&list)
+	c := (*registry.functions.Load())[id/256][id%256].Swap(nil)
 	registry.free = append(registry.free, id)
 	return c
 }

@@ -1,5 +1,6 @@
-// Go functions as Python callables. One is a built-in function of CPython's own, whose self is a capsule with
-// what Go knows it by. A call converts the arguments as the function's plan says, crosses to Go once, and
+// Go functions as Python callables. One is a built-in function of CPython's own. Its self is a module of its own: only
+// then does CPython give its name as it is, and two functions are two. What Go knows it by is a capsule in the place of
+// the class that defines a method, which CPython keeps and gives back with each call and does nothing else with. A call converts the arguments as the function's plan says, crosses to Go once, and
 // converts the result; it is a task of its own inside the one that runs Python on this thread.
 #define _GNU_SOURCE
 #include "books.h"
@@ -9,12 +10,12 @@
 
 typedef struct { // PyMethodDef: fixed, see RULES of the stable ABI
 	const char *name;
-	PyObject *(*call)(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names);
+	PyObject *(*call)(PyObject *self, PyObject *capsule, PyObject *const *args, Py_ssize_t n, PyObject *names);
 	int flags;
 	const char *doc;
 } method_def;
 
-enum { METH_KEYWORDS = 0x02, METH_FASTCALL = 0x80 };
+enum { METH_KEYWORDS = 0x02, METH_FASTCALL = 0x80, METH_METHOD = 0x200 };
 
 struct gilt_gofunc {
 	uint64_t id;
@@ -26,14 +27,17 @@ struct gilt_gofunc {
 
 static const char CAPSULE[] = "gilt.gofunc";
 
-static void destroy(PyObject *capsule) {
-	gilt_gofunc *f = py.PyCapsule_GetPointer(capsule, CAPSULE);
-	if (!f) return;
+static void free_gofunc(gilt_gofunc *f) {
 	gilt_go_drop(f->id);
 	free(f->plan);
 	free(f->name);
 	free(f->doc);
 	free(f);
+}
+
+static void destroy(PyObject *capsule) {
+	gilt_gofunc *f = py.PyCapsule_GetPointer(capsule, CAPSULE);
+	if (f) free_gofunc(f);
 }
 
 // Goes wrong before the guard page does: user code may have raised the recursion limit, and 3.10 and 3.11 look
@@ -153,8 +157,8 @@ static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 	th->attached = b->attached;
 }
 
-static PyObject *call(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {
-	gilt_gofunc *f = py.PyCapsule_GetPointer(self, CAPSULE);
+static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+	gilt_gofunc *f = py.PyCapsule_GetPointer(capsule, CAPSULE);
 	if (GILT_UNLIKELY(!f)) return NULL;
 	if (GILT_UNLIKELY(!f->it->names.compile)) return py.PyErr_Format(py.PyExc_RuntimeError, "%s(): Python is ending, and calls Go no more", f->name);
 	if (GILT_UNLIKELY(names && py.PyTuple_Size(names) > 0)) return py.PyErr_Format(py.PyExc_TypeError, "%s() takes no keyword arguments", f->name);
@@ -199,15 +203,17 @@ static PyObject *new_gofunc(gilt_interp *it, uint64_t id, const char *name, uint
 		return py.PyErr_NoMemory();
 	}
 	*f = (gilt_gofunc){.id = id, .it = it, .name = copy(name, nn), .plan = copy(plan, pn), .doc = copy(doc, dn), .n = pn};
-	PyObject *self = f->name && f->plan && f->doc ? py.PyCapsule_New(f, CAPSULE, destroy) : py.PyErr_NoMemory();
-	if (!self) {
-		free(f->name), free(f->plan), free(f->doc), free(f);
-		gilt_go_drop(id); // else the capsule does, when it goes
+	PyObject *capsule = f->name && f->plan && f->doc ? py.PyCapsule_New(f, CAPSULE, destroy) : py.PyErr_NoMemory();
+	if (!capsule) {
+		free_gofunc(f); // else the capsule does, when it goes
 		return NULL;
 	}
-	f->def = (method_def){.name = f->name, .call = call, .flags = METH_FASTCALL | METH_KEYWORDS, .doc = dn ? f->doc : NULL};
-	PyObject *o = py.PyCFunction_NewEx(&f->def, self, NULL);
-	py.Py_DecRef(self); // the function's
+	f->def = (method_def){.name = f->name, .call = call, .flags = METH_METHOD | METH_FASTCALL | METH_KEYWORDS, .doc = dn ? f->doc : NULL};
+	PyObject *self = py.PyModule_New(f->name), *module = py.PyUnicode_InternFromString("gilt");
+	PyObject *o = self && module ? py.PyCMethod_New(&f->def, self, module, capsule) : NULL;
+	if (module) py.Py_DecRef(module);
+	if (self) py.Py_DecRef(self);
+	py.Py_DecRef(capsule); // the function's, as these
 	return o;
 }
 

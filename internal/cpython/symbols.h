@@ -116,6 +116,8 @@ PY_FUN(PyObject *, PyEval_EvalCode, (PyObject *, PyObject *, PyObject *))
 PY_FUN(PyObject *, PyEval_GetBuiltins, (void))
 
 // Functions of C.
+PY_FUN(PyObject *, PyModule_New, (const char *))
+PY_FUN(PyObject *, PyCMethod_New, (void *def, PyObject *self, PyObject *module, PyObject *class))
 PY_FUN(PyObject *, PyCFunction_NewEx, (void *def, PyObject *self, PyObject *module))
 PY_FUN(PyObject *, PyCapsule_New, (void *, const char *, void (*)(PyObject *)))
 PY_FUN(void *, PyCapsule_GetPointer, (PyObject *, const char *))
