@@ -25,6 +25,12 @@ async def nap(s):
     return s
 async def fails(x): raise KeyError(x)
 def plain(x): return x
+async def forgets(x):
+    import warnings
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter('always')
+        double(x)
+    return [w.category.__name__ + ': ' + str(w.message) for w in seen]
 cleaned = []
 async def waits(x):
     try: await asyncio.sleep(3600)
@@ -92,6 +98,17 @@ func TestAwaitFromGo(t *testing.T) {
 	}
 	if _, err := gilt.LookupAsync[int, int](ctx, pytest.Runtime(), "gilt_async:absent"); !errors.Is(err, py.AttributeError) {
 		t.Error(err)
+	}
+}
+
+// A coroutine that nobody awaits warns as in CPython, and the loop goes on.
+func TestNeverAwaitedOnTheLoop(t *testing.T) {
+	v, err := async[int, []string](t, "forgets").Call(ctx, 1)
+	if err != nil || len(v) != 1 || v[0] != "RuntimeWarning: coroutine 'double' was never awaited" {
+		t.Error(v, err)
+	}
+	if v, err := async[int, int](t, "double").Call(ctx, 1); v != 2 || err != nil {
+		t.Error("after it:", v, err)
 	}
 }
 

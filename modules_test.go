@@ -21,9 +21,7 @@ func TestAddModule(t *testing.T) {
 		Funcs:   []gilt.GoFunc{{Name: "add", Signature: "(a, b=1)", Func: func(a, b int) int { return a + b }}},
 		Modules: []gilt.GoModule{{Name: "text", Funcs: []gilt.GoFunc{{Name: "up", Func: strings.ToUpper}}}},
 	}
-	if err := rt.AddModule(ctx, m); err != nil {
-		t.Fatal(err)
-	}
+	pytest.AddModule(t, m)
 	pytest.Do(t, func(tok *gilt.Token) {
 		src := "import hostapp, hostapp.text\nfrom hostapp.text import up\nassert hostapp.add(2) == 3 and hostapp.add(b=2, a=3) == 5\n" +
 			"assert up('x') == hostapp.text.up('x') == 'X'\nassert hostapp.VERSION == '1.2' and hostapp.LIMITS == [1, 2]\n" +

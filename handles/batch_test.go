@@ -132,9 +132,7 @@ func TestLookupOfSeveralArguments(t *testing.T) {
 // A Go function that panics in a batch: the panic arrives, and the thread is not left locked or attached.
 func TestBatchPanics(t *testing.T) {
 	ctx, rt := batchModule(t), pytest.Runtime()
-	if err := rt.AddModule(ctx, gilt.GoModule{Name: "gilt_batch_panics", Funcs: []gilt.GoFunc{{Name: "f", Func: func(x int) int { panic(x) }}}}); err != nil {
-		t.Fatal(err)
-	}
+	pytest.AddModule(t, gilt.GoModule{Name: "gilt_batch_panics", Funcs: []gilt.GoFunc{{Name: "f", Func: func(x int) int { panic(x) }}}})
 	f, err := gilt.Lookup[int, int](ctx, rt, "gilt_batch_panics:f")
 	if err != nil {
 		t.Fatal(err)

@@ -93,13 +93,10 @@ func TestErrorsBothWays(t *testing.T) {
 }
 
 func TestExceptionClassesFromGo(t *testing.T) {
-	err := pytest.Runtime().AddModule(context.Background(), gilt.GoModule{
+	pytest.AddModule(t, gilt.GoModule{
 		Name: "gilt_exceptions", Exceptions: map[string]py.ExceptionClass{"NotFound": py.LookupError},
 		Funcs: []gilt.GoFunc{{Name: "find", Func: func(s string) error { return py.Raise("gilt_exceptions.NotFound", s) }}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	pytest.Do(t, func(tok *gil.Token) {
 		err := py.Run(tok, "import gilt_exceptions as g\ntry: g.find('a')\nexcept g.NotFound as e: assert e.args == ('a',) and isinstance(e, LookupError)\ng.find('b')")
 		if !errors.Is(err, py.ExceptionClass("gilt_exceptions.NotFound")) || !errors.Is(err, py.LookupError) {

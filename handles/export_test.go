@@ -17,3 +17,6 @@ func (l *Loop) Sent() (n int) {
 	}
 	return n
 }
+
+// Smuggled is an object of another interpreter, as C code that minds no interpreter would give it.
+func Smuggled(tok *Token, p Py) Bound { return bound(tok, p.ref.obj) }

@@ -6,4 +6,8 @@ import (
 	"gilt/internal/pytest"
 )
 
-func TestMain(m *testing.M) { pytest.Main(m, nil) }
+func TestMain(m *testing.M) {
+	pytest.Main(m, pytest.Children{
+		"other interpreter": otherInterpreter, "Python's interpreter": pythonsInterpreter,
+	})
+}

@@ -21,9 +21,7 @@ func TestGoFunctionGetsTheTasksContext(t *testing.T) {
 		seen <- c.Value(key{})
 		return x
 	}}}}
-	if err := rt.AddModule(context.Background(), m); err != nil {
-		t.Fatal(err)
-	}
+	pytest.AddModule(t, m)
 	look, err := gilt.Lookup[int, int](context.Background(), rt, "gilt_ctx:look")
 	if err != nil {
 		t.Fatal(err)

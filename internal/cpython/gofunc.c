@@ -168,7 +168,8 @@ static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, 
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return py.PyErr_NoMemory();
 	borrowed b = {0};
-	int foreign = GILT_UNLIKELY(th->attached != f->it);
+	// Python code may also have changed to an interpreter that it has made itself.
+	int foreign = GILT_UNLIKELY(th->attached != f->it || py.PyThreadState_Get() != th->states[f->it->id].ts);
 	if (foreign) {
 		if (py.PyThreadState_GetInterpreter(py.PyThreadState_Get()) != f->it->is)
 			return py.PyErr_Format(py.PyExc_RuntimeError, "%s() belongs to another interpreter", f->name);

@@ -170,6 +170,25 @@ func Install(t testing.TB, name, source string) {
 	})
 }
 
+// AddModule makes a Python module of Go functions, until the test ends: tests may run more than once in a process.
+func AddModule(t testing.TB, m gilt.GoModule) {
+	t.Helper()
+	if err := Runtime().AddModule(context.Background(), m); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		Do(t, func(tok *gilt.Token) {
+			ns, err := py.Dict(tok, map[string]any{"name": m.Name})
+			if err == nil {
+				err = py.Run(tok, "import sys\nfor n in list(sys.modules):\n    if n == name or n.startswith(name + '.'): del sys.modules[n]", ns)
+			}
+			if err != nil {
+				t.Errorf("%+v", err)
+			}
+		})
+	})
+}
+
 // Misused runs f, which must panic with a *gil.MisuseError, and gives that; nil when it did not.
 func Misused(f func()) (e *gil.MisuseError, err error) {
 	defer func() {
