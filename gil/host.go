@@ -59,8 +59,8 @@ type Host struct {
 	idle       chan func() // to goroutines that wait for work of Freed
 	serving    atomic.Int32
 	jams       atomic.Uint64
-	atCloseMu sync.Mutex
-	atClose   []func()
+	atCloseMu  sync.Mutex
+	atClose    []func()
 
 	orphans *os.File
 	kick    chan struct{} // wakes the drainer

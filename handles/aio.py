@@ -60,7 +60,8 @@ def run(fd, take, done):
         result = function(*args)
         if type(result) is not types.CoroutineType:
             if not hasattr(result, "__await__"):
-                raise TypeError(f"{function.__qualname__}() gave a {type(result).__name__!r} object, which cannot be awaited: write it as async def")
+                kind = type(result).__name__
+                raise TypeError(f"{function.__qualname__}() gave a {kind!r} object, which cannot be awaited: write it as async def")
             result = wait(result)
         start(id, result)
 

@@ -30,14 +30,14 @@ def _bridge(loop):
     return b
 
 
-def _drop(id):
+def _drop(id, drop=drop, ending=RuntimeError):  # also when this module has gone
     try:
         drop(id)
-    except RuntimeError:  # Python is ending
+    except ending:  # Python calls Go no more
         pass
 
 
-def awaited(prepare):
+def awaited(prepare, drop=_drop):
     """Make an async function of prepare(*args), which converts the arguments and gives the call's number."""
 
     async def call(*args):
@@ -50,7 +50,7 @@ def awaited(prepare):
             await future
             return outcome(id)
         except BaseException:
-            _drop(id)
+            drop(id)
             raise
 
     return call
