@@ -1,0 +1,290 @@
+package gil
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"gilt/internal/cpython"
+)
+
+const (
+	ruleUnlocked  = "it is not locked: there is one Unlock for each Lock, and one RUnlock for each RLock"
+	ruleReentrant = "the cell is being initialized by this very goroutine: what an initializer runs must not ask for the initializer's own cell"
+)
+
+// may panics unless tok, where there is one, is live. That it is this goroutine's is not known without a crossing: see ours.
+func may(tok *Token, op string) {
+	if tok != nil {
+		tok.Check(op)
+	}
+}
+
+// ours panics unless tok, where there is one, is this goroutine's.
+func ours(tok *Token, op string) {
+	if tok != nil {
+		if _, ok := tok.entry.ScopeBase(); !ok {
+			Misuse(op, ruleThread)
+		}
+	}
+}
+
+// standBy runs wait, which waits, without what whoever is waited for may need: the GIL and the grant of tok, or, of a
+// caller that shows no token, the GIL.
+func standBy(tok *Token, op string, wait func()) {
+	if tok == nil {
+		cpython.Yield()
+		wait()
+		return
+	}
+	ours(tok, op)
+	tok.AllowThreads(wait)
+}
+
+// waitError is what is said of a wait that ctx has ended.
+func waitError(ctx context.Context, op string) error {
+	err := ctx.Err()
+	if cause := context.Cause(ctx); !errors.Is(cause, err) {
+		return fmt.Errorf("gilt: %s: %w: %w", op, err, cause)
+	}
+	return fmt.Errorf("gilt: %s: %w", op, err)
+}
+
+// lock is one that many may have to read, or one to write. Who cannot have it stands in line, and may leave the line,
+// which is why it is none of package sync's. As long as somebody does, the lock is given to the first in line only.
+type lock struct {
+	state atomic.Int64 // writing, or reading times the readers; and queued
+	mu    sync.Mutex   // of the line, held for no more than a few instructions
+	line  list.List    // of *inLine
+}
+
+const (
+	writing = 1 << iota
+	queued  // the line is not empty: only under mu does the lock get holders
+	reading
+)
+
+type inLine struct {
+	hold  int64 // writing or reading
+	ready chan struct{}
+}
+
+// fits says whether the lock, of which s is the state without queued, may be had so too.
+func fits(s, hold int64) bool { return s == 0 || hold == reading && s&writing == 0 }
+
+func (l *lock) try(hold int64) bool {
+	for {
+		s := l.state.Load() // with queued nothing fits
+		if s&queued != 0 || !fits(s, hold) {
+			return false
+		}
+		if l.state.CompareAndSwap(s, s+hold) {
+			return true
+		}
+	}
+}
+
+// get waits for the lock; false when ctx ended first.
+func (l *lock) get(ctx context.Context, hold int64) bool {
+	l.mu.Lock()
+	for s := l.state.Load(); s&queued == 0; s = l.state.Load() {
+		if fits(s, hold) {
+			if l.state.CompareAndSwap(s, s+hold) {
+				l.mu.Unlock()
+				return true
+			}
+		} else if l.state.CompareAndSwap(s, s|queued) {
+			break
+		}
+	}
+	w := &inLine{hold, make(chan struct{})}
+	e := l.line.PushBack(w)
+	l.mu.Unlock()
+
+	select {
+	case <-w.ready:
+		return true
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	select {
+	case <-w.ready: // it was given the lock at the same time
+		l.mu.Unlock()
+		l.put(hold)
+		return false
+	default:
+	}
+	l.line.Remove(e)
+	l.admit() // readers may have stood behind a writer
+	l.mu.Unlock()
+	return false
+}
+
+// admit gives the lock to the first in line, as far as may be. Under mu, with queued set: holders only go meanwhile.
+func (l *lock) admit() {
+	for e := l.line.Front(); e != nil; e = l.line.Front() {
+		w := e.Value.(*inLine)
+		if !fits(l.state.Load()&^queued, w.hold) {
+			return
+		}
+		l.line.Remove(e)
+		l.state.Add(w.hold)
+		close(w.ready)
+	}
+	l.state.And(^queued)
+}
+
+// put gives a hold back; false when nobody has it.
+func (l *lock) put(hold int64) bool {
+	for {
+		s := l.state.Load()
+		if hold == writing && s&writing == 0 || hold == reading && s < reading {
+			return false
+		}
+		if !l.state.CompareAndSwap(s, s-hold) {
+			continue
+		}
+		if s-hold == queued {
+			l.mu.Lock()
+			if l.state.Load()&queued != 0 {
+				l.admit()
+			}
+			l.mu.Unlock()
+		}
+		return true
+	}
+}
+
+// wait is get for a caller with or without a token.
+func (l *lock) wait(ctx context.Context, tok *Token, op string, hold int64) (ok bool) {
+	standBy(tok, op, func() { ok = l.get(ctx, hold) })
+	return ok
+}
+
+func (l *lock) lockContext(ctx context.Context, tok *Token, op string, hold int64) error {
+	may(tok, op)
+	if ctx.Err() != nil || !l.try(hold) && !l.wait(ctx, tok, op, hold) {
+		return waitError(ctx, op)
+	}
+	return nil
+}
+
+// Mutex is a lock for Go data that several tasks share. A task that must wait for it gives the GIL and its grant up
+// meanwhile (Token.AllowThreads): it does not hold up Python, and whoever has the lock gets the GIL. The zero Mutex is
+// unlocked, and is not to be copied. Its methods may be called from any goroutine. As sync.Mutex, it knows no owner:
+// a second Lock by who has it waits for ever.
+//
+// Each waiting method takes the caller's token. A caller that has none gives nil, and waits as for any lock. A task that
+// gives nil gives the GIL up too while it waits, but not its grant: others wait for the grace of 100 µs. When it need not
+// wait, a Lock is one compare-and-swap. Who waits is served first come first served, so that nobody starves; that the lock
+// is handed over costs more than sync.Mutex if goroutines without Python fight for it.
+//
+// A token that is dead or inside AllowThreads is a misuse, a panic with a *MisuseError; that a token is another
+// goroutine's is seen only when it must wait.
+//
+// Tasks that wait keep their OS threads, so they count towards gilt.Config.MaxThreads, and their class's limit. When as many
+// wait for a lock, and the goroutine that has it has no token and asks for one, it waits for ever: it must give Do a context,
+// or ask for the token before the lock.
+type Mutex struct{ l lock }
+
+// Lock locks m. A panic with a *MisuseError leaves m as it was.
+func (m *Mutex) Lock(tok *Token) {
+	const op = "Mutex.Lock"
+	may(tok, op)
+	if !m.l.state.CompareAndSwap(0, writing) {
+		m.l.wait(context.Background(), tok, op, writing)
+	}
+}
+
+// LockContext locks m, or returns an error that matches ctx's when ctx has ended: then m is not locked. The way back to
+// Python, of a task that had to wait, is not bounded by ctx.
+func (m *Mutex) LockContext(ctx context.Context, tok *Token) error {
+	return m.l.lockContext(ctx, tok, "Mutex.LockContext", writing)
+}
+
+// TryLock locks m if that needs no waiting.
+func (m *Mutex) TryLock() bool { return m.l.try(writing) }
+
+// Unlock unlocks m, which need not be done by who locked it. If m is not locked, it panics with a *MisuseError.
+func (m *Mutex) Unlock() {
+	if !m.l.state.CompareAndSwap(writing, 0) && !m.l.put(writing) {
+		Misuse("Mutex.Unlock", ruleUnlocked)
+	}
+}
+
+// With runs f with m locked. m is unlocked also when f panics or calls runtime.Goexit.
+func (m *Mutex) With(tok *Token, f func()) {
+	m.Lock(tok)
+	defer m.Unlock()
+	f()
+}
+
+// RWMutex is a Mutex that many may have to read at once. All that is said there holds here. Who comes to read stands
+// behind those who wait to write, and who comes to write behind those who wait to read: neither starves. So
+// somebody who has the lock to read must not ask for it again.
+type RWMutex struct{ l lock }
+
+// Lock locks m to write. A panic with a *MisuseError leaves m as it was.
+func (m *RWMutex) Lock(tok *Token) {
+	const op = "RWMutex.Lock"
+	may(tok, op)
+	if !m.l.try(writing) {
+		m.l.wait(context.Background(), tok, op, writing)
+	}
+}
+
+// LockContext locks m to write, or returns an error that matches ctx's when ctx has ended: see Mutex.LockContext.
+func (m *RWMutex) LockContext(ctx context.Context, tok *Token) error {
+	return m.l.lockContext(ctx, tok, "RWMutex.LockContext", writing)
+}
+
+// TryLock locks m to write if that needs no waiting.
+func (m *RWMutex) TryLock() bool { return m.l.try(writing) }
+
+// Unlock ends Lock. If m is not locked to write, it panics with a *MisuseError.
+func (m *RWMutex) Unlock() {
+	if !m.l.put(writing) {
+		Misuse("RWMutex.Unlock", ruleUnlocked)
+	}
+}
+
+// RLock locks m to read.
+func (m *RWMutex) RLock(tok *Token) {
+	const op = "RWMutex.RLock"
+	may(tok, op)
+	if !m.l.try(reading) {
+		m.l.wait(context.Background(), tok, op, reading)
+	}
+}
+
+// RLockContext locks m to read, or returns an error that matches ctx's when ctx has ended: see Mutex.LockContext.
+func (m *RWMutex) RLockContext(ctx context.Context, tok *Token) error {
+	return m.l.lockContext(ctx, tok, "RWMutex.RLockContext", reading)
+}
+
+// TryRLock locks m to read if that needs no waiting.
+func (m *RWMutex) TryRLock() bool { return m.l.try(reading) }
+
+// RUnlock ends RLock. If m is not locked to read, it panics with a *MisuseError.
+func (m *RWMutex) RUnlock() {
+	if !m.l.put(reading) {
+		Misuse("RWMutex.RUnlock", ruleUnlocked)
+	}
+}
+
+// With runs f with m locked to write. m is unlocked also when f panics or calls runtime.Goexit.
+func (m *RWMutex) With(tok *Token, f func()) {
+	m.Lock(tok)
+	defer m.Unlock()
+	f()
+}
+
+// RWith runs f with m locked to read. m is unlocked also when f panics or calls runtime.Goexit.
+func (m *RWMutex) RWith(tok *Token, f func()) {
+	m.RLock(tok)
+	defer m.RUnlock()
+	f()
+}
