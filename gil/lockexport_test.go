@@ -1,0 +1,26 @@
+package gil
+
+// InLine is how many wait for the lock.
+func (m *Mutex) InLine() int { return m.l.inLine() }
+
+// InLine is how many wait for the lock.
+func (m *RWMutex) InLine() int { return m.l.inLine() }
+
+// InLine is how many wait for the condition.
+func (c *Cond) InLine() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.line.Len()
+}
+
+func (l *lock) inLine() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.line.Len()
+}
+
+// Clean says whether nobody has the lock, and nobody waits for it.
+func (m *Mutex) Clean() bool { return m.l.state.Load() == 0 && m.l.inLine() == 0 }
+
+// Clean says whether nobody has the lock, and nobody waits for it.
+func (m *RWMutex) Clean() bool { return m.l.state.Load() == 0 && m.l.inLine() == 0 }
