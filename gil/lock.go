@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gilt/internal/cpython"
 )
@@ -54,31 +55,41 @@ func waitError(ctx context.Context, op string) error {
 }
 
 // lock is one that many may have to read, or one to write. Who cannot have it stands in line, and may leave the line,
-// which is why it is none of package sync's. As long as somebody does, the lock is given to the first in line only.
+// which is why it is none of package sync's. As there, who comes when it is free goes before those in line: a task that
+// is woken must still get its turn at Python, and if each unlocking had to wait for that, one crowd would never end. But
+// when the first in line has waited for patience, the lock is given to those in line only.
 type lock struct {
-	state atomic.Int64 // writing, or reading times the readers; and queued
+	state atomic.Int64 // writing, or reading times the readers; and the marks
 	mu    sync.Mutex   // of the line, held for no more than a few instructions
 	line  list.List    // of *inLine
 }
 
 const (
 	writing = 1 << iota
-	queued  // the line is not empty: only under mu does the lock get holders
+	queued  // a mark: the line is not empty
+	strict  // a mark: the first in line has waited for patience
 	reading
+	marks = queued | strict
 )
+
+const patience = time.Millisecond
 
 type inLine struct {
 	hold  int64 // writing or reading
-	ready chan struct{}
+	since time.Time
+	got   bool          // under mu
+	wake  chan struct{} // of one: it has got it, or is first and may try
 }
 
-// fits says whether the lock, of which s is the state without queued, may be had so too.
-func fits(s, hold int64) bool { return s == 0 || hold == reading && s&writing == 0 }
-
-func (l *lock) try(hold int64) bool {
+// grant gives the lock, if it may be had now by somebody from the line or not.
+func (l *lock) grant(hold int64, fromLine bool) bool {
 	for {
-		s := l.state.Load() // with queued nothing fits
-		if s&queued != 0 || !fits(s, hold) {
+		s := l.state.Load()
+		held := s &^ marks
+		if held != 0 && (hold == writing || held == writing) {
+			return false
+		}
+		if !fromLine && (s&strict != 0 || held != 0 && s&queued != 0) { // nor past a writer that waits for readers to go
 			return false
 		}
 		if l.state.CompareAndSwap(s, s+hold) {
@@ -87,75 +98,119 @@ func (l *lock) try(hold int64) bool {
 	}
 }
 
+func (l *lock) try(hold int64) bool { return l.grant(hold, false) }
+
 // get waits for the lock; false when ctx ended first.
 func (l *lock) get(ctx context.Context, hold int64) bool {
+	w := &inLine{hold: hold, since: time.Now(), wake: make(chan struct{}, 1)}
 	l.mu.Lock()
-	for s := l.state.Load(); s&queued == 0; s = l.state.Load() {
-		if fits(s, hold) {
-			if l.state.CompareAndSwap(s, s+hold) {
-				l.mu.Unlock()
-				return true
+	l.state.Or(queued) // first: from here on who gives it up comes by
+	if l.try(hold) {
+		l.unmark()
+		l.mu.Unlock()
+		return true
+	}
+	e := l.line.PushBack(w)
+	if l.line.Front() == e {
+		l.admit() // a reader that is alone in line may go to other readers
+	}
+	got := w.got
+	l.mu.Unlock()
+	for !got {
+		select {
+		case <-w.wake:
+			l.mu.Lock()
+			if l.line.Front() == e {
+				l.admit()
 			}
-		} else if l.state.CompareAndSwap(s, s|queued) {
-			break
+			got = w.got
+			l.mu.Unlock()
+		case <-ctx.Done():
+			return l.leave(e)
 		}
 	}
-	w := &inLine{hold, make(chan struct{})}
-	e := l.line.PushBack(w)
-	l.mu.Unlock()
+	return true
+}
 
-	select {
-	case <-w.ready:
-		return true
-	case <-ctx.Done():
-	}
+// leave takes somebody whose context has ended out of the line; false for the caller to return.
+func (l *lock) leave(e *list.Element) bool {
 	l.mu.Lock()
-	select {
-	case <-w.ready: // it was given the lock at the same time
-		l.mu.Unlock()
-		l.put(hold)
-		return false
-	default:
+	defer l.mu.Unlock()
+	if w := e.Value.(*inLine); w.got { // at the same time
+		l.drop(w.hold)
+	} else {
+		l.line.Remove(e)
 	}
-	l.line.Remove(e)
-	l.admit() // readers may have stood behind a writer
-	l.mu.Unlock()
+	l.pass() // to whoever stood behind
 	return false
 }
 
-// admit gives the lock to the first in line, as far as may be. Under mu, with queued set: holders only go meanwhile.
+// admit gives the lock to the first in line, as far as may be. Under mu.
 func (l *lock) admit() {
 	for e := l.line.Front(); e != nil; e = l.line.Front() {
 		w := e.Value.(*inLine)
-		if !fits(l.state.Load()&^queued, w.hold) {
+		if !l.grant(w.hold, true) {
 			return
 		}
 		l.line.Remove(e)
-		l.state.Add(w.hold)
-		close(w.ready)
+		w.got = true
+		w.rouse()
 	}
-	l.state.And(^queued)
+	l.unmark()
+}
+
+func (w *inLine) rouse() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}
+
+// unmark takes the marks away if the line is empty. Under mu.
+func (l *lock) unmark() {
+	if l.line.Len() == 0 {
+		l.state.And(^marks)
+	}
+}
+
+// pass lets the first in line try, or gives it the lock if it has waited for long. Under mu.
+func (l *lock) pass() {
+	e := l.line.Front()
+	if e == nil {
+		l.unmark()
+		return
+	}
+	if w := e.Value.(*inLine); time.Since(w.since) < patience {
+		l.state.And(^strict)
+		w.rouse()
+		return
+	}
+	l.state.Or(strict)
+	l.admit()
+}
+
+// drop takes a hold away, and gives the state that is left; false when nobody has it.
+func (l *lock) drop(hold int64) (left int64, ok bool) {
+	for {
+		s := l.state.Load()
+		if hold == writing && s&writing == 0 || hold == reading && s < reading {
+			return s, false
+		}
+		if l.state.CompareAndSwap(s, s-hold) {
+			return s - hold, true
+		}
+	}
 }
 
 // put gives a hold back; false when nobody has it.
 func (l *lock) put(hold int64) bool {
-	for {
-		s := l.state.Load()
-		if hold == writing && s&writing == 0 || hold == reading && s < reading {
-			return false
-		}
-		if !l.state.CompareAndSwap(s, s-hold) {
-			continue
-		}
-		if s-hold == queued {
-			l.mu.Lock()
-			if l.state.Load()&queued != 0 {
-				l.admit()
-			}
-			l.mu.Unlock()
-		}
-		return true
+	left, ok := l.drop(hold)
+	if ok && left&queued != 0 && left&^marks == 0 {
+		l.mu.Lock()
+		l.pass()
+		l.mu.Unlock()
 	}
+	return ok
 }
 
 // wait is get for a caller with or without a token.
@@ -179,8 +234,8 @@ func (l *lock) lockContext(ctx context.Context, tok *Token, op string, hold int6
 //
 // Each waiting method takes the caller's token. A caller that has none gives nil, and waits as for any lock. A task that
 // gives nil gives the GIL up too while it waits, but not its grant: others wait for the grace of 100 µs. When it need not
-// wait, a Lock is one compare-and-swap. Who waits is served first come first served, so that nobody starves; that the lock
-// is handed over costs more than sync.Mutex if goroutines without Python fight for it.
+// wait, a Lock is one compare-and-swap. Those who wait are served first come first served. Somebody who comes when m is free
+// may go before them, until the first of them has waited for a millisecond: nobody starves.
 //
 // A token that is dead or inside AllowThreads is a misuse, a panic with a *MisuseError; that a token is another
 // goroutine's is seen only when it must wait.
@@ -194,7 +249,7 @@ type Mutex struct{ l lock }
 func (m *Mutex) Lock(tok *Token) {
 	const op = "Mutex.Lock"
 	may(tok, op)
-	if !m.l.state.CompareAndSwap(0, writing) {
+	if !m.l.state.CompareAndSwap(0, writing) && !m.l.try(writing) {
 		m.l.wait(context.Background(), tok, op, writing)
 	}
 }
@@ -222,8 +277,8 @@ func (m *Mutex) With(tok *Token, f func()) {
 	f()
 }
 
-// RWMutex is a Mutex that many may have to read at once. All that is said there holds here. Who comes to read stands
-// behind those who wait to write, and who comes to write behind those who wait to read: neither starves. So
+// RWMutex is a Mutex that many may have to read at once. All that is said there holds here. Who comes while others
+// read stands behind those who wait to write, and those who write leave the lock to those who wait to read: neither starves. So
 // somebody who has the lock to read must not ask for it again.
 type RWMutex struct{ l lock }
 

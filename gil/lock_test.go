@@ -307,6 +307,37 @@ func TestLocks_FirstComeFirstServed(t *testing.T) {
 	})
 }
 
+// Goroutines that lock and unlock all the time do not keep others waiting for good.
+func TestLocks_NobodyStarves(t *testing.T) {
+	soon(t, func() {
+		var m gil.RWMutex
+		var stop atomic.Bool
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				for !stop.Load() {
+					if i%2 == 0 {
+						m.With(nil, func() {})
+					} else {
+						m.RWith(nil, func() { runtime.Gosched() })
+					}
+				}
+			})
+		}
+		pytest.Do(t, func(tok *gilt.Token) {
+			for range 50 {
+				m.With(tok, func() { time.Sleep(10 * time.Microsecond) })
+				m.RWith(tok, func() {})
+			}
+		})
+		stop.Store(true)
+		all.Wait()
+		if !m.Clean() {
+			t.Error("it is not free")
+		}
+	})
+}
+
 // A writer that leaves the line lets those in who stood behind it.
 func TestRWMutex_AWriterGivesUp(t *testing.T) {
 	soon(t, func() {
