@@ -241,8 +241,8 @@ func (l *lock) lockContext(ctx context.Context, tok *Token, op string, hold int6
 // goroutine's is seen only when it must wait.
 //
 // Tasks that wait keep their OS threads, so they count towards gilt.Config.MaxThreads, and their class's limit. When as many
-// wait for a lock, and the goroutine that has it has no token and asks for one, it waits for ever: it must give Do a context,
-// or ask for the token before the lock.
+// wait for a lock as may be out, and the goroutine that has it has no token and asks for one, that waits for ever, and the
+// watchdog tells (gilt.Config.Watchdog): such a goroutine asks for the token before the lock, or gives Do a context.
 type Mutex struct{ l lock }
 
 // Lock locks m. A panic with a *MisuseError leaves m as it was.
