@@ -3,6 +3,7 @@ package gil_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -168,6 +169,111 @@ func TestLocks_AWaiterDoesNotHoldUpPython(t *testing.T) {
 		}
 		m.Unlock()
 		<-done
+	})
+}
+
+// However a token was come by: the holder needs the GIL, which the waiter has.
+func TestLocks_EveryKindOfToken(t *testing.T) {
+	rt := pytest.Runtime()
+	var m gil.Mutex
+	wait := func(tok *gilt.Token) error {
+		evaluated(tok, "1")
+		m.Lock(tok)
+		m.Unlock()
+		_, err := py.EvalAs[int](tok, "2")
+		return err
+	}
+	name := fmt.Sprintf("gilt_locks_%d", time.Now().UnixNano()) // with -count there are several
+	if err := rt.AddModule(ctx, gilt.GoModule{Name: name, Funcs: []gilt.GoFunc{{Name: "wait", Func: wait}}}); err != nil {
+		t.Fatal(err)
+	}
+	limited, cancel := context.WithTimeout(ctx, time.Hour)
+	defer cancel()
+	for kind, run := range map[string]func() error{
+		"Do":                func() error { return rt.Do(ctx, wait) },
+		"Do with a context": func() error { return rt.Do(limited, wait) },
+		"OnMain":            func() error { return rt.OnMain(ctx, wait) },
+		"Submit": func() error {
+			_, err := gilt.Submit(ctx, rt, func(tok *gilt.Token) (int, error) { return 0, wait(tok) }).Wait(ctx)
+			return err
+		},
+		"Pin": func() error {
+			p, err := rt.Pin(ctx)
+			if err != nil {
+				return err
+			}
+			defer p.Close()
+			return p.Do(ctx, wait)
+		},
+		"nested": func() error { return rt.Do(ctx, func(*gilt.Token) error { return rt.Do(ctx, wait) }) },
+		"called by Python": func() error {
+			return rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "import "+name+" as m; m.wait()") })
+		},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			soon(t, func() {
+				m.Lock(nil)
+				holder := make(chan struct{})
+				go func() {
+					defer close(holder)
+					pytest.Eventually(t, "somebody waits", func() bool { return m.InLine() == 1 })
+					pytest.Do(t, func(tok *gilt.Token) { evaluated(tok, "3") })
+					m.Unlock()
+				}()
+				if err := run(); err != nil {
+					t.Error(err)
+				}
+				<-holder
+			})
+		})
+	}
+	works(t)
+}
+
+// No wake-up is lost between unlocking, contexts that end, and those who come.
+func TestLocks_ManyContexts(t *testing.T) {
+	soon(t, func() {
+		times := 3000
+		if testing.Short() {
+			times = 300
+		}
+		var m gil.RWMutex
+		var n int
+		var writers, entered atomic.Int64
+		var all sync.WaitGroup
+		for g := range 16 {
+			all.Go(func() {
+				for i := range times {
+					c, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(50_000)))
+					switch {
+					case (g+i)%3 == 0 && m.RLockContext(c, nil) == nil:
+						if w := writers.Load(); w != 0 {
+							t.Error("writers beside a reader:", w)
+						}
+						_ = n
+						runtime.Gosched()
+						m.RUnlock()
+					case i%5 == 0 || m.LockContext(c, nil) != nil:
+						m.Lock(nil)
+						fallthrough
+					default:
+						if w := writers.Add(1); w != 1 {
+							t.Error("writers:", w)
+						}
+						n++
+						entered.Add(1)
+						runtime.Gosched()
+						writers.Add(-1)
+						m.Unlock()
+					}
+					cancel()
+				}
+			})
+		}
+		all.Wait()
+		if int64(n) != entered.Load() || !m.Clean() {
+			t.Error(n, entered.Load(), m.Clean())
+		}
 	})
 }
 
