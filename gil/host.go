@@ -197,6 +197,12 @@ func (h *Host) Release(it *cpython.Interp, o cpython.Object) {
 	h.wakeDrainer()
 }
 
+// ReleaseAll is Release for many at once; zeros among them are passed over.
+func (h *Host) ReleaseAll(it *cpython.Interp, o []cpython.Object) {
+	it.ReleaseAll(o)
+	h.wakeDrainer()
+}
+
 func (h *Host) wakeDrainer() {
 	if h.kicked.CompareAndSwap(false, true) {
 		select {

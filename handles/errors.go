@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +18,9 @@ import (
 // printing it needs no token and never fails. errors.Is matches exception classes with inheritance
 // (errors.Is(err, py.ValueError)), fs.ErrNotExist and its kin for an OSError, and the cause; errors.As
 // gives the *Error itself.
+//
+// An error keeps the exception object, for Bind, and with it what its traceback refers to. Errors of the same interpreter
+// share memory by eights: one that is kept keeps up to seven others, which were raised around the same time.
 type Error struct {
 	Class   string // "ValueError", or "module.Name" for classes that are not built in
 	Message string // str(exception)
@@ -27,11 +31,24 @@ type Error struct {
 	Hidden  bool     // the context is not shown: "raise … from None"
 	Group   []*Error // the members of an exception group, at most some 60 in all
 
-	bases  []string
-	extra  any
-	py     Py
+	bases []string
+	rare  *rare
+	chunk *chunk // has the exception; nil for one that gilt made, and for causes, contexts and members of groups
+	at    uint8  // where in it
+}
+
+// rare is what few errors have.
+type rare struct {
+	extra  any   // SystemExit.code, OSError.errno
 	args   []any // of one that Raise made
 	origin error // the Go error that it was raised for
+}
+
+func (e *Error) seldom() rare {
+	if e.rare == nil {
+		return rare{}
+	}
+	return *e.rare
 }
 
 // Frame is an entry of a traceback, outermost first in Error.Frames. Of a traceback longer than 200
@@ -41,23 +58,25 @@ type Frame = cpython.Frame
 
 var errNoException = errors.New("gilt: Python reported an error without an exception")
 
-func newError(e *cpython.Exception) *Error {
-	if e == nil {
+func newError(x *cpython.Exception) *Error {
+	if x == nil {
 		return nil
 	}
-	class := e.Name
-	if e.Module != "builtins" && e.Module != "?" {
-		class = e.Module + "." + e.Name
+	e := new(Error)
+	e.fill(x)
+	return e
+}
+
+// fill makes the zero Error that of x.
+func (e *Error) fill(x *cpython.Exception) {
+	e.Class, e.Message, e.Frames, e.Notes = x.Class.Shown, x.Message, x.Frames, x.Notes
+	e.Cause, e.Context, e.Hidden, e.bases = newError(x.Cause), newError(x.Context), x.Suppress, x.Class.Bases
+	for _, member := range x.Group {
+		e.Group = append(e.Group, newError(member))
 	}
-	origin, _ := goValue(e.GoValue).(error)
-	var group []*Error
-	for _, member := range e.Group {
-		group = append(group, newError(member))
-	}
-	return &Error{
-		origin: origin, Group: group,
-		Class: class, Message: e.Message, Frames: e.Frames, Notes: e.Notes, Hidden: e.Suppress,
-		Cause: newError(e.Cause), Context: newError(e.Context), bases: e.Bases, extra: e.Extra,
+	if x.Extra != nil || x.GoValue != 0 {
+		origin, _ := goValue(x.GoValue).(error)
+		e.rare = &rare{extra: x.Extra, origin: origin}
 	}
 }
 
@@ -69,38 +88,33 @@ func failure(tok *Token, op string, r cpython.Result) error {
 	if r.Status != cpython.Raised {
 		return gil.Status(op, r)
 	}
-	exc := own(tok, r.Obj)
-	err, bad := raised(r)
+	e, bad := raised(tok.Host(), tok.Interp(), r)
 	if bad != nil {
-		exc.Release()
 		return bad
 	}
-	err.py = exc
-	err.repanic()
-	return err
+	e.repanic()
+	return e
 }
 
 // repanic does for what a prepared function gave, once its thread is free.
 func repanic(err error) {
-	if e := (*Error)(nil); err != nil && errors.As(err, &e) {
+	if err == nil {
+		return
+	}
+	if e := (*Error)(nil); errors.As(err, &e) {
 		e.repanic()
 	}
 }
 
 // repanic goes on with a panic that passed through Python.
 func (e *Error) repanic() {
-	if p := (*panicked)(nil); errors.As(e.origin, &p) {
-		e.py.Release()
+	if e.rare == nil {
+		return
+	}
+	if p := (*panicked)(nil); errors.As(e.rare.origin, &p) {
+		e.release()
 		panic(p.value)
 	}
-}
-
-func raised(r cpython.Result) (*Error, error) {
-	e, err := cpython.ReadException(r.Data)
-	if err != nil {
-		return nil, errors.Join(errNoException, err)
-	}
-	return newError(e), nil
 }
 
 // Error is the last line of the traceback: "ValueError: message".
@@ -160,8 +174,8 @@ func (e *Error) write(b *strings.Builder) {
 
 // Unwrap gives the Go error for which a Go function had the exception raised, or else the cause.
 func (e *Error) Unwrap() error {
-	if e.origin != nil {
-		return e.origin
+	if origin := e.seldom().origin; origin != nil {
+		return origin
 	}
 	if e.Cause == nil || e.Cause == e {
 		return nil
@@ -172,14 +186,14 @@ func (e *Error) Unwrap() error {
 // FullText is CPython's own text of the exception: source lines and carets, notes, causes, groups. It gives what
 // was captured (Traceback) for an error that gilt made, or when Python cannot make it.
 func (e *Error) FullText(tok *Token) string {
-	if e.py.IsZero() {
+	exc := e.Bind(tok)
+	if exc.IsZero() {
 		return e.Traceback()
 	}
 	format, err := Import(tok, "traceback")
 	if err != nil {
 		return e.Traceback()
 	}
-	exc := e.py.Bind(tok)
 	class, err := exc.Type()
 	if err != nil {
 		return e.Traceback()
@@ -206,7 +220,7 @@ func (e *Error) Is(target error) bool {
 	if class, ok := target.(ExceptionClass); ok {
 		return slices.Contains(e.bases, class.name())
 	}
-	if errno, ok := e.extra.(int64); ok && errno > 0 && e.Is(OSError) && errors.Is(syscall.Errno(errno), target) {
+	if errno, ok := e.seldom().extra.(int64); ok && errno > 0 && e.Is(OSError) && errors.Is(syscall.Errno(errno), target) {
 		return true
 	}
 	switch target {
@@ -232,7 +246,7 @@ func (e *Error) ExitCode() (code int, ok bool) {
 	if !e.Is(SystemExit) {
 		return 0, false
 	}
-	switch v := e.extra.(type) {
+	switch v := e.seldom().extra.(type) {
 	case nil:
 		return 0, true
 	case int64:
@@ -243,10 +257,19 @@ func (e *Error) ExitCode() (code int, ok bool) {
 
 // Bind gives the exception object itself. It is the zero Bound for an error that gilt made.
 func (e *Error) Bind(tok *Token) Bound {
-	if e.py.IsZero() {
+	const op = "Error.Bind"
+	tok.Check(op)
+	exc := e.exception()
+	if exc == 0 {
 		return Bound{}
 	}
-	return e.py.Bind(tok)
+	tok.CheckInterp(op, e.chunk.interp)
+	r := tok.Entry(op).Bind(exc)
+	runtime.KeepAlive(e)
+	if gil.Status(op, r) != nil {
+		return Bound{}
+	}
+	return bound(tok, r.Obj)
 }
 
 // ExceptionClass names an exception class, "module.Name", for errors.Is; one inside another class is "module:Outer.Inner".

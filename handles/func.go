@@ -179,14 +179,11 @@ func (f *Func[A, R]) failure(g scheduler.Grant, r cpython.Result) error {
 }
 
 func (f *Func[A, R]) exception(it *cpython.Interp, r cpython.Result) error {
-	exception := ownFor(f.host, it, r.Obj)
-	err, bad := raised(r)
-	if bad != nil {
-		exception.Release()
-		return bad
+	e, err := raised(f.host, it, r)
+	if err != nil {
+		return err
 	}
-	err.py = exception
-	return err
+	return e
 }
 
 // Args are several positional arguments of a prepared function.

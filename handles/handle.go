@@ -106,10 +106,8 @@ type Py struct{ *pin }
 // pin is what the garbage collector watches; ref outlives it.
 type pin struct{ ref *ref }
 
-func own(tok *Token, o cpython.Object) Py { return ownFor(tok.Host(), tok.Interp(), o) }
-
-func ownFor(h *gil.Host, it *cpython.Interp, o cpython.Object) Py {
-	r := &ref{obj: o, interp: it, host: h}
+func own(tok *Token, o cpython.Object) Py {
+	r := &ref{obj: o, interp: tok.Interp(), host: tok.Host()}
 	p := &pin{r}
 	runtime.AddCleanup(p, (*ref).release, r)
 	return Py{p}

@@ -9,5 +9,6 @@ import (
 func TestMain(m *testing.M) {
 	pytest.Main(m, pytest.Children{
 		"other interpreter": otherInterpreter, "Python's interpreter": pythonsInterpreter,
+		"errors of two interpreters": errorsOfTwo,
 	})
 }

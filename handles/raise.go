@@ -24,7 +24,7 @@ func Raise(class ExceptionClass, args ...any) *Error {
 	if name := class.name(); name != bases[0] {
 		bases = append(bases, name)
 	}
-	return &Error{Class: class.Error(), Message: message, bases: bases, args: args}
+	return &Error{Class: class.Error(), Message: message, bases: bases, rare: &rare{args: args}}
 }
 
 // panicked is a panic on its way through Python.
@@ -141,14 +141,14 @@ const maxCauses = 16 // in a chain: one may be its own cause
 
 // object is the exception of an *Error: Python's own, or a new one.
 func (e *Error) object(tok *Token, depth int) (Bound, error) {
-	if !e.py.IsZero() && e.py.ref.interp == tok.Interp() {
-		return e.py.Bind(tok), nil
+	if e.exception() != 0 && e.chunk.interp == tok.Interp() {
+		return e.Bind(tok), nil
 	}
 	class := e.Class
 	if len(e.bases) > 0 {
 		class = e.bases[0]
 	}
-	args := e.args
+	args := e.seldom().args
 	if args == nil && e.Message != "" {
 		args = []any{e.Message}
 	}

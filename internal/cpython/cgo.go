@@ -43,6 +43,7 @@ static gilt_res go_scope_end(uintptr_t th, uint64_t serial, uint64_t base) { ret
 static uint64_t go_scope_base(uintptr_t th, uint64_t serial) { return gilt_scope_base(gilt_th(th), serial); }
 static int go_error_indicator(uintptr_t th, uint64_t serial) { return gilt_error_indicator(gilt_th(th), serial); }
 static void go_release(uintptr_t it, uintptr_t o) { gilt_release(gilt_it(it), o); }
+static void go_release_all(uintptr_t it, const uintptr_t *o, uint64_t n) { gilt_release_all(gilt_it(it), o, n); }
 static int64_t go_backlog(uintptr_t it) { return gilt_backlog(gilt_it(it)); }
 static int go_reap(uintptr_t it) { return gilt_reap(gilt_it(it)); }
 static int go_count_states(uintptr_t it) { return gilt_count_states(gilt_it(it)); }
@@ -88,6 +89,7 @@ import "C"
 import (
 	"errors"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -101,6 +103,8 @@ type Interp struct {
 	c     C.uintptr_t // gilt_interp *
 	words C.gilt_words
 	ID    int // 0 is the main interpreter
+
+	Pool sync.Pool // of package handles
 }
 
 // Entry is a task on an OS thread: the proof that the C side checks.
@@ -211,6 +215,12 @@ func (e Entry) Tag() uint64 {
 // Release gives back an owned reference, from any thread, attached or not: it joins the decref queue
 // that the next attach drains.
 func (it *Interp) Release(o Object) { C.go_release(it.c, C.uintptr_t(o)) }
+
+// ReleaseAll is Release for many at once; zeros among them are passed over.
+func (it *Interp) ReleaseAll(o []Object) {
+	// SAFETY: an Object is a uintptr, and C does not keep the pointer.
+	C.go_release_all(it.c, (*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(o))), C.uint64_t(len(o)))
+}
 
 // Backlog is the length of the decref queue.
 func (it *Interp) Backlog() int { return int(C.go_backlog(it.c)) }

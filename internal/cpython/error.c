@@ -1,12 +1,19 @@
 // A Python exception as bytes: what a Go error shows without the GIL, captured when it is raised. The
 // wire form of one exception:
-//   u64 length and text of: module, qualified name; u64 count, then texts "module.name" of the class and its bases
-//   text: str(exception); u64 count of frames, each text file, text function, u64 line, outermost first
-//   u64 count of notes, then texts; a value: SystemExit.code, OSError.errno or None
-//   u64 the number of the Go value that it carries, 0 for none
-//   byte: 1 when the context is suppressed; byte: bit 0 a cause follows, bit 1 a context follows; then those
+//   head of its class: text module, text qualified name; u64 count, then texts "module", "name" of the class and its bases
+//   text: str(exception)
+//   u64 count of frames, outermost first, each u64 line, head of its code: text file, text function
+//   byte: the bits below, which say what of the rest there is
+//   u64 count of notes, then texts
+//   a value: SystemExit.code, OSError.errno
+//   u64 the number of the Go value that it carries
+//   the cause; the context
 //   u64 count of an exception group's members, then those
+// A text is u64 length, UTF-8. A head is u64 id, u64 length, bytes: those of an id are always the same, so that Go reads
+// them once; the id 0 is nobody's.
 #include "objects.h"
+
+enum { SUPPRESSED = 1, NOTES = 2, EXTRA = 4, GO_VALUE = 8, CAUSE = 16, CONTEXT = 32, GROUP = 64 };
 
 enum { MAX_CHAIN = 16, MAX_EXCEPTIONS = 64, END_FRAMES = 100 }; // END_FRAMES from each end of a long traceback
 
@@ -30,7 +37,7 @@ const char *gilt_type_name(PyObject *o) {
 }
 
 // Where an exception is written. Whatever asks Python for a part (a message, a note, a name) may run Python
-// code, which may change or drop anything that is not held here by a reference.
+// code, which may change or drop anything that is not held here by a reference. Each part leaves the error indicator clear.
 typedef struct {
 	gilt_thread *th;
 	gilt_interp *it;
@@ -48,18 +55,27 @@ static void set_u64(writer *w, size_t at, uint64_t v) {
 	if (!w->lost) memcpy(w->th->buf + at, &v, 8); // else the place may not be there
 }
 
+// o's attribute as a new reference; NULL when there is none, for which no exception is made, or when asking for it raised.
+static PyObject *attribute(PyObject *o, PyObject *name) {
+	PyObject *v = NULL;
+	if (GILT_UNLIKELY(py.PyObject_GetOptionalAttr(o, name, &v) < 0)) py.PyErr_Clear();
+	return v;
+}
+
 static void put_attr_text(writer *w, PyObject *o, PyObject *name) {
-	PyObject *s = o ? py.PyObject_GetAttr(o, name) : NULL;
-	if (!s) py.PyErr_Clear();
+	PyObject *s = attribute(o, name);
 	put_text(w, s);
 	if (s) py.Py_DecRef(s);
 }
 
-static void put_class_names(writer *w, PyObject *type) {
+// What put_extra and put_members look at.
+enum { EXITS = 1, HAS_ERRNO = 2, IS_GROUP = 4 };
+
+static int put_class_names(writer *w, PyObject *type) {
 	gilt_names *n = &w->it->names;
 	put_attr_text(w, type, n->s_module);
 	put_attr_text(w, type, n->s_qualname);
-	PyObject *mro = py.PyObject_GetAttr(type, n->s_mro);
+	PyObject *mro = attribute(type, n->s_mro);
 	Py_ssize_t count = mro ? py.PyTuple_Size(mro) : 0;
 	if (count < 0) count = 0;
 	py.PyErr_Clear();
@@ -70,29 +86,46 @@ static void put_class_names(writer *w, PyObject *type) {
 		put_attr_text(w, base, n->s_qualname);
 	}
 	if (mro) py.Py_DecRef(mro);
+	return (py.PyType_IsSubtype(type, py.PyExc_SystemExit) ? EXITS : 0) | (py.PyType_IsSubtype(type, py.PyExc_OSError) ? HAS_ERRNO : 0) |
+	       (n->group && py.PyType_IsSubtype(type, n->group) ? IS_GROUP : 0);
 }
 
-// The class's names are the same each time, so they are kept as bytes, one class to a place.
-static void put_class(writer *w, PyObject *type) {
-	gilt_exctype *e = &w->it->exctypes[((uintptr_t)type >> 6) % (sizeof w->it->exctypes / sizeof *w->it->exctypes)];
-	if (e->type == type) {
-		put_bytes(w, e->head, e->n);
-		return;
-	}
+static int put_code_names(writer *w, PyObject *code) {
+	put_attr_text(w, code, w->it->names.s_co_filename);
+	put_attr_text(w, code, w->it->names.s_co_name);
+	return 0;
+}
+
+// Writes a head that is not kept, and keeps it in e unless it is long; key is borrowed.
+static int learn_head(writer *w, gilt_head *e, PyObject *key, int (*put)(writer *, PyObject *)) {
+	enum { LONGEST = 4096 };
+	static _Atomic uint64_t ids; // of all interpreters
 	size_t at = w->th->nbuf;
-	py.Py_IncRef(type); // borrowed from the exception, whose __class__ a metaclass's code may change
-	put_class_names(w, type);
-	size_t n = w->th->nbuf - at;
-	uint8_t *head = w->lost ? NULL : malloc(n);
-	if (!head) {
-		py.Py_DecRef(type);
-		return;
+	put_u64(w, 0);
+	put_u64(w, 0);
+	py.Py_IncRef(key); // put may run Python code, a metaclass's, which may change what it was borrowed from
+	gilt_head new = {.key = key, .kinds = put(w, key)};
+	new.n = w->th->nbuf - at;
+	set_u64(w, at + 8, new.n - 16);
+	if (w->lost || new.n > LONGEST || !(new.head = malloc(new.n))) {
+		py.Py_DecRef(key);
+		return new.kinds;
 	}
-	memcpy(head, w->th->buf + at, n);
-	PyObject *old = e->type;
+	set_u64(w, at, atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1);
+	memcpy(new.head, w->th->buf + at, new.n);
+	PyObject *old = e->key;
 	free(e->head);
-	*e = (gilt_exctype){.type = type, .head = head, .n = n}; // the reference is the table's now
+	*e = new; // the reference to key is the table's now
 	if (old) py.Py_DecRef(old); // last: it may run Python code
+	return new.kinds;
+}
+
+// What there is to say of a class, or of a code object, is the same each time, so it is kept as bytes, with a reference to it.
+static inline int put_head(writer *w, gilt_head *table, size_t places, PyObject *key, int (*put)(writer *, PyObject *)) {
+	gilt_head *e = &table[((uintptr_t)key >> 4 ^ (uintptr_t)key >> 12) % places];
+	if (GILT_UNLIKELY(e->key != key)) return learn_head(w, e, key, put);
+	put_bytes(w, e->head, e->n);
+	return e->kinds;
 }
 
 static void put_message(writer *w, PyObject *exc) {
@@ -108,60 +141,65 @@ static void put_message(writer *w, PyObject *exc) {
 	put_bytes(w, placeholder, sizeof placeholder - 1);
 }
 
-static PyObject *next_tb(gilt_names *n, PyObject *tb) { // steals tb; NULL at the end
-	PyObject *next = py.PyObject_GetAttr(tb, n->s_tb_next);
+static void *word_at(PyObject *o, int offset) { return *(void **)((char *)o + offset); } // borrowed from o
+static int int_at(PyObject *o, int offset) { return *(int *)((char *)o + offset); }
+
+static PyObject *next_tb(PyObject *tb) { // steals tb, gives a new reference; NULL at the end
+	PyObject *next = word_at(tb, gilt_at.tb_next);
+	if (next) py.Py_IncRef(next);
 	py.Py_DecRef(tb);
-	py.PyErr_Clear();
-	if (next != py._Py_NoneStruct) return next;
-	py.Py_DecRef(next);
-	return NULL;
+	return next;
+}
+
+// A frame without file and function.
+static void put_nowhere(writer *w, uint64_t line) {
+	const uint64_t frame[] = {line, 0, 16, 0, 0}; // line, id and length of a head, two texts of no length
+	put_bytes(w, frame, sizeof frame);
 }
 
 // Passes over the middle of a long traceback: steals tb, gives the first of the last END_FRAMES.
 static PyObject *skip_middle(writer *w, PyObject *tb, uint64_t *count) {
-	gilt_names *n = &w->it->names;
 	uint64_t rest = 0;
-	py.Py_IncRef(tb);
-	for (PyObject *t = tb; t; t = next_tb(n, t)) rest++;
+	for (PyObject *t = tb; t; t = word_at(t, gilt_at.tb_next)) rest++;
 	if (rest <= END_FRAMES) return tb;
-	put_u64(w, 0); // no file, no function: so many frames were left out
-	put_u64(w, 0);
-	put_u64(w, rest - END_FRAMES);
+	put_nowhere(w, rest - END_FRAMES);
 	++*count;
-	for (; tb && rest > END_FRAMES; rest--) tb = next_tb(n, tb);
+	for (; tb && rest > END_FRAMES; rest--) tb = next_tb(tb);
 	return tb;
 }
 
+static void put_frame(writer *w, PyObject *tb) {
+	PyObject *frame = word_at(tb, gilt_at.tb_frame); // NULL in garbage
+	PyObject *code = frame ? py.PyFrame_GetCode(frame) : NULL; // a new reference
+	if (GILT_UNLIKELY(!code)) {
+		put_nowhere(w, 0);
+		return;
+	}
+	int line = int_at(tb, gilt_at.tb_lineno);
+	if (line == -1) line = py.PyCode_Addr2Line(code, int_at(tb, gilt_at.tb_lasti)); // newer CPythons leave it to whoever asks
+	put_u64(w, line < 0 ? 0 : (uint64_t)line);
+	put_head(w, w->it->places, GILT_PLACES, code, put_code_names);
+	py.Py_DecRef(code);
+}
+
 static void put_frames(writer *w, PyObject *exc) {
-	gilt_names *n = &w->it->names;
 	size_t at = w->th->nbuf;
 	uint64_t count = 0;
 	put_u64(w, 0);
-	PyObject *tb = py.PyException_GetTraceback(exc);
+	PyObject *tb = py.PyException_GetTraceback(exc); // a new reference
 	while (tb) {
 		if (count == END_FRAMES && !(tb = skip_middle(w, tb, &count))) break;
-		PyObject *frame = py.PyObject_GetAttr(tb, n->s_tb_frame);
-		PyObject *code = frame ? py.PyObject_GetAttr(frame, n->s_f_code) : NULL;
-		PyObject *line = py.PyObject_GetAttr(tb, n->s_tb_lineno);
-		put_attr_text(w, code, n->s_co_filename);
-		put_attr_text(w, code, n->s_co_name);
-		long long v = line && line != py._Py_NoneStruct ? py.PyLong_AsLongLong(line) : 0;
-		put_u64(w, (uint64_t)v);
+		put_frame(w, tb);
 		count++;
-		if (frame) py.Py_DecRef(frame);
-		if (code) py.Py_DecRef(code);
-		if (line) py.Py_DecRef(line);
-		py.PyErr_Clear();
-		tb = next_tb(n, tb);
+		tb = next_tb(tb);
 	}
 	set_u64(w, at, count);
 }
 
-static void put_notes(writer *w, PyObject *exc) {
-	PyObject *notes = gilt_minor() >= 11 ? py.PyObject_GetAttr(exc, w->it->names.s_notes) : NULL;
-	py.PyErr_Clear();
-	Py_ssize_t count = notes ? py.PyList_Size(notes) : 0; // -1 when it is no list
-	py.PyErr_Clear();
+static int put_notes(writer *w, PyObject *exc) {
+	PyObject *notes = gilt_minor() >= 11 ? attribute(exc, w->it->names.s_notes) : NULL;
+	if (GILT_LIKELY(!notes)) return 0;
+	Py_ssize_t count = py.PyList_Size(notes); // -1 when it is no list
 	size_t at = w->th->nbuf;
 	uint64_t written = 0;
 	put_u64(w, 0);
@@ -178,16 +216,16 @@ static void put_notes(writer *w, PyObject *exc) {
 	}
 	py.PyErr_Clear();
 	set_u64(w, at, written);
-	if (notes) py.Py_DecRef(notes);
+	py.Py_DecRef(notes);
+	return NOTES;
 }
 
 // SystemExit.code and OSError.errno: an int, subclasses too, or the text of anything else. An int that does
 // not fit is -1: what python3 exits with.
-static void put_extra(writer *w, PyObject *exc) {
+static int put_extra(writer *w, PyObject *exc, int kinds) {
 	gilt_names *n = &w->it->names;
-	PyObject *name = py.PyErr_GivenExceptionMatches(exc, py.PyExc_SystemExit) ? n->s_code
-	                 : py.PyErr_GivenExceptionMatches(exc, py.PyExc_OSError) ? n->s_errno : NULL;
-	PyObject *v = name ? py.PyObject_GetAttr(exc, name) : NULL;
+	if (GILT_LIKELY(!(kinds & (EXITS | HAS_ERRNO)))) return 0;
+	PyObject *v = attribute(exc, kinds & EXITS ? n->s_code : n->s_errno);
 	if (v && py.PyType_GetFlags(gilt_type(v)) & LONG_SUB) {
 		int overflow = 0;
 		long long i = py.PyLong_AsLongLongAndOverflow(v, &overflow); // -1 when it overflows
@@ -201,20 +239,23 @@ static void put_extra(writer *w, PyObject *exc) {
 	} else put_byte(w, 'N');
 	py.PyErr_Clear();
 	if (v) py.Py_DecRef(v);
+	return EXTRA;
 }
 
-static void put_go_value(writer *w, PyObject *exc) {
-	PyObject *v = w->it->has_values ? py.PyObject_GetAttr(exc, w->it->names.s_gilt) : NULL;
-	if (!v) py.PyErr_Clear();
-	put_u64(w, v ? gilt_value_of(v) : 0);
+static int put_go_value(writer *w, PyObject *exc) {
+	PyObject *v = w->it->has_values ? attribute(exc, w->it->names.s_gilt) : NULL;
+	uint64_t id = v ? gilt_value_of(v) : 0;
 	if (v) py.Py_DecRef(v);
+	if (!id) return 0;
+	put_u64(w, id);
+	return GO_VALUE;
 }
 
 static void put_exception(writer *w, PyObject *exc, PyObject **seen, int depth);
 
-static void put_members(writer *w, PyObject *exc, PyObject **seen, int depth) {
-	gilt_names *n = &w->it->names;
-	PyObject *all = n->group && depth + 1 < MAX_CHAIN && py.PyErr_GivenExceptionMatches(exc, n->group) ? py.PyObject_GetAttr(exc, n->s_exceptions) : NULL;
+static int put_members(writer *w, PyObject *exc, int kinds, PyObject **seen, int depth) {
+	if (GILT_LIKELY(!(kinds & IS_GROUP)) || depth + 1 >= MAX_CHAIN) return 0;
+	PyObject *all = attribute(exc, w->it->names.s_exceptions);
 	Py_ssize_t count = all ? py.PyTuple_Size(all) : 0; // -1 when a subclass has made it something else
 	py.PyErr_Clear();
 	size_t at = w->th->nbuf;
@@ -228,34 +269,41 @@ static void put_members(writer *w, PyObject *exc, PyObject **seen, int depth) {
 	}
 	set_u64(w, at, written);
 	if (all) py.Py_DecRef(all);
+	return GROUP;
 }
 
-static void put_exception(writer *w, PyObject *exc, PyObject **seen, int depth) {
-	seen[depth] = exc; // the caller holds it
-	put_class(w, gilt_type(exc));
-	put_message(w, exc);
-	put_frames(w, exc);
-	put_notes(w, exc);
-	put_extra(w, exc);
-	put_go_value(w, exc);
-	PyObject *suppress = py.PyObject_GetAttr(exc, w->it->names.s_suppress);
-	put_byte(w, suppress == py._Py_TrueStruct);
-	if (suppress) py.Py_DecRef(suppress);
-	py.PyErr_Clear();
+// Cause and context, if there are any and they were not written already.
+static int put_chain(writer *w, PyObject *exc, PyObject **seen, int depth) {
 	PyObject *next[2] = {py.PyException_GetCause(exc), py.PyException_GetContext(exc)}; // owned
-	uint8_t bits = 0;
+	if (GILT_LIKELY(!next[0] && !next[1])) return 0;
+	int bits = 0;
 	for (int i = 0; i < 2; i++) {
 		int again = depth + 1 >= MAX_CHAIN || next[i] == NULL || w->left <= 0;
 		for (int j = 0; !again && j <= depth; j++) again = seen[j] == next[i];
 		if (i == 1 && next[0] == next[1]) again = 1;
-		if (!again) bits |= (uint8_t)(1 << i), --w->left;
+		if (!again) bits |= CAUSE << i, --w->left;
 	}
-	put_byte(w, bits);
 	for (int i = 0; i < 2; i++) {
-		if (bits & 1 << i) put_exception(w, next[i], seen, depth + 1);
+		if (bits & CAUSE << i) put_exception(w, next[i], seen, depth + 1);
 		if (next[i]) py.Py_DecRef(next[i]);
 	}
-	put_members(w, exc, seen, depth);
+	return bits;
+}
+
+static void put_exception(writer *w, PyObject *exc, PyObject **seen, int depth) {
+	seen[depth] = exc; // the caller holds it
+	int kinds = put_head(w, w->it->classes, GILT_CLASSES, gilt_type(exc), put_class_names);
+	put_message(w, exc);
+	put_frames(w, exc);
+	size_t at = w->th->nbuf;
+	put_byte(w, 0);
+	int bits = ((char *)exc)[gilt_at.suppress_context] ? SUPPRESSED : 0;
+	bits |= put_notes(w, exc);
+	bits |= put_extra(w, exc, kinds);
+	bits |= put_go_value(w, exc);
+	bits |= put_chain(w, exc, seen, depth);
+	bits |= put_members(w, exc, kinds, seen, depth);
+	if (!w->lost) w->th->buf[at] = (uint8_t)bits;
 }
 
 static void failed(gilt_res *r, const char *text) { // text lives for ever
@@ -263,29 +311,40 @@ static void failed(gilt_res *r, const char *text) { // text lives for ever
 	r->p = (const uint8_t *)text, r->n = strlen(text);
 }
 
-void gilt_raised(gilt_thread *th, gilt_interp *it, gilt_res *r) {
-	PyObject *type = NULL, *value = NULL, *tb = NULL;
+// The exception that is set, as an instance with its traceback: a new reference. The indicator is clear then. NULL when there
+// is none, a bug of an extension module.
+static PyObject *fetch(void) {
+	if (GILT_LIKELY(py.PyErr_GetRaisedException != NULL)) return py.PyErr_GetRaisedException();
+	PyObject *type = NULL, *value = NULL, *tb = NULL; // all owned
 	py.PyErr_Fetch(&type, &value, &tb);
+	if (!type) return NULL;
+	py.PyErr_NormalizeException(&type, &value, &tb);
+	if (tb) py.PyException_SetTraceback(value, tb);
+	py.Py_DecRef(type);
+	if (tb) py.Py_DecRef(tb);
+	return value;
+}
+
+void gilt_raised(gilt_thread *th, gilt_interp *it, gilt_res *r) {
+	PyObject *exc = fetch();
 	r->obj = 0;
 	th->nbuf = 0;
-	if (!type) { // an error without an exception: a bug of an extension module
+	if (!exc) {
 		failed(r, "Python reported an error and set no exception");
 		return;
 	}
-	py.PyErr_NormalizeException(&type, &value, &tb);
-	if (tb) py.PyException_SetTraceback(value, tb);
+	// Exceptions that Go has dropped go here too, since a task that meets many may stay attached: in small numbers, and never
+	// inside a __del__, which would nest.
+	if (GILT_UNLIKELY(gilt_backlog(it) > 0) && th->ntasks <= 1) gilt_drain(it, 32);
 	PyObject *seen[MAX_CHAIN];
 	writer w = {.th = th, .it = it, .left = MAX_EXCEPTIONS};
-	put_exception(&w, value, seen, 0);
-	py.Py_DecRef(type);
-	if (tb) py.Py_DecRef(tb);
+	put_exception(&w, exc, seen, 0);
 	if (GILT_UNLIKELY(w.lost)) {
 		failed(r, "Python raised an exception, and there was no memory to read it");
-		py.Py_DecRef(value);
+		py.Py_DecRef(exc);
 	} else {
 		r->status = GILT_RAISED;
-		r->obj = (uintptr_t)value; // owned by the Go error
+		r->obj = (uintptr_t)exc; // owned by the Go error
 		r->p = th->buf, r->n = th->nbuf;
 	}
-	py.PyErr_Clear();
 }

@@ -84,6 +84,7 @@ gilt_res gilt_leave(gilt_thread *th, uint64_t serial); // i is the length of the
 gilt_res gilt_turn(gilt_thread *th, uint64_t serial);  // ends the task and begins another, attached: i is its serial, 0 for none
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial); // AllowThreads; held since the last report
 void gilt_release(gilt_interp *it, uintptr_t obj);          // owned reference, from any thread, attached or not
+void gilt_release_all(gilt_interp *it, const uintptr_t *objs, uint64_t n); // the same for many; zeros are passed over
 int64_t gilt_backlog(gilt_interp *it);
 int gilt_orphan_fd(void);                               // readable when a thread with states has ended, or the GIL was kept
 // Waits of ours of 100 ms and more for the GIL: how many, how long the last one was, and what the task runs

@@ -37,6 +37,8 @@ static const char *fill(void *lib, int minor) {
 #undef PY_OPT
 #undef PY_VAR
 #undef PY_REF
+	if (!py.PyObject_GetOptionalAttr) py.PyObject_GetOptionalAttr = py._PyObject_LookupAttr;
+	if (!py.PyObject_GetOptionalAttr) return "PyObject_GetOptionalAttr";
 	if (version >= 312 && !py.Py_NewInterpreterFromConfig) return "Py_NewInterpreterFromConfig";
 	if (version >= 314 && !py.PyInitConfig_Create) return "PyInitConfig_Create";
 	if (version < 314 && !py._PyConfig_InitCompatConfig) return "_PyConfig_InitCompatConfig";

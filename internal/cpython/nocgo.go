@@ -4,6 +4,7 @@ package cpython
 
 import (
 	"errors"
+	"sync"
 	"time"
 	"unsafe"
 )
@@ -17,7 +18,10 @@ func StdoutWasClosed() bool { return false }
 // Without cgo everything compiles and Load fails, so nothing below is ever reached.
 
 // Interp is an interpreter of the running Python.
-type Interp struct{ ID int }
+type Interp struct {
+	ID   int
+	Pool sync.Pool
+}
 
 // Entry is a task on an OS thread.
 type Entry struct{}
@@ -39,6 +43,7 @@ func SinkOrphans()                                                              
 func OrphanFD() int                                                             { return -1 }
 func (*Interp) Enter(uint64, uint64, Deadline) (Entry, Status)                  { return Entry{}, Stopped }
 func (*Interp) Release(Object)                                                  {}
+func (*Interp) ReleaseAll([]Object)                                             {}
 func (*Interp) Backlog() int                                                    { return 0 }
 func (*Interp) Reap() int                                                       { return 0 }
 func (*Interp) States() int                                                     { return 0 }

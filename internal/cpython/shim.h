@@ -40,7 +40,10 @@ struct gilt_api {
 #undef PY_REF
 };
 extern struct gilt_api py;
-extern int gilt_ob_type_offset; // where an object keeps its type: found at start (start.c), not declared
+// layout.c: where objects keep what there is no cheap call for. It is found at start, not declared.
+typedef struct { int ob_type, tb_next, tb_frame, tb_lasti, tb_lineno, suppress_context; } gilt_layout;
+extern gilt_layout gilt_at;
+int gilt_find_layout(void); // 0, or -1
 
 #define GILT_LIKELY(x) __builtin_expect(!!(x), 1)
 #define GILT_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -48,16 +51,19 @@ extern int gilt_ob_type_offset; // where an object keeps its type: found at star
 // Names and objects that each interpreter keeps.
 typedef struct {
 	PyObject *compile, *builtins, *traceback_format; // owned
-	PyObject *s_module, *s_qualname, *s_mro, *s_tb_next, *s_tb_lineno, *s_tb_frame, *s_f_code, *s_co_filename,
-	    *s_co_name, *s_notes, *s_code, *s_errno, *s_suppress, *s_dict_name, *s_exec, *s_eval, *s_gilt, *s_exceptions,
+	PyObject *s_module, *s_qualname, *s_mro, *s_co_filename,
+	    *s_co_name, *s_notes, *s_code, *s_errno, *s_dict_name, *s_exec, *s_eval, *s_gilt, *s_exceptions,
     *group; // BaseExceptionGroup, NULL before 3.11
 } gilt_names;
 
+// What exceptions say of a class or a code object: see put_head.
 typedef struct {
-	PyObject *type;  // owned
-	uint8_t *head;   // its wire form: module, qualified name, base classes
+	PyObject *key; // owned
+	int kinds;     // of a class: what else its exceptions have
+	uint8_t *head; // wire form
 	size_t n;
-} gilt_exctype;
+} gilt_head;
+enum { GILT_CLASSES = 256, GILT_PLACES = 512 };
 
 // A name that Go has given (names.c).
 typedef struct {
@@ -70,8 +76,8 @@ struct gilt_interp {
 	int id;
 	PyInterpreterState *is;
 	gilt_names names;
-	gilt_exctype exctypes[256]; // direct-mapped by address
-	gilt_known known[256];      // direct-mapped by what they say
+	gilt_head classes[GILT_CLASSES], places[GILT_PLACES]; // direct-mapped by address
+	gilt_known known[256];                               // direct-mapped by what they say
 
 	struct gilt_gil *gil;                // gil.c; NULL where who holds the GIL cannot be told
 	unsigned long ask_us;                // how long a holder may keep it when one of ours asks
@@ -200,7 +206,7 @@ static inline uint64_t gilt_ticks(void) {
 uint64_t gilt_clock_ns(void);
 
 static inline PyObject *gilt_type(PyObject *o) { // borrowed
-	return *(PyObject **)((char *)o + gilt_ob_type_offset);
+	return *(PyObject **)((char *)o + gilt_at.ob_type);
 }
 
 char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -217,6 +223,8 @@ extern gilt_thread **gilt_threads;
 extern size_t gilt_nthreads;
 int64_t gilt_task_end(gilt_thread *th, int32_t *flags); // nanoseconds held
 void gilt_wake_janitor(void);
+enum { GILT_DRAIN = 256 };
+void gilt_drain(gilt_interp *it, size_t most); // up to GILT_DRAIN of the decref queue, with the GIL
 void gilt_pacer_tell(gilt_interp *it);
 int gilt_scalar_of(PyObject *o, int rkind, gilt_res *r); // call.c; 0, or -1 with an exception
 uint64_t gilt_value_of(PyObject *o); // gofunc.c
@@ -284,9 +292,18 @@ int gilt_set_switch_interval(double seconds); // with the GIL; 0, or -1 with an 
 void *gilt_symbol(const char *name);          // load.c
 
 // wire.c
-int gilt_buf_put(gilt_thread *th, const void *p, size_t n); // 0, or -1 without memory
-int gilt_buf_byte(gilt_thread *th, uint8_t b);
-int gilt_buf_u64(gilt_thread *th, uint64_t v);
+int gilt_buf_grow(gilt_thread *th, size_t n); // by n at least; 0, or -1 without memory
+static inline int gilt_buf_room(gilt_thread *th, size_t n) {
+	return GILT_LIKELY(th->nbuf + n <= th->capbuf) ? 0 : gilt_buf_grow(th, n);
+}
+static inline int gilt_buf_put(gilt_thread *th, const void *p, size_t n) {
+	if (gilt_buf_room(th, n)) return -1;
+	memcpy(th->buf + th->nbuf, p, n);
+	th->nbuf += n;
+	return 0;
+}
+static inline int gilt_buf_byte(gilt_thread *th, uint8_t b) { return gilt_buf_put(th, &b, 1); }
+static inline int gilt_buf_u64(gilt_thread *th, uint64_t v) { return gilt_buf_put(th, &v, 8); }
 int gilt_buf_text(gilt_thread *th, PyObject *s);            // length and UTF-8, lone surrogates escaped; never raises
 PyObject *gilt_wire_read(const uint8_t **p, const uint8_t *end, int depth); // new reference, or NULL with an exception
 int gilt_wire_write(gilt_thread *th, PyObject *o, int depth);               // 0, or -1 with an exception

@@ -2,7 +2,6 @@
 #include "objects.h"
 #include <time.h>
 
-int gilt_ob_type_offset;
 gilt_interp *gilt_interps[GILT_MAX_INTERPS];
 int gilt_ninterps;
 _Atomic uint64_t gilt_generation;
@@ -62,25 +61,6 @@ static char *initialize_old(const char *program, const char *home) { // 3.10 to 
 	return NULL;
 }
 
-// Finds where an object keeps its type, from objects whose type is known. A stable-ABI fact for builds
-// with a GIL (8); free-threaded builds have another, so it is looked up and proved, not declared.
-static int find_ob_type(void) {
-	PyObject *probes[] = {py._Py_NoneStruct, py._Py_TrueStruct, py.PyLong_Type, py.PyExc_TypeError};
-	for (int off = 0; off <= 64; off += (int)sizeof(void *)) {
-		int hits = 0;
-		for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
-			PyObject *t = py.PyObject_Type(probes[i]);
-			hits += *(PyObject **)((char *)probes[i] + off) == t;
-			py.Py_DecRef(t);
-		}
-		if (hits == (int)(sizeof probes / sizeof *probes)) {
-			gilt_ob_type_offset = off;
-			return 0;
-		}
-	}
-	return -1;
-}
-
 static gilt_interp *new_interp_struct(PyInterpreterState *is) {
 	gilt_interp *it = calloc(1, sizeof *it);
 	if (!it) return NULL;
@@ -129,7 +109,7 @@ char *gilt_start(const char *program, const char *home, double switch_interval) 
 	char *err = gilt_minor() >= 14 ? initialize_new(program, home) : initialize_old(program, home);
 	if (err) return err;
 	gilt_fill_refs();
-	if (find_ob_type()) return gilt_sentence("this Python lays out its objects in a way that gilt does not know");
+	if (gilt_find_layout()) return gilt_sentence("this Python lays out its objects in a way that gilt does not know");
 	main_state = py.PyThreadState_Get();
 	gilt_interp *it = new_interp_struct(py.PyThreadState_GetInterpreter(main_state));
 	if (!it) return gilt_sentence("out of memory");
@@ -207,16 +187,24 @@ int gilt_names_init(gilt_interp *it) {
 	n->compile = name ? py.PyObject_GetAttr(n->builtins, name) : NULL;
 	if (name) py.Py_DecRef(name);
 	n->s_module = interned("__module__"), n->s_qualname = interned("__qualname__"), n->s_mro = interned("__mro__");
-	n->s_tb_next = interned("tb_next"), n->s_tb_lineno = interned("tb_lineno"), n->s_tb_frame = interned("tb_frame");
-	n->s_f_code = interned("f_code"), n->s_co_filename = interned("co_filename"), n->s_co_name = interned("co_name");
+	n->s_co_filename = interned("co_filename"), n->s_co_name = interned("co_name");
 	n->s_notes = interned("__notes__"), n->s_code = interned("code"), n->s_errno = interned("errno");
-	n->s_suppress = interned("__suppress_context__"), n->s_dict_name = interned("__name__");
+	n->s_dict_name = interned("__name__");
 	n->s_gilt = interned("__gilt__"), n->s_exceptions = interned("exceptions"), n->s_exec = interned("exec"), n->s_eval = interned("eval");
 	if ((name = gilt_minor() >= 11 ? interned("BaseExceptionGroup") : NULL)) {
 		n->group = py.PyObject_GetAttr(n->builtins, name);
 		py.Py_DecRef(name);
 	}
 	return n->compile && n->s_eval ? 0 : -1;
+}
+
+static void forget_heads(gilt_head *table, size_t n) {
+	for (size_t i = 0; i < n; i++) {
+		PyObject *key = table[i].key;
+		free(table[i].head);
+		table[i] = (gilt_head){0};
+		if (key) py.Py_DecRef(key); // last: it may run Python code
+	}
 }
 
 void gilt_names_clear(gilt_interp *it) {
@@ -240,9 +228,6 @@ void gilt_names_clear(gilt_interp *it) {
 	it->cancelled = it->swallow = NULL;
 	if (it->codes) py.Py_DecRef(it->codes);
 	it->codes = NULL;
-	for (size_t i = 0; i < sizeof it->exctypes / sizeof *it->exctypes; i++) {
-		if (it->exctypes[i].type) py.Py_DecRef(it->exctypes[i].type);
-		free(it->exctypes[i].head);
-	}
-	memset(it->exctypes, 0, sizeof it->exctypes);
+	forget_heads(it->classes, GILT_CLASSES);
+	forget_heads(it->places, GILT_PLACES);
 }

@@ -29,7 +29,7 @@ static int grow(void **p, size_t *cap, size_t need, size_t size) {
 	return 0;
 }
 
-static void release_all(gilt_interp *it, PyObject **o, size_t n);
+static void release(gilt_interp *it, PyObject *const *o, size_t n);
 
 // Runs when an OS thread ends. It must not attach (a __del__ that enters Go would crash here), so it
 // only queues the states for the janitor and wakes it.
@@ -54,7 +54,7 @@ static void thread_ended(void *arg) {
 					orphans++;
 				}
 				pthread_mutex_unlock(&it->mu);
-				if (th->states[i].context) release_all(it, &th->states[i].context, 1);
+				if (th->states[i].context) release(it, &th->states[i].context, 1);
 			}
 	pthread_mutex_unlock(&gilt_all_mu);
 	if (orphans) gilt_wake_janitor();
@@ -117,11 +117,11 @@ void gilt_thread_adopt(gilt_interp *it, PyThreadState *ts) { gilt_tls->states[it
 
 // Decrefs what was released while detached: taken out under the lock and dropped outside it, since a
 // __del__ may release more; a bounded number at a time, since the next task waits.
-static void drain(gilt_interp *it) {
-	PyObject *some[256];
+void gilt_drain(gilt_interp *it, size_t most) {
+	PyObject *some[GILT_DRAIN];
 	size_t n = 0;
 	pthread_mutex_lock(&it->mu);
-	while (n < sizeof some / sizeof *some && it->ndead > 0) some[n++] = it->dead[--it->ndead];
+	while (n < most && it->ndead > 0) some[n++] = it->dead[--it->ndead];
 	atomic_store_explicit(&it->backlog, (int64_t)it->ndead, memory_order_relaxed);
 	pthread_mutex_unlock(&it->mu);
 	for (size_t i = 0; i < n; i++) py.Py_DecRef(some[i]);
@@ -167,7 +167,7 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 		gilt_detach_now(th);
 		return -1;
 	}
-	if (GILT_UNLIKELY(atomic_load_explicit(&it->backlog, memory_order_relaxed) > 0)) drain(it);
+	if (GILT_UNLIKELY(atomic_load_explicit(&it->backlog, memory_order_relaxed) > 0)) gilt_drain(it, GILT_DRAIN);
 	return 0;
 }
 
@@ -274,12 +274,11 @@ void gilt_pop_callback(gilt_thread *th) {
 	atomic_store_explicit(&th->tag, tag, memory_order_relaxed);
 }
 
-static void release_all(gilt_interp *it, PyObject **o, size_t n) {
+static void release(gilt_interp *it, PyObject *const *o, size_t n) { // NULLs are passed over
 	pthread_mutex_lock(&it->mu);
-	if (!grow((void **)&it->dead, &it->capdead, it->ndead + n, sizeof *it->dead)) {
-		memcpy(it->dead + it->ndead, o, n * sizeof *o);
-		it->ndead += n;
-	}
+	if (!grow((void **)&it->dead, &it->capdead, it->ndead + n, sizeof *it->dead))
+		for (size_t i = 0; i < n; i++)
+			if (o[i]) it->dead[it->ndead++] = o[i];
 	atomic_store_explicit(&it->backlog, (int64_t)it->ndead, memory_order_relaxed);
 	pthread_mutex_unlock(&it->mu);
 }
@@ -321,7 +320,7 @@ int64_t gilt_task_end(gilt_thread *th, int32_t *flags) {
 		end_attached(th, it, base);
 		gilt_detach_now(th);
 	} else { // its last operation took long: do not wait for the GIL again only to tidy up
-		if (th->nrefs > base) release_all(it, th->refs + base, th->nrefs - base);
+		if (th->nrefs > base) release(it, th->refs + base, th->nrefs - base);
 		th->nrefs = base;
 		st->unclean = 1;
 		th->left = gilt_ticks();
@@ -381,7 +380,7 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 	th->held = 0;
 	atomic_store_explicit(&th->deadline, 0, memory_order_release);
 	atomic_store_explicit(&th->ending, 0, memory_order_relaxed);
-	if (GILT_UNLIKELY(gilt_backlog(it) > 0)) drain(it);
+	if (GILT_UNLIKELY(gilt_backlog(it) > 0)) gilt_drain(it, GILT_DRAIN);
 	th->last = gilt_ticks();
 	books_begin(th, it, th->last);
 	t = &th->tasks[th->ntasks - 1];
@@ -424,7 +423,11 @@ gilt_res gilt_scope_end(gilt_thread *th, uint64_t serial, uint64_t base) {
 void gilt_release(gilt_interp *it, uintptr_t obj) {
 	if (atomic_load(&gilt_generation) == 0) return; // Python is gone, and its objects with it
 	PyObject *o = (PyObject *)obj;
-	release_all(it, &o, 1);
+	release(it, &o, 1);
+}
+
+void gilt_release_all(gilt_interp *it, const uintptr_t *objs, uint64_t n) {
+	if (atomic_load(&gilt_generation) != 0) release(it, (PyObject *const *)objs, n);
 }
 
 int64_t gilt_backlog(gilt_interp *it) { return atomic_load_explicit(&it->backlog, memory_order_relaxed); }

@@ -20,8 +20,7 @@ void gilt_fail_growth(int64_t after) { // for tests, see fault.go
 
 uint64_t gilt_buffer_size(void) { return gilt_tls ? gilt_tls->capbuf : 0; } // for tests, see fault.go
 
-static int reserve(gilt_thread *th, size_t n) {
-	if (GILT_LIKELY(th->nbuf + n <= th->capbuf)) return 0;
+int gilt_buf_grow(gilt_thread *th, size_t n) {
 	if (GILT_UNLIKELY(growths_left >= 0) && growths_left-- == 0) {
 		growths_left = 0;
 		return -1;
@@ -45,18 +44,8 @@ void gilt_buf_shrink(gilt_thread *th, const uint8_t **p) {
 	if (ours) *p = b;
 }
 
-int gilt_buf_put(gilt_thread *th, const void *p, size_t n) {
-	if (reserve(th, n)) return -1;
-	memcpy(th->buf + th->nbuf, p, n);
-	th->nbuf += n;
-	return 0;
-}
-
-int gilt_buf_byte(gilt_thread *th, uint8_t b) { return gilt_buf_put(th, &b, 1); }
-int gilt_buf_u64(gilt_thread *th, uint64_t v) { return gilt_buf_put(th, &v, 8); }
-
 static int put_tagged(gilt_thread *th, uint8_t tag, uint64_t v) {
-	if (reserve(th, 9)) return -1;
+	if (gilt_buf_room(th, 9)) return -1;
 	th->buf[th->nbuf] = tag;
 	memcpy(th->buf + th->nbuf + 1, &v, 8);
 	th->nbuf += 9;
