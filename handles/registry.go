@@ -10,7 +10,7 @@ import (
 // registry is what Python knows by a number: the Go functions that it may call, and the Go values (errors, panics)
 // that exceptions carry. A number is free again when nothing of Python's refers to it.
 var registry struct {
-	functions atomic.Pointer[[]*chunk] // by number; copied when it grows
+	functions atomic.Pointer[[]*registryChunk] // by number; copied when it grows
 	mu        sync.Mutex
 	used      uint64   // numbers below it have been given
 	free      []uint64 // of these, which may be given again
@@ -18,8 +18,8 @@ var registry struct {
 	last      uint64 // value
 }
 
-// chunk is some functions: a call finds its own without a lock, and a function that comes or goes copies no list.
-type chunk [256]atomic.Pointer[callee]
+// registryChunk is some functions: a call finds its own without a lock, and a function that comes or goes copies no list.
+type registryChunk [256]atomic.Pointer[callee]
 
 // function is the one of that number, nil for none.
 func function(id uint64) *callee { return (*registry.functions.Load())[id/256][id%256].Load() }
@@ -28,7 +28,7 @@ func function(id uint64) *callee { return (*registry.functions.Load())[id/256][i
 const valueBit = 1 << 62
 
 func init() {
-	registry.functions.Store(&[]*chunk{})
+	registry.functions.Store(&[]*registryChunk{})
 	registry.values = make(map[uint64]any)
 	cpython.OnCall = called
 	cpython.OnDrop = dropped
@@ -43,7 +43,7 @@ func addFunction(c *callee) uint64 {
 		id = registry.free[n-1]
 		registry.free = registry.free[:n-1]
 	} else if registry.used++; id/256 == uint64(len(chunks)) {
-		chunks = append(chunks[:len(chunks):len(chunks)], new(chunk))
+		chunks = append(chunks[:len(chunks):len(chunks)], new(registryChunk))
 		registry.functions.Store(&chunks)
 	}
 	chunks[id/256][id%256].Store(c)
