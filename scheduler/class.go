@@ -25,6 +25,12 @@ type ClassConfig struct {
 	MaxInFlight int
 	// MaxQueued bounds the class's waiters. Defaults to the scheduler's.
 	MaxQueued int
+	// TargetWait, if it is given, sheds work of the class that waits for longer while the class has more than it
+	// can get: when for five times TargetWait, and 20 ms at the least, all that was granted had waited for longer
+	// and somebody always waited. It gets a *SaturatedError at once; the last waiter is left. When nobody
+	// had to be shed for as long, waits may be longer again: bursts are let pass. Work with a deadline is shed as any other; what
+	// resumes, is pinned or nested in a task never is. Defaults to 0: nothing is shed. Else 1 ms to 1 minute.
+	TargetWait time.Duration
 	// Cancellation says when the class's work is interrupted that runs. The scheduler only keeps it.
 	Cancellation Cancellation
 }
@@ -90,7 +96,10 @@ type Class struct {
 	held        int64
 	lapses      uint64
 	rejected    uint64
-	cancelled   atomic.Uint64
+	shed        uint64
+	leaving     leaving
+	standing
+	cancelled atomic.Uint64
 
 	waits, holds recorder
 
@@ -118,6 +127,8 @@ func (cfg *ClassConfig) normalise(name string, maxInFlight int) error {
 		return badConfig("class %q: MaxInFlight %d: give 0 (the scheduler's) or more", name, cfg.MaxInFlight)
 	case cfg.MaxQueued < 0:
 		return badConfig("class %q: MaxQueued %d: give 0 (the scheduler's) or more", name, cfg.MaxQueued)
+	case cfg.TargetWait != 0 && (cfg.TargetWait < minTarget || cfg.TargetWait > maxTarget):
+		return badConfig("class %q: TargetWait %v: give 0 (nothing is shed), or %v to %v", name, cfg.TargetWait, minTarget, maxTarget)
 	case cfg.Cancellation > Never:
 		return badConfig("class %q: %v: give OnDeadline, OnCancel or Never", name, cfg.Cancellation)
 	}

@@ -35,7 +35,7 @@ func (s *Scheduler) Class(name string, cfg ClassConfig) (*Class, error) {
 		return c, nil
 	}
 	c := &Class{
-		s: s, name: name, config: given, weight: cfg.Weight, maxInFlight: cfg.MaxInFlight, maxQueued: cfg.MaxQueued, cancellation: cfg.Cancellation,
+		s: s, name: name, config: given, weight: cfg.Weight, maxInFlight: cfg.MaxInFlight, maxQueued: cfg.MaxQueued, standing: standingAt(cfg.TargetWait), cancellation: cfg.Cancellation,
 		cells: make([]cell, len(s.lanes)), sampleLeft: sampleEvery,
 	}
 	for i := range c.cells {

@@ -156,9 +156,9 @@ func (s *Scheduler) admit(c *Class) error {
 	e := &SaturatedError{Class: c.name}
 	switch {
 	case s.queued >= s.cfg.MaxQueued:
-		e.Queued, e.Limit = s.queued, s.cfg.MaxQueued
+		e.Queued, e.Limit, e.RetryAfter = s.queued, s.cfg.MaxQueued, s.clears(&s.leaving, c, s.queued)
 	case c.maxQueued > 0 && c.queued >= c.maxQueued:
-		e.Queued, e.Limit, e.PerClass = c.queued, c.maxQueued, true
+		e.Queued, e.Limit, e.PerClass, e.RetryAfter = c.queued, c.maxQueued, true, s.clears(&c.leaving, c, c.queued)
 	default:
 		return nil
 	}
@@ -188,6 +188,8 @@ func (s *Scheduler) wait(ctx context.Context, w *waiter) (Grant, error) {
 			return g, nil
 		case stateExpired:
 			return Grant{}, s.giveUp(ctx, w, context.DeadlineExceeded)
+		case stateShed:
+			return Grant{}, w.sentAway()
 		default:
 			w.recycle()
 			return Grant{}, ErrClosed
@@ -203,7 +205,17 @@ func (s *Scheduler) abandon(ctx context.Context, w *waiter) (Grant, error) {
 		w.state.Store(stateExpired)
 	}
 	s.unlock()
+	if w.state.Load() == stateShed { // and is counted as that
+		return Grant{}, w.sentAway()
+	}
 	return Grant{}, s.giveUp(ctx, w, ctx.Err())
+}
+
+// sentAway is the end of a wait that was shed.
+func (w *waiter) sentAway() error {
+	err := w.refused
+	w.recycle()
+	return err
 }
 
 // giveUp makes the error of a wait that came to nothing, and gives back the grant that came too late.
@@ -373,11 +385,15 @@ func (s *Scheduler) pick(l *lane, full bool) *waiter {
 			s.move(w, w.class.line(kindLong, nil))
 			continue
 		}
-		if !s.expired(w) {
+		switch {
+		case s.expired(w):
+			s.dequeue(w)
+			s.settle(w, stateExpired)
+		case s.stale(w):
+			s.shed(w)
+		default:
 			return w
 		}
-		s.dequeue(w)
-		s.settle(w, stateExpired)
 	}
 }
 
@@ -477,6 +493,9 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 	}
 	isResume := w.line.kind == kindResume
 	s.clock = max(s.clock, c.vtime)
+	if w.line.sheds() {
+		s.waited(w)
+	}
 	s.dequeue(w)
 	if isResume {
 		s.back(w.resumes, c)
@@ -486,6 +505,10 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 	l.startSlice(s.slice())
 	w.grant = Grant{class: c, gen: to.gen(), lane: l.index, history: w.history}
 	s.taken(l, c)
+	if !isResume {
+		c.leaving.note(c.activeAt)
+		s.leaving.note(c.activeAt)
+	}
 	l.granted, l.history = to.gen(), w.history
 	if w.isLong() {
 		s.aside(l, w.grant)

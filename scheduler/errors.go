@@ -10,7 +10,7 @@ var (
 	// ErrClosed is what waiters and later callers of Acquire get once the scheduler is closed.
 	ErrClosed = errors.New("gilt/scheduler: closed: it grants nothing any more")
 
-	// ErrSaturated is matched (errors.Is) by every *SaturatedError: a queue is full, try later or elsewhere.
+	// ErrSaturated is matched (errors.Is) by every *SaturatedError: a queue is full, or its wait too long: try later or elsewhere.
 	ErrSaturated = errors.New("gilt/scheduler: saturated")
 
 	// ErrTooManyClasses is matched by the error for one class more than Config.MaxClasses.
@@ -29,22 +29,34 @@ var (
 	ErrForeignClass = errors.New("gilt/scheduler: the class belongs to another scheduler: get it from this one's Class method")
 )
 
-// SaturatedError says which queue was full. It matches ErrSaturated.
+// SaturatedError says which queue was full, or, if Shed, that work was sent away after it had waited: see
+// ClassConfig.TargetWait. It matches ErrSaturated.
 type SaturatedError struct {
 	Class  string // the class that asked
 	Queued int    // how many waited: of this class if PerClass, else over all classes
-	Limit  int    // how many may
+	Limit  int    // how many may; 0 if Shed
 	// PerClass tells the class's own limit from the scheduler's.
 	PerClass bool
+	Shed     bool
+	Waited   time.Duration // 0 unless Shed
+	// RetryAfter is when to try again, for an HTTP Retry-After: how long those who wait will need to get their
+	// turns, at the mean pace of the last 64 turns; not less than the time since the last of them, so that it
+	// grows while a task keeps everybody; and if Shed not less than for how long nobody must have been shed. It
+	// is 1 ms to 1 hour. It does not know who else comes: have clients add something random.
+	RetryAfter time.Duration
 }
 
 func (e *SaturatedError) Error() string {
+	if e.Shed {
+		return fmt.Sprintf("gilt/scheduler: saturated: class %q: shed after %v, for its waits stay above TargetWait; %d of it are waiting: try again after %v",
+			e.Class, e.Waited, e.Queued, e.RetryAfter)
+	}
 	who := "all classes together"
 	if e.PerClass {
 		who = "this class"
 	}
-	return fmt.Sprintf("gilt/scheduler: saturated: class %q: %d of %s are waiting, the limit is %d: shed load, or raise MaxQueued",
-		e.Class, e.Queued, who, e.Limit)
+	return fmt.Sprintf("gilt/scheduler: saturated: class %q: %d of %s are waiting, the limit is %d: try again after %v, or raise MaxQueued",
+		e.Class, e.Queued, who, e.Limit, e.RetryAfter)
 }
 
 // Is makes errors.Is(err, ErrSaturated) true.

@@ -36,8 +36,8 @@ type ledger struct {
 
 // sums is what Stats must say of a class.
 type sums struct {
-	granted, rejected, cancelled uint64
-	held                         int64
+	granted, rejected, cancelled, shed uint64
+	held                               int64
 }
 
 // entry is one caller or queued work, from its asking to its end.
@@ -51,6 +51,8 @@ type entry struct {
 	state   taskState
 	told    bool // it knows of its grant
 	long    bool // waits, or waited, in the long line
+	shed    bool // and does not know it yet
+	since   int64
 	ctx     *fakeContext
 	w       *waiter
 	queued  Queued
@@ -83,10 +85,11 @@ func newLedger(tb testing.TB, o *ops) *ledger {
 	m.cfg = m.s.cfg
 	m.classes = []*Class{m.s.Default()}
 	for i := range o.next() % 4 {
-		c, err := m.s.Class(string(rune('a'+i)), ClassConfig{Weight: pickOne(o, 1.0, 1, 2, 10), MaxInFlight: pickOne(o, 0, 0, 0, 1, 2), MaxQueued: pickOne(o, 0, 0, 3)})
+		c, err := m.s.Class(string(rune('a'+i)), ClassConfig{Weight: pickOne(o, 1.0, 1, 2, 10), MaxInFlight: pickOne(o, 0, 0, 0, 1, 2), MaxQueued: pickOne(o, 0, 0, 3), TargetWait: pickOne(o, 0, 0, time.Millisecond)})
 		if err != nil {
 			tb.Fatal(err)
 		}
+		c.hurry()
 		m.classes = append(m.classes, c)
 	}
 	for _, c := range m.classes {
@@ -175,7 +178,7 @@ func (m *ledger) anyLook(lane int) Look {
 // ---- what is done to the scheduler: each notes first and then calls, for a call may start queued work
 
 func (m *ledger) ask(e *entry) {
-	e.m, e.ctx = m, &fakeContext{Context: context.Background(), done: make(chan struct{})}
+	e.m, e.ctx, e.since = m, &fakeContext{Context: context.Background(), done: make(chan struct{})}, m.now
 	if n := m.next(); n%4 == 0 {
 		e.ctx.deadline = m.s.epoch.Add(time.Duration(m.now + int64(n)*10*us + 1 - m.s.epochNow))
 	}
@@ -258,7 +261,15 @@ func (e *entry) Drop(err error) { e.m.gaveUp(e, err) }
 // gaveUp is the end of a wait that came to nothing.
 func (m *ledger) gaveUp(e *entry, err error) {
 	var wait *WaitError
+	var full *SaturatedError
 	switch d := e.ctx.deadline; {
+	case errors.As(err, &full) && full.Shed && (e.shed || e.job):
+		if e.job {
+			m.noteShed(e)
+		}
+		if full.Waited <= time.Duration(e.class.target) || full.Waited > time.Duration(m.now-e.since) || full.RetryAfter < time.Duration(e.class.interval) {
+			m.tb.Fatalf("shed with %+v", full)
+		}
 	case errors.Is(err, ErrClosed) && m.closed && e.state == queued:
 	case errors.As(err, &wait) && (e.ctx.err != nil || !d.IsZero() && m.now >= int64(d.Sub(m.s.epoch))+m.s.epochNow):
 		m.sums[e.class].cancelled++
@@ -266,6 +277,15 @@ func (m *ledger) gaveUp(e *entry, err error) {
 		m.tb.Fatalf("given up in state %d with %v", e.state, err)
 	}
 	m.end(e)
+}
+
+// noteShed says that it could be.
+func (m *ledger) noteShed(e *entry) {
+	m.sums[e.class].shed++
+	if e.shed || e.state != queued || e.lane != anyLane || e.class.target == 0 || m.now-e.since <= e.class.target {
+		m.tb.Fatalf("shed after %d ns, in state %d, lane %d, target %d", m.now-e.since, e.state, e.lane, e.class.target)
+	}
+	e.shed = true
 }
 
 func (m *ledger) end(e *entry) {
@@ -324,7 +344,7 @@ func (m *ledger) cancel(e *entry) {
 		if e.state == queued && e.queued.Withdraw() {
 			m.gaveUp(e, &WaitError{})
 		}
-	case e.state != queued || !e.asleep():
+	case e.state != queued || !e.asleep() && !e.shed:
 	default:
 		_, err := m.s.abandon(e.ctx, e.w)
 		m.gaveUp(e, err)
@@ -458,8 +478,11 @@ func (m *ledger) check() {
 	for _, e := range m.entries {
 		if e.w != nil && (e.state == queued || e.state == resuming) {
 			e.long = e.w.line.kind == kindLong
-			if e.w.state.Load() == stateGranted {
+			switch state := e.w.state.Load(); {
+			case state == stateGranted:
 				m.granted(e, e.w.grant)
+			case state == stateShed && !e.shed:
+				m.noteShed(e)
 			}
 		}
 	}
@@ -596,7 +619,7 @@ func (m *ledger) checkStats() {
 		}
 		got := st.Class(c.name)
 		n, _ := m.inFlight(c)
-		if got.Granted != want.granted || got.Rejected != want.rejected || got.Cancelled != want.cancelled || got.Held != time.Duration(want.held) {
+		if got.Granted != want.granted || got.Rejected != want.rejected || got.Cancelled != want.cancelled || got.Shed != want.shed || got.Held != time.Duration(want.held) {
 			m.tb.Fatalf("class %q: %+v, want %+v", c.name, got, want)
 		}
 		if got.InFlight != n || got.Lapsed != states[lapsed] || got.Suspended != states[suspended]+states[resuming] || got.Queued != m.waiters(c) || got.Resuming != states[resuming] {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 // ops reads a random sequence of steps from bytes and runs them on a rig.
@@ -30,9 +31,17 @@ func (o *ops) setUp(tb testing.TB) *rig {
 			Weight:      []float64{1, 1, 2, 10}[o.next()%4],
 			MaxInFlight: []int{0, 0, 0, 1, 2}[o.next()%5],
 			MaxQueued:   []int{0, 0, 5}[o.next()%3],
-		})
+			TargetWait:  []time.Duration{0, 0, time.Millisecond}[o.next()%3],
+		}).hurry()
 	}
 	return r
+}
+
+// hurry makes a class with a target shed after times that a test's steps take.
+func (c *Class) hurry() {
+	if c.target != 0 {
+		c.target, c.interval = 20*us, 40*us
+	}
 }
 
 func (o *ops) task(r *rig, want func(*task) bool) *task {

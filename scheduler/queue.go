@@ -89,6 +89,7 @@ const (
 	stateGranted
 	stateExpired
 	stateClosed
+	stateShed
 )
 
 // waiter is one goroutine in a line. Its ready channel only says "look again": what happened is in state
@@ -111,6 +112,7 @@ type waiter struct {
 	history  *History
 	work     Work // kindJob: nobody waits, and the work is told
 	ctx      context.Context
+	refused  *SaturatedError // set before state becomes stateShed
 	// candidate is the lane this waiter was woken for, nil if none. Under Scheduler.mu.
 	candidate *lane
 }
@@ -184,7 +186,7 @@ func (s *Scheduler) fill(w *waiter, ctx context.Context, c *Class) {
 
 // recycle gives a waiter back that is in no line.
 func (w *waiter) recycle() {
-	w.class, w.line, w.done, w.grant, w.history, w.work, w.ctx = nil, nil, nil, Grant{}, nil, nil, nil
+	w.class, w.line, w.done, w.grant, w.history, w.work, w.ctx, w.refused = nil, nil, nil, Grant{}, nil, nil, nil, nil
 	waiters.Put(w)
 }
 
@@ -201,6 +203,11 @@ func (s *Scheduler) enqueue(w *waiter, ln *line) {
 	w.seq, w.line = s.seq, ln
 	if ln.kind == kindResume {
 		w.due = 0
+	}
+	if ln.kind != kindResume && c.queued == 0 {
+		if c.leaving.at, c.above = w.since, 0; s.queued == 0 {
+			s.leaving.at = w.since
+		}
 	}
 	s.count(ln, 1)
 	ln.waiters.push(w)

@@ -109,6 +109,10 @@ type Scheduler struct {
 	started []started   // queued work that has its grant, to be told
 	near    atomic.Bool // one more lapse could reach the cap: see NearLimit
 
+	leaving  leaving
+	shedding []*Class // those that shed, or did a moment ago
+	shedAt   int64    // when shedStale looked at them
+
 	seats   [2]seating // the last two classes that were
 	clock   float64    // virtual time: that of the class granted last, never going back
 	stamps  uint64
@@ -172,7 +176,8 @@ func (g Grant) Class() *Class { return g.class }
 
 // Acquire waits for a grant on any lane. c nil means the default class.
 //
-// It returns ErrClosed; a *SaturatedError (errors.Is ErrSaturated) if a queue is full; or a *WaitError
+// It returns ErrClosed; a *SaturatedError (errors.Is ErrSaturated) if a queue is full, or the wait for
+// its class is over (ClassConfig.TargetWait); or a *WaitError
 // that wraps ctx.Err() if ctx ends first, at once if it has ended already: expired work is never started.
 func (s *Scheduler) Acquire(ctx context.Context, c *Class) (Grant, error) {
 	return s.AcquireFor(ctx, c, nil)
@@ -227,9 +232,12 @@ func (s *Scheduler) AcquireNested(ctx context.Context, c *Class) (Grant, error) 
 const nestedLane = -2 // any lane, and no cap
 
 // NearLimit says whether a grant of class c (nil: the default class) may have to wait for MaxInFlight or
-// for the class's own limit.
+// for the class's own limit, or may be shed: whether nested work should ask by AcquireNested.
 func (s *Scheduler) NearLimit(c *Class) bool {
-	return c != nil && c.limited() || s.near.Load()
+	if c == nil {
+		c = s.def
+	}
+	return c.limited() || c.target != 0 || s.near.Load()
 }
 
 // acquire tries the lane likely without the lock, then goes on under it, bound to lane or to none.

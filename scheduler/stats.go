@@ -28,6 +28,7 @@ type ClassStats struct {
 	Lapses      uint64        // grants that lost their lane to an heir
 	Preemptions uint64        // heirs that had to wait for the GIL
 	Rejected    uint64        // a queue was full
+	Shed        uint64        // it waited for longer than TargetWait
 	Cancelled   uint64        // the context ended before the grant
 
 	InFlight  int // primary, lapsed and suspended
@@ -112,7 +113,7 @@ func (c *Class) stats() ClassStats {
 	return ClassStats{
 		Name: c.name, Weight: c.weight,
 		Granted: c.released, Held: time.Duration(c.held), Detached: time.Duration(c.detached), VirtualTime: time.Duration(c.vtime),
-		Lapses: c.lapses, Preemptions: c.preemptions, Rejected: c.rejected, Cancelled: c.cancelled.Load(),
+		Lapses: c.lapses, Preemptions: c.preemptions, Rejected: c.rejected, Shed: c.shed, Cancelled: c.cancelled.Load(),
 		InFlight: c.lapsed + c.suspended, Lapsed: c.lapsed, Suspended: c.suspended,
 		Queued: c.queued, Resuming: c.resuming,
 		Waits: c.waits.snapshot(), Holds: c.holds.snapshot(),
@@ -126,6 +127,7 @@ func (c *ClassStats) add(o *ClassStats) {
 	c.Lapses += o.Lapses
 	c.Preemptions += o.Preemptions
 	c.Rejected += o.Rejected
+	c.Shed += o.Shed
 	c.Cancelled += o.Cancelled
 	c.InFlight += o.InFlight
 	c.Lapsed += o.Lapsed

@@ -35,6 +35,7 @@ func (s *Scheduler) Tick(lane int, k Look) Pace {
 	defer s.unlock()
 	l.ticks++
 	s.retune(1)
+	s.shedStale()
 	s.credit(l, k)
 	s.sight(l, k)
 	if l.waiting {
@@ -334,6 +335,7 @@ func (s *Scheduler) lapsed(w word, l *lane, c *Class, past *History, k Look, com
 func (s *Scheduler) Pace(lane int) Pace {
 	l := &s.lanes[lane]
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
+	s.shedStale()
 	return l.wants()
 }

@@ -11,8 +11,8 @@ type Work interface {
 	// Start is called once, with the work's grant, when a worker is idle: bring the two together. It must
 	// not block. The worker ends the grant with ReleaseNext, or with Release and then Idle.
 	Start(Grant)
-	// Drop is called instead, once, when the work is given up: ErrClosed, or a *WaitError when its context
-	// has ended. It must not block.
+	// Drop is called instead, once, when the work is given up: ErrClosed, a *SaturatedError when it is shed,
+	// or a *WaitError when its context has ended. It must not block.
 	Drop(error)
 }
 
@@ -107,6 +107,8 @@ func (x started) tell() {
 			err = context.DeadlineExceeded // its timer is late
 		}
 		w.work.Drop(&WaitError{Class: w.class.name, Waited: time.Duration(x.s.cfg.Now() - w.since), Ahead: w.ahead, Err: err, Cause: context.Cause(w.ctx)})
+	case stateShed:
+		w.work.Drop(w.refused)
 	default:
 		w.work.Drop(ErrClosed)
 	}
