@@ -51,7 +51,8 @@ type Config struct {
 	// MaxLong is how many tasks that are known to compute for 1 ms or longer may be inside Python at once,
 	// for each GIL; blocked ones do not count. Defaults to 1.
 	MaxLong int
-	// MaxQueued caps the work that waits, submitted or not; more gets ErrSaturated. Defaults to 65536.
+	// MaxQueued caps the work that waits, submitted or not; more gets ErrSaturated. ClassConfig.TargetWait bounds
+	// how long it waits. Defaults to 65536.
 	MaxQueued int
 	// Grace is how long Python code that was interrupted may go on, to clean up, before its caller is freed with
 	// ErrUninterruptible. Defaults to 50 ms.

@@ -48,7 +48,8 @@ type Pinned = gil.Pinned
 var (
 	// ErrClosed is work for a runtime that is shutting down or has shut down.
 	ErrClosed = gil.ErrClosed
-	// ErrSaturated is work for which a queue has no room.
+	// ErrSaturated is work for which a queue has no room, or that was shed: a *scheduler.SaturatedError, which says
+	// when to try again.
 	ErrSaturated = scheduler.ErrSaturated
 	// ErrShutdownIncomplete is a shutdown that could not finalize Python.
 	ErrShutdownIncomplete = gil.ErrShutdownIncomplete

@@ -34,6 +34,7 @@ func contended() []workload {
 		workload{"busy_go_held", "a task of three 100 µs crossings beside 4 goroutines that spin in Go: how long the GIL was held for it, by Stats for gilt, by the C side's clock for naive; p99", busyGoHeld},
 		workload{"foreign_8", "a whole task, f(x), each 0.5 to 2 ms beside 8 threading.Threads that compute; foreign_ops_per_s is the rounds of their loops, vs_raw its ratio", foreign},
 		workload{"c_holds_gil", "a whole task, f(x), that arrives while C code keeps the GIL for 300 ms: nothing can help it", keepsGIL},
+		workload{"overload_2x", "a task of 200 µs of Python in a class with TargetWait 20 ms, sent twice as often as 8 callers can have them, for 10 s: the mean wait of those that are not shed, p50_us, p99_us, max_us; goodput is what ended, as a share of what the 8 have; unshed_ is without TargetWait", overloaded},
 		workload{"cpu_parallel_t1", "20 µs of Python, then 200 µs of native work without the GIL, by one goroutine", parallel(1)},
 		workload{"cpu_parallel_t2", "the same by two; speedup is over t1", parallel(2)})
 }

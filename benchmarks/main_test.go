@@ -112,6 +112,7 @@ var fieldsOf = map[string]string{
 	"busy_go":               "p50_us p99_us max_us go_wait_p99_us beyond_p99_us raw_p50_us raw_p99_us raw_max_us raw_go_wait_p99_us raw_beyond_p99_us",
 	"busy_go_held":          "held_p99_us baseline_held_p99_us",
 	"foreign_8":             "p50_us p99_us max_us raw_p50_us raw_p99_us raw_max_us foreign_ops_per_s raw_foreign_ops_per_s vs_raw",
+	"overload_2x":           "p50_us p99_us max_us goodput sheds sent_per_s unshed_p50_us unshed_p99_us unshed_max_us unshed_goodput unshed_sheds capacity_per_s",
 	"c_holds_gil":           "p50_us p99_us max_us raw_p50_us raw_p99_us raw_max_us kept_max_us raw_kept_max_us",
 	"sched_acquire_release": "mutex_ns channel_ns semaphore_ns",
 	"stats_cost":            "with_wait_ns whole_ns",

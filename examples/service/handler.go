@@ -33,7 +33,7 @@ func (s *service) endpoint(f func(*http.Request) (any, error)) http.Handler {
 			p := problemOf(err)
 			s.note(r, p, err)
 			if status = p.status; status == http.StatusTooManyRequests {
-				w.Header().Set("Retry-After", "1")
+				w.Header().Set("Retry-After", retryAfter(err))
 			}
 			body, _ = json.Marshal(map[string]string{"error": p.text}) // a string always can
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 
 	"gilt"
 	py "gilt/handles"
@@ -41,6 +43,15 @@ func problemOf(err error) problem {
 		return problem{http.StatusServiceUnavailable, "the service is shutting down"}
 	}
 	return internal
+}
+
+// retryAfter is when to try again, in seconds: when the queue is likely to have room, or soon.
+func retryAfter(err error) string {
+	seconds := 1
+	if e, ok := errors.AsType[*scheduler.SaturatedError](err); ok {
+		seconds = int(math.Ceil(e.RetryAfter.Seconds()))
+	}
+	return strconv.Itoa(seconds)
 }
 
 var internal = problem{http.StatusInternalServerError, "internal error"}

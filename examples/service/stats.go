@@ -24,7 +24,8 @@ type classStats struct {
 	InFlight  int       `json:"in_flight"`
 	Queued    int       `json:"queued"`
 	Resuming  int       `json:"resuming"`
-	Rejected  uint64    `json:"rejected"`  // answered 429
+	Rejected  uint64    `json:"rejected"`  // answered 429, for a queue was full
+	Shed      uint64    `json:"shed"`      // answered 429, after a wait: only with gilt.ClassConfig.TargetWait
 	Cancelled uint64    `json:"cancelled"` // answered 504, or their client has gone
 	Waits     durations `json:"waits"`     // of the requests that had to wait
 	Holds     durations `json:"holds"`     // of a sample
@@ -58,7 +59,7 @@ func (s *service) stats(*http.Request) (any, error) {
 func classOf(c *scheduler.ClassStats) classStats {
 	return classStats{
 		Name: c.Name, Weight: c.Weight, Granted: c.Granted, HeldMS: ms(c.Held),
-		InFlight: c.InFlight, Queued: c.Queued, Resuming: c.Resuming, Rejected: c.Rejected, Cancelled: c.Cancelled,
+		InFlight: c.InFlight, Queued: c.Queued, Resuming: c.Resuming, Rejected: c.Rejected, Shed: c.Shed, Cancelled: c.Cancelled,
 		Waits: durationsOf(&c.Waits), Holds: durationsOf(&c.Holds),
 	}
 }
