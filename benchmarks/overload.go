@@ -32,14 +32,19 @@ func overloaded(e *env) (result, error) {
 		return result{}, err
 	}
 	s, w := e.gilt(), 50*e.window()
-	counts, took, err := contend(8, s.start, max(w/10, 4*e.window()), func(int) error {
-		_, err := s.task(e.ctx, "work", n, func() {})
+	var all rate // what 8 callers have, before and after
+	measure := func() error {
+		counts, took, err := contend(8, s.start, 4*e.window(), func(int) error {
+			_, err := s.task(e.ctx, "work", n, func() {})
+			return err
+		})
+		all.add(sum(counts), took)
 		return err
-	})
-	if err != nil {
+	}
+	if err := measure(); err != nil {
 		return result{}, err
 	}
-	capacity := sum(counts) / took.Seconds()
+	sends := overloadTimes * all.perSecond()
 	var with, without flooding
 	round := func(f *flooding, name string, target time.Duration) func() (float64, error) {
 		return func() (float64, error) {
@@ -49,13 +54,17 @@ func overloaded(e *env) (result, error) {
 			}
 			ctx, cancel := context.WithCancel(gilt.WithClass(e.ctx, class))
 			defer cancel()
-			err = f.run(ctx, cancel, s, n, overloadTimes*capacity, w)
+			err = f.run(ctx, cancel, s, n, sends, w)
 			return mean(f.waits), err
 		}
 	}
 	r, err := e.atMost(1).interleave(
 		side{ours, round(&with, "bench-overload", overloadTarget)},
 		side{"unshed", round(&without, "bench-overload-unshed", 0)})
+	if err == nil {
+		err = measure()
+	}
+	capacity := all.perSecond()
 	r.extra = append(append(with.fields("", capacity), without.fields("unshed_", capacity)...), field{"capacity_per_s", round1(capacity)})
 	return r, err
 }
