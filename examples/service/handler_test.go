@@ -226,7 +226,7 @@ func TestSaturated(t *testing.T) {
 
 func TestDeadline(t *testing.T) {
 	const deadline = 200 * time.Millisecond
-	f, faults := newFixture(t, "service:score", deadline), newFixture(t, "faults:score", deadline)
+	f, faults := newFixture(t, "service:score", deadline), newFixture(t, "faults:score", time.Minute)
 	h := faults.hold(t)
 	if w := f.score(t.Context(), likely); w.Code != http.StatusGatewayTimeout || !strings.Contains(w.Body.String(), "did not have its turn in time") {
 		t.Error("while another is inside:", w.Code, w.Body)
@@ -234,10 +234,15 @@ func TestDeadline(t *testing.T) {
 	if w := serve(t.Context(), f, "GET", "/healthz", "", ""); w.Code != http.StatusGatewayTimeout {
 		t.Error("healthz while no turn comes:", w.Code, w.Body)
 	}
-	h.release() // its own deadline, too, has passed
+	h.release()
 	if w := <-h.answer; w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `{"score":0.5}`) {
-		t.Error("the late answer:", w.Code, w.Body)
+		t.Error("the one that was inside:", w.Code, w.Body)
 	}
+	h = newFixture(t, "faults:score", deadline).hold(t)
+	if w := <-h.answer; w.Code != http.StatusGatewayTimeout || !strings.Contains(w.Body.String(), "took too long") {
+		t.Error("one that takes too long:", w.Code, w.Body)
+	}
+	h.release()
 	if w := serve(t.Context(), f, "GET", "/healthz", "", ""); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "ok") {
 		t.Error("healthz afterwards:", w.Code, w.Body)
 	}

@@ -11,8 +11,7 @@
 // Adding "ms": 20 to the request makes Python compute for that many milliseconds more.
 //
 // A request has a deadline, 50 ms by default. One that has not had its turn by then is answered 504 and
-// never runs. What Python has begun is not interrupted yet: a request whose deadline passes while it runs
-// gets its answer late.
+// never runs, and one whose deadline passes while it runs is interrupted, and answered 504 too.
 package main
 
 import (

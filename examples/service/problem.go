@@ -27,6 +27,9 @@ func problemOf(err error) problem {
 	if e, ok := errors.AsType[*requestError](err); ok {
 		return problem{e.status, e.text}
 	}
+	if _, ok := errors.AsType[*gilt.InterruptedError](err); (ok || errors.Is(err, gilt.ErrUninterruptible)) && errors.Is(err, context.DeadlineExceeded) {
+		return problem{http.StatusGatewayTimeout, "the request took too long"}
+	}
 	if e, ok := errors.AsType[*py.Error](err); ok {
 		return exceptionOf(e)
 	}
