@@ -19,7 +19,8 @@ static inline void books_begin(gilt_thread *th, gilt_interp *it, uint64_t now) {
 
 // When the GIL has not changed hands since, all the time counts: if Python code gave it up in between,
 // nobody wanted it. Otherwise what counts is what the pacer saw, which adds up the uninterrupted attaches
-// of others (clean) and gives the rest to whoever is there for long; an attach that no look met is short.
+// of others (clean) and gives the rest to whoever is there for long; an attach that no look met is short, unless the
+// pacer rests: nobody of ours waited then, and whoever took the GIL in between was soon gone.
 static inline void books_end(gilt_thread *th, gilt_interp *it, uint64_t now) {
 	uint64_t since = atomic_load_explicit(&th->since, memory_order_relaxed), held = now - since;
 	uint64_t looked = atomic_load_explicit(&it->looked_at, memory_order_relaxed);
@@ -32,7 +33,7 @@ static inline void books_end(gilt_thread *th, gilt_interp *it, uint64_t now) {
 		uint64_t others = clean - atomic_load_explicit(&it->clean_seen, memory_order_relaxed);
 		if (atomic_load_explicit(&it->user, memory_order_relaxed) == th && now > looked + others) had += now - looked - others;
 		if (had < held) held = had;
-	} else if (held > 5 * gilt_ticks_20us) held = 5 * gilt_ticks_20us;
+	} else if (held > 5 * gilt_ticks_20us && !atomic_load_explicit(&it->rests, memory_order_relaxed)) held = 5 * gilt_ticks_20us;
 	atomic_store_explicit(&th->since, 0, memory_order_relaxed);
 	th->held += held;
 }

@@ -127,7 +127,9 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 	it->pace_ready = 1;
 #endif
 	if (!more) {
+		atomic_store(&it->rests, 1);
 		while (!it->armed && !it->unsaid && !it->pace_stop) pthread_cond_wait(&it->pace_cond, &it->pace_mu);
+		atomic_store(&it->rests, 0);
 		begin_looks(it);
 	}
 	for (int i = 0; i < looks && !it->pace_stop && l.what == GILT_PACE_CHECK; i++) {

@@ -91,6 +91,7 @@ struct gilt_interp {
 	_Atomic uint64_t newest;             // the highest tag among attaches that have had it
 	_Atomic uint64_t clean;              // ticks held by attaches that nobody interrupted; written with the GIL held
 	_Atomic uint64_t looked_at, looks;   // the pacer's last look, in ticks, and their number
+	_Atomic int rests;                   // the pacer does: nobody of ours waits
 	_Atomic uint64_t clean_seen;         // clean, at that look
 	_Atomic(gilt_thread *) user;         // who has the GIL for long, as of that look; under gilt_all_mu, read by itself
 	uint64_t user_seen;                  // the look that last met it; this and what follows is the pacer's own
