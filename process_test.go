@@ -11,10 +11,12 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"gilt"
 	py "gilt/handles"
@@ -28,7 +30,7 @@ var children = pytest.Children{
 	"ended context":  shutdownEnded,
 	"cancel own GIL": cancelOwnGIL, "cancel storm": cancelStorm, "watchdog": watchdog, "lost threads": lostThreads, "uninterruptible": uninterruptible,
 	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput, "held GIL": heldGIL,
-	"close many": closeMany, "shut down many": shutDownMany,
+	"native inside": nativeInside, "close many": closeMany, "shut down many": shutDownMany,
 }
 
 func TestRule20_CLocale(t *testing.T) {
@@ -557,4 +559,40 @@ func heldGIL() error {
 		return fmt.Errorf("Shutdown with a context of 200 ms took %v", d)
 	}
 	return nil
+}
+
+func TestNativeFunctionsUsePython(t *testing.T) { pytest.Child(t, "native inside") }
+
+// nativeInside: as many tasks as there may be, and more, are in Native functions, each of which waits for a task.
+func nativeInside() error {
+	rt, err := gilt.Open(ctx, gilt.Config{MaxThreads: 4, Workers: 2})
+	if err != nil {
+		return err
+	}
+	defer rt.Close()
+	all := make(chan struct{})
+	var inside atomic.Int32
+	err = rt.AddModule(ctx, gilt.GoModule{Name: "inside", Funcs: []gilt.GoFunc{{Name: "ask", Native: true, Func: func(ctx context.Context, x int) (v int, err error) {
+		if inside.Add(1) == 4 {
+			close(all)
+		}
+		<-all
+		err = rt.Do(ctx, func(tok *gilt.Token) error { v, err = py.EvalAs[int](tok, fmt.Sprint(x, " + 1")); return err })
+		return v, err
+	}}}})
+	if err != nil {
+		return err
+	}
+	var tasks errgroup.Group
+	for i := range 16 {
+		tasks.Go(func() error {
+			return rt.Do(ctx, func(tok *gilt.Token) error {
+				if v, err := py.EvalAs[int](tok, fmt.Sprintf("__import__('inside').ask(%d)", i)); v != i+1 || err != nil {
+					return fmt.Errorf("%d: %w", v, err)
+				}
+				return nil
+			})
+		})
+	}
+	return tasks.Wait()
 }

@@ -174,13 +174,12 @@ func (j *job[T]) call(t *Token) {
 	}()
 	j.token.Store(t)
 	defer j.token.Store(nil)
-	j.host.Remember(j.ctx, j.grant)
-	defer func() { j.host.Forget(t.grant) }()
 	if j.cancel.any {
 		t.running = &Running{host: j.host}
 		t.running.Granted(j.grant)
 		defer t.running.watch(j.ctx)()
 	}
+	t.ctx, t.task = j.ctx, j.host.Begin(j.ctx, j.grant, t.running)
 	j.value, j.err = j.f(t)
 }
 
@@ -222,7 +221,7 @@ func (h *Host) turn(w work, t *Token) (next work, token *Token) {
 		h.wakeDrainer()
 	}
 	w.over(r.Slow, r.Fired)
-	queued, g, ok := h.sched.ReleaseNext(t.grant, r.Held)
+	queued, g, ok := h.sched.ReleaseNext(h.End(t.task, t.grant), r.Held)
 	w.deliver()
 	if !ok {
 		if attached {

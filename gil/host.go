@@ -43,7 +43,7 @@ type Host struct {
 	lanes    []*cpython.Interp
 	sched    *scheduler.Scheduler
 	memory   memory
-	contexts contexts
+	tasks    tasks
 	toldKept []uint64 // by lane; the reaper's
 	toldAt   time.Time
 	pool     *thread.Pool
@@ -276,7 +276,7 @@ func (h *Host) Acquire(ctx context.Context, past *scheduler.History) (scheduler.
 		return g, nil
 	}
 	// Whoever waits must not keep the GIL meanwhile: those before it in line may need it.
-	if nested := cpython.Yield(); nested && h.sched.NearLimit(c) {
+	if nested := cpython.Yield() || inside(ctx); nested && h.sched.NearLimit(c) {
 		g, err := h.sched.AcquireNested(ctx, c)
 		return g, closedError(err)
 	}
@@ -316,7 +316,7 @@ func (h *Host) do(ctx context.Context, c Cancel, past *scheduler.History, r *Run
 
 func (h *Host) doOn(ctx context.Context, c *scheduler.Class, lane int, cancel Cancel, r *Running, f func(*Token) error) error {
 	acquire := func() (scheduler.Grant, error) { return h.sched.AcquireLane(ctx, c, lane) }
-	if cpython.Yield() && h.sched.NearLimit(c) && len(h.lanes) == 1 {
+	if (cpython.Yield() || inside(ctx)) && h.sched.NearLimit(c) && len(h.lanes) == 1 {
 		acquire = func() (scheduler.Grant, error) { return h.sched.AcquireNested(ctx, c) }
 	}
 	g, err := acquire()
@@ -333,13 +333,12 @@ func (h *Host) token(g scheduler.Grant, what uint64) *Token {
 
 func (h *Host) run(ctx context.Context, g scheduler.Grant, c Cancel, past *scheduler.History, r *Running, f func(*Token) error) (err error) {
 	t := h.token(g, fromCode(code(f)))
-	t.deadline, t.running = c.deadline, r
-	h.Remember(ctx, g)
-	defer func() { h.Forget(t.grant) }()
+	t.deadline, t.running, t.ctx = c.deadline, r, ctx
 	if err := t.begin(); err != nil {
 		h.sched.Release(g, 0)
 		return err
 	}
+	t.task = h.Begin(ctx, g, r)
 	defer func() {
 		slow, fired := t.end()
 		past.Took(slow)

@@ -3,6 +3,7 @@
 package gil
 
 import (
+	"context"
 	"errors"
 	"runtime"
 	"sync/atomic"
@@ -26,14 +27,16 @@ type Token struct {
 	scope  *Scope // the innermost one
 	host   *Host
 	interp *cpython.Interp
-	grant  scheduler.Grant
-	what   uint64 // what the task runs: see names.go
+	grant  scheduler.Grant // with which it began, or came back
+	what   uint64          // what the task runs: see names.go
 	wire   []byte
 	taken  atomic.Bool // wire is in use
 
 	callback bool // it is of a call of a Go function by Python
 	deadline cpython.Deadline
 	running  *Running // if its caller may be freed
+	ctx      context.Context
+	task     *Task // if it is kept: its grant is the one that counts
 }
 
 // Scope is what handles belong to. For gilt's own packages.
@@ -99,7 +102,7 @@ func (t *Token) end() (slow, fired bool) {
 	t.state.Store(stateDead)
 	r := t.entry.Leave()
 	runtime.UnlockOSThread()
-	t.host.sched.Release(t.grant, r.Held)
+	t.host.sched.Release(t.host.End(t.task, t.grant), r.Held)
 	if r.Int > 0 {
 		t.host.wakeDrainer()
 	}
@@ -164,19 +167,27 @@ func (t *Token) AllowThreads(f func()) {
 		Misuse(op, ruleThread)
 	}
 	t.state.Store(stateDetached)
-	if t.grant.Class() == nil { // on the main lane, outside the scheduler's order
-		defer t.state.Store(stateLive)
+	defer t.state.Store(stateLive)
+	k, grant := t.task, t.grant
+	if t.callback {
+		k = t.host.taskOf(t.interp, t.entry.Tag())
+	}
+	if k != nil {
+		grant = k.grant
+	}
+	if grant.Class() == nil { // on the main lane, or a thread of Python's: outside the scheduler's order
 		f()
 		return
 	}
-	away := t.host.sched.Suspend(t.grant, r.Held)
+	away := t.host.sched.Suspend(grant, r.Held)
 	defer func() {
-		before := t.grant
 		t.grant = t.host.sched.Resume(away)
-		t.host.renamed(before, t.grant)
-		t.running.Granted(t.grant)
+		if k != nil {
+			t.host.resumed(k, t.grant)
+		} else {
+			t.running.Granted(t.grant)
+		}
 		t.entry.SetTag(t.grant.Tag())
-		t.state.Store(stateLive)
 	}()
 	f()
 }

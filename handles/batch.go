@@ -100,10 +100,9 @@ func (b *batch[A, R]) run(ctx context.Context, from int, args []A) (called int, 
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	it := f.host.Lanes()[g.Lane()]
-	f.host.Remember(ctx, g)
+	task := f.host.Begin(ctx, g, b.running)
 	r := f.fn.Batch(it, g.Tag(), b.cancel.Deadline(), b.kind, b.in, b.data, f.kind, b.out)
-	f.host.Forget(g)
-	f.host.Scheduler().Release(g, r.Held)
+	f.host.Scheduler().Release(f.host.End(task, g), r.Held)
 	if r.Status == cpython.Raised { // the function is not there in this interpreter
 		return 0, f.failure(g, r)
 	}

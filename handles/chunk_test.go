@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"gilt"
@@ -227,9 +228,9 @@ func sameAgain(tok *gilt.Token, e *py.Error, n int) error {
 // Exceptions whose end calls Go, which raises others, while one is being raised.
 func TestError_EndsOfExceptionsThatCallGo(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
-		calls := 0
+		var calls atomic.Int64
 		ns := callable(t, tok, py.GoFunc{Func: func(tok *gilt.Token) error {
-			calls++
+			calls.Add(1)
 			_ = py.Run(tok, "1/0")
 			return py.Raise(py.ValueError, "from Go")
 		}})
@@ -259,7 +260,7 @@ def fail(i): raise E(i)
 			runtime.GC()
 			tok.AllowThreads(func() {})
 			_ = py.Run(tok, "pass")
-			return calls == n
+			return calls.Load() == n
 		})
 	})
 }

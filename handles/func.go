@@ -119,10 +119,9 @@ func (f *Func[A, R]) call(ctx context.Context, c gil.Cancel, past *scheduler.His
 	running.Granted(g)
 	// The result is read out of the thread's buffer, so the goroutine stays on the thread until it is.
 	runtime.LockOSThread()
-	f.host.Remember(ctx, g)
+	task := f.host.Begin(ctx, g, running)
 	r := f.cross(g, c.Deadline(), ak, ai, data)
-	f.host.Forget(g)
-	f.host.Scheduler().Release(g, r.Held)
+	f.host.Scheduler().Release(f.host.End(task, g), r.Held)
 	past.Took(r.Slow)
 	if r.Status == cpython.OK {
 		v, err = f.decode(r)

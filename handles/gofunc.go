@@ -24,9 +24,10 @@ type GoFunc struct {
 	// and inspect.signature say what it says here. Each parameter is one of the Go function's: *rest comes as a
 	// slice, **more as a map with string keys. Without one, arguments go by position.
 	Signature string
-	// Native releases the GIL while Func runs, on a goroutine of its own; arguments and results are converted
-	// with it. Func takes no *Token and no Bound. Its caller's thread counts against Config.MaxThreads meanwhile: if it calls
-	// Runtime.Do, there must be room for both, or all wait for each other.
+	// Native gives the GIL and the task's grant back while Func runs, on a goroutine of its own; arguments and results
+	// are converted with them. Func takes no *Token and no Bound. Its caller's thread counts against Config.MaxThreads
+	// meanwhile. What Func waits for in Python, such as Runtime.Do, it does with the context.Context that it takes: then
+	// there is always room for it.
 	Native bool
 	// Async makes it an async function: Python awaits it, on any event loop of asyncio's, and Func runs on a goroutine of
 	// its own meanwhile, as that of a Native function does. The context that Func may take is cancelled when the task that
@@ -77,6 +78,9 @@ func functionWith(tok *Token, f GoFunc, s shortcuts) (Bound, error) {
 	c.typed, c.dropped = s.typed, s.dropped
 	if s.typed != nil {
 		c.fast = s.fast
+	}
+	if c.context || c.token || c.native || s.fast != nil { // of gilt's own, the iterators wait
+		tok.Host().WantTasks(tok)
 	}
 	doc := fmt.Sprintf("%s(%s)\n--\n\n", f.Name, positional(len(c.plan))) // for inspect.signature
 	b, err := result(tok, "Function", tok.Entry("Function").MakeFunction(addFunction(c), f.Name, c.plan, doc))
@@ -172,7 +176,6 @@ func newCallee(h *gil.Host, f GoFunc) (*callee, error) {
 		switch {
 		case in == contextType && i == 0:
 			c.context = true
-			h.WantContexts()
 			continue
 		case in == tokenType && (i == 0 || i == 1 && c.context) && !apart:
 			c.token = true
@@ -345,7 +348,11 @@ func (c *callee) arguments(tok *Token, frame cpython.CallFrame) ([]reflect.Value
 	t := c.fn.Type()
 	args := make([]reflect.Value, 0, t.NumIn())
 	if c.context {
-		args = append(args, reflect.ValueOf(c.host.ContextOf(tok.Interp(), frame.Entry().Tag())))
+		ctx := tok.Context()
+		if c.native {
+			ctx = gil.Inside(ctx)
+		}
+		args = append(args, reflect.ValueOf(ctx))
 	}
 	if c.token {
 		args = append(args, reflect.ValueOf(tok))
