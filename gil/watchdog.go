@@ -19,27 +19,43 @@ const looksBlocked = 4
 func (h *Host) watchdog(after time.Duration) {
 	tick := time.NewTicker(after / looksBlocked)
 	defer tick.Stop()
-	holders := make(map[*cpython.Interp]*incident)
-	for it := range h.byInterp() {
-		holders[it] = &incident{}
-	}
-	threads := &incident{}
+	w := h.newWatch(after)
 	for {
 		select {
 		case <-h.quit:
 			return
 		case <-tick.C:
+			w.look()
 		}
-		for it, i := range holders {
-			held := it.Watch()
-			if i.goesOn(held.Waits > 0 && held.Since != 0, [2]uint64{held.Since, held.Tag}) {
-				h.tellHolder(it, held, after)
-			}
+	}
+}
+
+// watch is what the watchdog has seen.
+type watch struct {
+	host    *Host
+	after   time.Duration
+	holders map[*cpython.Interp]*incident
+	threads incident
+}
+
+func (h *Host) newWatch(after time.Duration) *watch {
+	w := &watch{host: h, after: after, holders: make(map[*cpython.Interp]*incident)}
+	for it := range h.byInterp() {
+		w.holders[it] = &incident{}
+	}
+	return w
+}
+
+func (w *watch) look() {
+	for it, i := range w.holders {
+		held := it.Watch()
+		if i.goesOn(held.Waits > 0 && held.Since != 0, [2]uint64{held.Since, held.Tag}) {
+			w.host.tellHolder(it, held, w.after)
 		}
-		full, waiting, ended := h.sched.Jammed()
-		if threads.goesOn(full && waiting > 0, [2]uint64{ended}) {
-			h.tellJam(waiting, after)
-		}
+	}
+	full, waiting, ended := w.host.sched.Jammed()
+	if w.threads.goesOn(full && waiting > 0, [2]uint64{ended}) {
+		w.host.tellJam(waiting, w.after)
 	}
 }
 
