@@ -55,7 +55,7 @@ func TestBehaviour03_TwoOpen(t *testing.T) { pytest.Child(t, "open race") }
 func TestBehaviour04_FinalizerThatRaises(t *testing.T) {
 	var p py.Py
 	pytest.Do(t, func(tok *gilt.Token) {
-		ns, err := py.Dict(tok, nil)
+		ns, err := py.NewDict(tok, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

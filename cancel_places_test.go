@@ -43,7 +43,7 @@ while True:
 	} {
 		began := time.Now()
 		err := rt.Do(within(t, ctx, 20*time.Millisecond), func(tok *gilt.Token) error {
-			ns, err := py.Dict(tok, map[string]any{"dir": dir})
+			ns, err := py.NewDict(tok, map[string]any{"dir": dir})
 			if err != nil {
 				return err
 			}
@@ -84,7 +84,7 @@ func TestInterruptedInGo(t *testing.T) {
 	}
 	var f py.Py
 	if err := rt.Do(ctx, func(tok *gilt.Token) error { // contexts are kept from the first function on that takes one
-		b, err := py.Function(tok, gilt.GoFunc{Name: "wait", Func: wait, Native: true})
+		b, err := py.NewFunction(tok, gilt.GoFunc{Name: "wait", Func: wait, Native: true})
 		f = b.Unbind()
 		return err
 	}); err != nil {

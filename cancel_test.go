@@ -177,7 +177,7 @@ func uninterruptible() error {
 	time.AfterFunc(1500*time.Millisecond, func() { close(block) })
 	return freed(rt, "gilt_test.uninterruptible", "", func(ctx context.Context) error {
 		return rt.Do(ctx, func(tok *gilt.Token) error {
-			f, err := py.Function(tok, gilt.GoFunc{Name: "block", Func: func() { <-block }, Native: true})
+			f, err := py.NewFunction(tok, gilt.GoFunc{Name: "block", Func: func() { <-block }, Native: true})
 			if err != nil {
 				return err
 			}

@@ -117,7 +117,7 @@ func describe(p discover.Python, c Config) Info {
 func (rt *Runtime) prepare(ctx context.Context, c Config) error {
 	if len(c.Path) > 0 {
 		if err := rt.everywhere(ctx, func(tok *Token) error {
-			ns, err := handles.Dict(tok, map[string]any{"path": c.Path})
+			ns, err := handles.NewDict(tok, map[string]any{"path": c.Path})
 			if err != nil {
 				return err
 			}

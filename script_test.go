@@ -77,7 +77,7 @@ func TestRunMain(t *testing.T) {
 	}
 	withDir := func(source string) {
 		if err := rt.OnMain(ctx, func(tok *gilt.Token) error {
-			ns, err := py.Dict(tok, map[string]any{"dir": dir})
+			ns, err := py.NewDict(tok, map[string]any{"dir": dir})
 			if err != nil {
 				return err
 			}

@@ -60,7 +60,7 @@ func (e *env) both(use func(tok *gilt.Token, m py.Bound) error) error {
 // prepareBoth makes the module, once.
 func (e *env) prepareBoth() error {
 	return e.rt.Do(e.ctx, func(tok *gilt.Token) error {
-		ns, err := py.Dict(tok, map[string]any{"source": bothSource})
+		ns, err := py.NewDict(tok, map[string]any{"source": bothSource})
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func driven(e *env, f gilt.GoFunc) (result, error) {
 		}
 	}
 	return e.interleave(
-		e.timed(ours, 1, loop(func(tok *gilt.Token, _ py.Bound) (py.Bound, error) { return py.Function(tok, f) })),
+		e.timed(ours, 1, loop(func(tok *gilt.Token, _ py.Bound) (py.Bound, error) { return py.NewFunction(tok, f) })),
 		e.timed(python, 1, loop(func(_ *gilt.Token, m py.Bound) (py.Bound, error) { return m.Attr("add") })))
 }
 
@@ -126,7 +126,7 @@ func callbacks(e *env) (r result, err error) {
 	}
 	const few, all = 100_000, 10_000_000
 	err = e.both(func(tok *gilt.Token, m py.Bound) error {
-		f, err := py.Function(tok, gilt.GoFunc{Name: "add", Func: addInts})
+		f, err := py.NewFunction(tok, gilt.GoFunc{Name: "add", Func: addInts})
 		if err != nil {
 			return err
 		}
@@ -174,7 +174,7 @@ func goIterator(e *env) (result, error) {
 	}
 	return e.interleave(
 		e.timed(ours, 1, loop(func(tok *gilt.Token, _ py.Bound, n int) (py.Bound, error) {
-			return py.Iterator(tok, func(yield func(int, error) bool) {
+			return py.FromSeq(tok, func(yield func(int, error) bool) {
 				for i := 0; i < n && yield(i, nil); i++ {
 				}
 			})

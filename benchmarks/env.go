@@ -105,7 +105,7 @@ func (e *env) window() time.Duration { return 4 * e.round }
 func (e *env) prepare() error {
 	e.objects = make(map[string]py.Py)
 	err := e.rt.Do(e.ctx, func(tok *gilt.Token) error {
-		ns, err := py.Dict(tok, map[string]any{"name": moduleName})
+		ns, err := py.NewDict(tok, map[string]any{"name": moduleName})
 		if err != nil {
 			return err
 		}

@@ -37,6 +37,8 @@ func tokenHeld() []workload {
 		{"dict_str_int_100_build", "map[string]int64 of 100 to a dict", heldLoop("dict_str_int_100_build", toList(hundred()))},
 		{"dict_100_to_map", "a dict of 100 to map[string]int64", heldLoop("dict_100_to_map", fromList(hundred(), &sinkMap))},
 		{"list_append", "append of an int64, 1000 to each new list", heldLoopOf("list_append", 1000, listAppend)},
+		{"list_extend", "one of 1000 int64s that are appended in one call, to a new list", heldLoopOf("list_append", 1000, listExtend)},
+		{"list_iter", "one of a list's 1000 objects, with a handle of its own", heldLoopOf("list_iter", 1000, listIter)},
 		{"err_fetch", "a call that raises, to a Go error, dropped", heldLoop("err_fetch", errFetch)},
 	}
 }
@@ -221,7 +223,7 @@ func fromList[T any](v T, sink *T) held {
 func listAppend(_ *env, tok *gilt.Token, n int) error {
 	for range n {
 		err := py.Scope(tok, func() error {
-			l, err := py.From(tok, []int64{})
+			l, err := py.NewList(tok)
 			if err != nil {
 				return err
 			}
@@ -244,6 +246,52 @@ func errFetch(e *env, tok *gilt.Token, n int) error {
 	for range n {
 		if _, err := boom.Call(); !errors.Is(err, py.ValueError) {
 			return fmt.Errorf("boom() did not raise ValueError: %w", err)
+		}
+	}
+	return nil
+}
+
+func listExtend(_ *env, tok *gilt.Token, n int) error {
+	items := make([]int64, 1000)
+	for i := range items {
+		items[i] = int64(i & 127)
+	}
+	return scoped(tok, n, func(int) error {
+		l, err := py.NewList(tok)
+		if err != nil {
+			return err
+		}
+		return l.Extend(items)
+	})
+}
+
+func listIter(_ *env, tok *gilt.Token, n int) error {
+	b, err := py.From(tok, ints())
+	if err != nil {
+		return err
+	}
+	l, err := py.Cast[py.List](b)
+	if err != nil {
+		return err
+	}
+	for range n {
+		err := py.Scope(tok, func() error {
+			items := 0
+			for item, err := range l.Iter() {
+				if err != nil {
+					return err
+				}
+				if !item.IsZero() {
+					items++
+				}
+			}
+			if items != 1000 {
+				return fmt.Errorf("%d items of 1000", items)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

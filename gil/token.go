@@ -42,6 +42,9 @@ type Token struct {
 // Scope is what handles belong to. For gilt's own packages.
 type Scope struct{ ended atomic.Bool }
 
+// Ended says whether the scope's references are gone.
+func (s *Scope) Ended() bool { return s.ended.Load() }
+
 const (
 	stateLive uint32 = iota + 1
 	stateDetached

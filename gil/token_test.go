@@ -653,7 +653,7 @@ func TestRule14_WhoHasTheGIL(t *testing.T) {
 		t.Run(what.name, func(t *testing.T) {
 			var ns py.Py
 			pytest.Do(t, func(tok *gilt.Token) {
-				d, err := py.Dict(tok, map[string]any{"stop": []any{}})
+				d, err := py.NewDict(tok, map[string]any{"stop": []any{}})
 				if err != nil {
 					t.Fatal(err)
 				}

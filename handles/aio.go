@@ -73,11 +73,11 @@ func (l *Loop) run(tok *Token) error {
 	if err != nil {
 		return err
 	}
-	done, err := Function(tok, GoFunc{Name: "done", Func: l.done})
+	done, err := NewFunction(tok, GoFunc{Name: "done", Func: l.done})
 	if err != nil {
 		return err
 	}
-	ns, err := Dict(tok, map[string]any{"__name__": "gilt.aio", "fd": l.orders.FD(), "take": take, "done": done})
+	ns, err := NewDict(tok, map[string]any{"__name__": "gilt.aio", "fd": l.orders.FD(), "take": take, "done": done})
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (l *Loop) Done() <-chan struct{} { return l.ended }
 // exceptionOf is an exception object as an error.
 func exceptionOf(exception Bound) error {
 	tok := exception.Token()
-	ns, err := Dict(tok, map[string]any{"e": exception})
+	ns, err := NewDict(tok, map[string]any{"e": exception})
 	if err != nil {
 		return err
 	}

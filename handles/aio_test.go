@@ -59,7 +59,7 @@ func TestOrdersTakenAtOnce(t *testing.T) {
 	ctx := context.Background()
 	entered, leave := make(chan struct{}), make(chan struct{})
 	pytest.Do(t, func(tok *gil.Token) {
-		f, err := py.Function(tok, py.GoFunc{Name: "wait", Native: true, Func: func(int) { close(entered); <-leave }})
+		f, err := py.NewFunction(tok, py.GoFunc{Name: "wait", Native: true, Func: func(int) { close(entered); <-leave }})
 		if err == nil {
 			var m py.Bound
 			if m, err = py.Import(tok, "gilt_loop"); err == nil {

@@ -57,7 +57,7 @@ asyncio.run(f(-1))
 	}
 	pytest.Do(t, func(tok *gil.Token) {
 		for _, f := range []any{func(*gil.Token) {}, func(py.Bound) {}} {
-			if _, err := py.Function(tok, py.GoFunc{Name: "f", Async: true, Func: f}); err == nil {
+			if _, err := py.NewFunction(tok, py.GoFunc{Name: "f", Async: true, Func: f}); err == nil {
 				t.Errorf("%T is taken for an Async function", f)
 			}
 		}
@@ -153,7 +153,7 @@ finally: assert log == ['finally'], log`)
 func TestAwaitedGoOnTheRuntimesLoop(t *testing.T) {
 	pytest.Install(t, "gilt_loop_go", "async def twice(x): return await f(x) * 2\n")
 	pytest.Do(t, func(tok *gil.Token) {
-		f, err := py.Function(tok, py.GoFunc{Name: "f", Async: true, Func: func(ctx context.Context, x int) (int, error) {
+		f, err := py.NewFunction(tok, py.GoFunc{Name: "f", Async: true, Func: func(ctx context.Context, x int) (int, error) {
 			if x < 0 {
 				<-ctx.Done()
 				return 0, ctx.Err()

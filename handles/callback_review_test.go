@@ -39,7 +39,7 @@ def text(s):
 			t.Fatal(err)
 		}
 		inner := make([]string, 200)
-		hook, err := py.Function(tok, py.GoFunc{Name: "hook", Func: func() { _ = strings.Join(inner, "") }})
+		hook, err := py.NewFunction(tok, py.GoFunc{Name: "hook", Func: func() { _ = strings.Join(inner, "") }})
 		if err == nil {
 			err = m.SetAttr("hook", hook)
 		}
@@ -97,11 +97,11 @@ func TestExceptionGroupWithOddMembers(t *testing.T) {
 func TestIteratorReadByThreads(t *testing.T) {
 	pytest.Do(t, func(tok *gil.Token) {
 		run := func(seq iter.Seq2[int, error], src string) error {
-			it, err := py.Iterator(tok, seq)
+			it, err := py.FromSeq(tok, seq)
 			if err != nil {
 				t.Fatal(err)
 			}
-			ns, err := py.Dict(tok, map[string]any{"it": it})
+			ns, err := py.NewDict(tok, map[string]any{"it": it})
 			if err != nil {
 				t.Fatal(err)
 			}

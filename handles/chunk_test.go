@@ -214,7 +214,7 @@ func sameAgain(tok *gilt.Token, e *py.Error, n int) error {
 	if err != nil || !slices.Equal(args, []int{n}) {
 		return fmt.Errorf("%v, %w", args, err)
 	}
-	f, err := py.Function(tok, py.GoFunc{Name: "f", Func: func() error { return e }})
+	f, err := py.NewFunction(tok, py.GoFunc{Name: "f", Func: func() error { return e }})
 	if err != nil {
 		return err
 	}
@@ -307,7 +307,7 @@ func errorsOfTwo() error {
 	var kept []*py.Error
 	var mu sync.Mutex
 	err = both(func(tok *gilt.Token) error {
-		ns, err := py.Dict(tok, map[string]any{"__name__": "counted"})
+		ns, err := py.NewDict(tok, map[string]any{"__name__": "counted"})
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,13 @@ func decoded[T any](tok *Token, op string, run func(cpython.Kind) cpython.Result
 		}
 		return v, err
 	}
+	if c, ok := any(v).(classed); ok {
+		var b Bound
+		if b, err = result(tok, op, run(cpython.KindObject)); err == nil {
+			err = cast(b, op, c.class(), reflect.ValueOf(&v).Elem())
+		}
+		return v, err
+	}
 	k := kindOf[T]()
 	r := run(k)
 	if err = failure(tok, op, r); err != nil {

@@ -39,8 +39,8 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 		return cpython.AppendFloats(b, v), nil
 	case Bound:
 		return encodeBound(tok, b, v)
-	case Borrowed:
-		return encodeBound(tok, b, v.Bound)
+	case Object:
+		return encodeBound(tok, b, v.handle())
 	case Py:
 		if tok == nil {
 			return nil, conversionError(TypeError, "a py.Py needs a token: call the function inside Do")
@@ -155,7 +155,7 @@ func encodeMap(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error)
 func encodeStruct(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
 	if v.CanInterface() {
 		switch x := v.Interface().(type) {
-		case Bound, Borrowed, Py:
+		case Object, Py:
 			return encodeAny(tok, b, x, depth)
 		case big.Int:
 			return cpython.AppendBig(b, &x), nil

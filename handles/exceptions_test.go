@@ -46,7 +46,7 @@ func TestExceptionGroup(t *testing.T) {
 func TestFullTextIsPythonsOwn(t *testing.T) {
 	pytest.Do(t, func(tok *gil.Token) {
 		src := "import traceback\ndef f(n):\n    if n: f(n - 1)\n    raise ValueError('deep')\ntry: f(20)\nexcept ValueError as e: want, kept = traceback.format_exc(), e\n"
-		ns, err := py.Dict(tok, nil)
+		ns, err := py.NewDict(tok, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,7 @@ package handles
 // glue gives a module of gilt's own, which is made once in each interpreter: prepare, if any, puts into its namespace
 // what its source needs.
 func glue(tok *Token, name, source string, prepare func(namespace Bound) error) (Bound, error) {
-	ns, err := Dict(tok, map[string]any{"source": source, "name": name})
+	ns, err := NewDict(tok, map[string]any{"source": source, "name": name})
 	if err != nil {
 		return Bound{}, err
 	}
@@ -33,7 +33,7 @@ func glue(tok *Token, name, source string, prepare func(namespace Bound) error) 
 // addFunctions puts Go functions into a namespace.
 func addFunctions(tok *Token, ns Bound, functions []GoFunc) error {
 	for _, f := range functions {
-		b, err := Function(tok, f)
+		b, err := NewFunction(tok, f)
 		if err == nil {
 			err = ns.SetItem(f.Name, b)
 		}

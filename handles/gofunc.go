@@ -13,7 +13,7 @@ import (
 	"gilt/internal/cpython"
 )
 
-// GoFunc is a Go function for Python: see Function.
+// GoFunc is a Go function for Python: see NewFunction.
 type GoFunc struct {
 	// Name is the function's name in Python: an identifier.
 	Name string
@@ -55,13 +55,13 @@ type callee struct {
 	dropped func()
 }
 
-// Function makes a Python callable of a Go function. It may be called as long as Python runs: by tasks, and by
+// NewFunction makes a Python callable of a Go function. It may be called as long as Python runs: by tasks, and by
 // threads that Python started.
 //
 // A panic of the Go function passes through Python as an exception that `except Exception` does not catch, and is a
 // panic with the same value again where it arrives in Go. runtime.Goexit cannot be undone half way in Python: it
 // ends the process with a message, except in a Native or Async function, where it is a RuntimeError.
-func Function(tok *Token, f GoFunc) (Bound, error) { return functionWith(tok, f, shortcuts{}) }
+func NewFunction(tok *Token, f GoFunc) (Bound, error) { return functionWith(tok, f, shortcuts{}) }
 
 // shortcuts of gilt's own functions.
 type shortcuts struct {
@@ -117,7 +117,7 @@ const parameters = `lambda c, n=lambda c: c.co_argcount, k=lambda c: c.co_kwonly
 
 // withSignature puts a Python function before b, which binds the arguments as CPython does.
 func withSignature(tok *Token, f GoFunc, b Bound, args int) (Bound, error) {
-	ns, err := Dict(tok, map[string]any{"__name__": "gilt"})
+	ns, err := NewDict(tok, map[string]any{"__name__": "gilt"})
 	if err != nil {
 		return Bound{}, err
 	}
@@ -182,7 +182,7 @@ func newCallee(h *gil.Host, f GoFunc) (*callee, error) {
 			continue
 		case in == contextType:
 			return nil, fmt.Errorf("parameter %d is a context.Context: it is the first", i+1)
-		case in == tokenType || in == boundType && apart:
+		case in == tokenType || isObject(in) && apart:
 			return nil, fmt.Errorf("parameter %d is a %s: a *Token is the first parameter, and of no Native or Async function", i+1, in)
 		}
 		c.plan += letter(in)
@@ -209,11 +209,14 @@ func letter(t reflect.Type) string {
 	case reflect.Bool:
 		return "b"
 	}
-	if t == boundType {
+	if isObject(t) {
 		return "O"
 	}
 	return "w"
 }
+
+// isObject says whether an argument of that type is the object itself.
+func isObject(t reflect.Type) bool { return t == boundType || t.Implements(classedType) }
 
 // fastCall is the call of a function of a common type; nil for any other.
 func fastCall(f any) func(cpython.CallFrame) bool {
@@ -370,7 +373,7 @@ func (c *callee) arguments(tok *Token, frame cpython.CallFrame) ([]reflect.Value
 		case 'b':
 			v.SetBool(frame.Int(i) != 0)
 		case 'O':
-			v.Set(reflect.ValueOf(bound(tok, cpython.Object(frame.Int(i)))))
+			err = setObject(v, bound(tok, cpython.Object(frame.Int(i))))
 		default:
 			r := &cpython.Reader{Data: wire[frame.Int(i):]}
 			if err = readInto(r, v); err == nil {
@@ -383,6 +386,14 @@ func (c *callee) arguments(tok *Token, frame cpython.CallFrame) ([]reflect.Value
 		args = append(args, v)
 	}
 	return args, nil
+}
+
+func setObject(v reflect.Value, b Bound) error {
+	if v.Type() == boundType {
+		v.Set(reflect.ValueOf(b))
+		return nil
+	}
+	return cast(b, "Function", v.Interface().(classed).class(), v)
 }
 
 // give converts what the Go function returned.
@@ -406,8 +417,8 @@ func (c *callee) give(tok *Token, frame cpython.CallFrame, out []reflect.Value) 
 		if p := v.Interface().(Py); !p.IsZero() {
 			frame.ReturnObject(p.Bind(tok).obj) // the call's scope holds it: Func's own may be gone
 		}
-	case v.Type() == boundType:
-		b := v.Interface().(Bound)
+	case isObject(v.Type()):
+		b := v.Interface().(Object).handle()
 		if b.IsZero() {
 			return nil
 		}

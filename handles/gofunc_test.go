@@ -22,15 +22,15 @@ func callable(t *testing.T, tok *gil.Token, f py.GoFunc) py.Bound {
 	if f.Name == "" {
 		f.Name = "f"
 	}
-	b, err := py.Function(tok, f)
+	b, err := py.NewFunction(tok, f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ns, err := py.Dict(tok, map[string]any{"f": b})
+	ns, err := py.NewDict(tok, map[string]any{"f": b})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ns
+	return ns.Bound
 }
 
 func TestGoFunctionArgumentsAndResults(t *testing.T) {
@@ -82,14 +82,14 @@ func TestGoFunctionRefusesWrongArguments(t *testing.T) {
 			}
 		}
 		for _, f := range []any{nil, 3, (func())(nil), func() (int, int) { return 1, 2 }, func(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q int) {}} {
-			if _, err := py.Function(tok, py.GoFunc{Name: "f", Func: f}); err == nil {
+			if _, err := py.NewFunction(tok, py.GoFunc{Name: "f", Func: f}); err == nil {
 				t.Errorf("%T is taken for a function", f)
 			}
 		}
-		if _, err := py.Function(tok, py.GoFunc{Name: "f", Signature: "(a, b", Func: func(a, b int) {}}); !errors.Is(err, py.SyntaxError) {
+		if _, err := py.NewFunction(tok, py.GoFunc{Name: "f", Signature: "(a, b", Func: func(a, b int) {}}); !errors.Is(err, py.SyntaxError) {
 			t.Error(err)
 		}
-		if _, err := py.Function(tok, py.GoFunc{Name: "f", Signature: "(a, *, b, c)", Func: func(a, b int) {}}); err == nil {
+		if _, err := py.NewFunction(tok, py.GoFunc{Name: "f", Signature: "(a, *, b, c)", Func: func(a, b int) {}}); err == nil {
 			t.Error("a signature with another number of parameters is taken")
 		}
 	})
@@ -319,7 +319,7 @@ func TestGoFunctionsAreFreed(t *testing.T) {
 		before := py.LiveFunctions()
 		for range 1000 {
 			if err := py.Scope(tok, func() error {
-				_, err := py.Function(tok, py.GoFunc{Name: "f", Func: func(int) int { return 0 }})
+				_, err := py.NewFunction(tok, py.GoFunc{Name: "f", Func: func(int) int { return 0 }})
 				return err
 			}); err != nil {
 				t.Fatal(err)
@@ -377,7 +377,7 @@ func TestGoFunctionParameterNames(t *testing.T) {
 					fn = func(a int, _ any) int { return a }
 				}
 				first := strings.Trim(strings.FieldsFunc(strings.TrimPrefix(parameters, "(*, "), func(r rune) bool { return strings.ContainsRune("(),= ", r) })[0], " ")
-				b, err := py.Function(tok, py.GoFunc{Name: name, Signature: parameters, Func: fn})
+				b, err := py.NewFunction(tok, py.GoFunc{Name: name, Signature: parameters, Func: fn})
 				if err != nil {
 					t.Errorf("%s%s: %v", name, parameters, err)
 					continue
@@ -397,7 +397,7 @@ func TestManyGoFunctions(t *testing.T) {
 		before := py.LiveFunctions()
 		err := py.Scope(tok, func() error {
 			for range n {
-				if _, err := py.Function(tok, py.GoFunc{Name: "f", Func: func(int) int { return 0 }}); err != nil {
+				if _, err := py.NewFunction(tok, py.GoFunc{Name: "f", Func: func(int) int { return 0 }}); err != nil {
 					return err
 				}
 			}

@@ -41,7 +41,7 @@ func Install(tok *Token, m GoModule) error {
 		return nil
 	}
 	if len(made) > 0 {
-		ns, failed := Dict(tok, map[string]any{"names": made})
+		ns, failed := NewDict(tok, map[string]any{"names": made})
 		if failed == nil {
 			failed = Run(tok, "import sys\nfor n in names: sys.modules.pop(n, None)", ns)
 		}
@@ -58,7 +58,7 @@ func (m GoModule) build(tok *Token, parent string, made *[]string) (Bound, error
 		return Bound{}, conversionError(ValueError, "module name %q: give an identifier", m.Name)
 	}
 	name := parent + m.Name
-	ns, err := Dict(tok, map[string]any{"name": name, "doc": m.Doc, "package": len(m.Modules) > 0})
+	ns, err := NewDict(tok, map[string]any{"name": name, "doc": m.Doc, "package": len(m.Modules) > 0})
 	if err != nil {
 		return Bound{}, err
 	}
@@ -85,7 +85,7 @@ func (m GoModule) build(tok *Token, parent string, made *[]string) (Bound, error
 		}
 	}
 	for _, f := range m.Funcs {
-		b, err := Function(tok, f)
+		b, err := NewFunction(tok, f)
 		if err == nil {
 			err = b.SetAttr("__module__", name)
 		}
@@ -117,7 +117,7 @@ func (b Bound) addException(tok *Token, module, name string, base ExceptionClass
 	if err != nil {
 		return err
 	}
-	ns, err := Dict(tok, map[string]any{"m": b, "module": module, "name": name, "base": class})
+	ns, err := NewDict(tok, map[string]any{"m": b, "module": module, "name": name, "base": class})
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func TestGoFunctionGivesTheGrantBack(t *testing.T) {
 			},
 			"made inside": func() error {
 				return rt.Do(ctx, func(tok *gil.Token) error {
-					f, err := py.Function(tok, gilt.GoFunc{Name: "f", Func: func(tok *gil.Token) { tok.AllowThreads(look) }})
+					f, err := py.NewFunction(tok, gilt.GoFunc{Name: "f", Func: func(tok *gil.Token) { tok.AllowThreads(look) }})
 					for range 8 {
 						if err == nil {
 							_, err = f.Call()

@@ -43,7 +43,8 @@ assert isinstance(proxies[0], bytearray) and isinstance(proxies[1], bytearray)
 			_, ofAny := py.As[any](o)
 			_, ofInts := py.As[[]int64](o)
 			_, ofMap := py.As[map[string]int](o)
-			for _, err := range []error{ofBytes, ofText, ofBool, ofAny, ofInts, ofMap, o.Append(1)} {
+			_, ofList := py.Cast[py.List](o)
+			for _, err := range []error{ofBytes, ofText, ofBool, ofAny, ofInts, ofMap, ofList} {
 				if !errors.Is(err, py.TypeError) {
 					t.Errorf("proxy %d: %v, want a TypeError", i, err)
 				}

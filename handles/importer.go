@@ -16,11 +16,11 @@ func InstallFS(tok *Token, fsys fs.FS, label string) error {
 	if fsys == nil {
 		return errors.New("gilt: AddFS: no file system")
 	}
-	ns, err := Dict(tok, map[string]any{"__name__": "gilt.importer", "label": label})
+	ns, err := NewDict(tok, map[string]any{"__name__": "gilt.importer", "label": label})
 	if err != nil {
 		return err
 	}
-	if err := addFunctions(tok, ns, []GoFunc{
+	if err := addFunctions(tok, ns.Bound, []GoFunc{
 		{Name: "read", Func: func(path string) ([]byte, error) { return fs.ReadFile(fsys, slash(path)) }},
 		{Name: "kind", Func: func(path string) int { return kindIn(fsys, slash(path)) }},
 		{Name: "listdir", Func: func(path string) ([]string, error) { return namesIn(fsys, slash(path)) }},

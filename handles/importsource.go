@@ -36,7 +36,7 @@ func ImportFile(tok *Token, name, file string) (Bound, error) {
 }
 
 func importFrom(tok *Token, name, file string, source any) (Bound, error) {
-	ns, err := Dict(tok, map[string]any{"name": name, "file": file, "source": source})
+	ns, err := NewDict(tok, map[string]any{"name": name, "file": file, "source": source})
 	if err != nil {
 		return Bound{}, err
 	}

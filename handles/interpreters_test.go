@@ -23,7 +23,7 @@ func otherInterpreter() error {
 	calls, refused := 0, 0
 	var f py.Py
 	err = rt.Do(ctx, func(tok *gil.Token) error {
-		b, err := py.Function(tok, py.GoFunc{Name: "f", Func: func() { calls++ }})
+		b, err := py.NewFunction(tok, py.GoFunc{Name: "f", Func: func() { calls++ }})
 		if err != nil {
 			return err
 		}

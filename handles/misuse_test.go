@@ -23,7 +23,7 @@ func operations(tok *gilt.Token, b py.Bound, p py.Py) map[string]func() {
 		"Eval":         func() { ignore(py.Eval(tok, "1")) },
 		"EvalAs":       func() { ignore(py.EvalAs[int](tok, "1")) },
 		"Run":          func() { _ = py.Run(tok, "pass") },
-		"Dict":         func() { ignore(py.Dict(tok, nil)) },
+		"Dict":         func() { ignore(py.NewDict(tok, nil)) },
 		"None":         func() { py.None(tok) },
 		"Scope":        func() { _ = py.Scope(tok, func() error { return nil }) },
 		"AllowThreads": func() { tok.AllowThreads(func() {}) },
@@ -41,18 +41,25 @@ func operations(tok *gilt.Token, b py.Bound, p py.Py) map[string]func() {
 		"Item":         func() { ignore(b.Item(0)) },
 		"SetItem":      func() { _ = b.SetItem(0, 1) },
 		"DelItem":      func() { _ = b.DelItem(9) },
-		"Append":       func() { _ = b.Append(1) },
-		"Len":          func() { ignore(b.Len()) },
-		"Truth":        func() { ignore(b.Truth()) },
-		"Hash":         func() { ignore(b.Hash()) },
-		"Contains":     func() { ignore(b.Contains(1)) },
-		"Equal":        func() { ignore(b.Equal(1)) },
-		"IsInstance":   func() { ignore(b.IsInstance(b)) },
-		"Is":           func() { b.Is(b) },
-		"Callable":     func() { b.Callable() },
-		"Type":         func() { ignore(b.Type()) },
-		"Str":          func() { ignore(b.Str()) },
-		"Repr":         func() { ignore(b.Repr()) },
+		"Append":       func() { _ = py.List{Bound: b}.Append(1) },
+		"List.Iter": func() {
+			for range (py.List{Bound: b}).Iter() {
+				break
+			}
+		},
+		"Cast":       func() { ignore(py.Cast[py.List](b)) },
+		"ClassOf":    func() { ignore(py.ClassOf[py.List](tok)) },
+		"Len":        func() { ignore(b.Len()) },
+		"Truth":      func() { ignore(b.Truth()) },
+		"Hash":       func() { ignore(b.Hash()) },
+		"Contains":   func() { ignore(b.Contains(1)) },
+		"Equal":      func() { ignore(b.Equal(1)) },
+		"IsInstance": func() { ignore(b.IsInstance(b)) },
+		"Is":         func() { b.Is(b) },
+		"Callable":   func() { b.Callable() },
+		"Type":       func() { ignore(b.Type()) },
+		"Str":        func() { ignore(b.Str()) },
+		"Repr":       func() { ignore(b.Repr()) },
 		"Iter": func() {
 			for range b.Iter() {
 				break
@@ -197,7 +204,7 @@ func TestMisuse_BoundOfAnotherTokenAsArgument(t *testing.T) {
 				for name, f := range map[string]func(){
 					"From":         func() { _, _ = py.From(other, foreign) },
 					"From list":    func() { _, _ = py.From(other, []any{foreign}) },
-					"Append":       func() { _ = own.Append(foreign) },
+					"Append":       func() { _ = py.List{Bound: own}.Append(foreign) },
 					"Method":       func() { _, _ = own.Method("append", foreign) },
 					"keyword":      func() { _, _ = own.Method("sort", py.Kw{"key": foreign}) },
 					"SetAttr":      func() { _ = own.SetAttr("x", foreign) },
@@ -242,7 +249,7 @@ func TestMisuse_AfterItsScope(t *testing.T) {
 		}
 		for _, b := range []py.Bound{b} {
 			ops := operations(tok, b, p)
-			for _, name := range []string{"From", "From list", "From Py", "Import", "Eval", "EvalAs", "Run", "Dict", "None", "Scope", "AllowThreads", "Py.Bind", "Py.Borrow", "Py.Clone"} {
+			for _, name := range []string{"From", "From list", "From Py", "Import", "Eval", "EvalAs", "Run", "Dict", "None", "Scope", "AllowThreads", "ClassOf", "Py.Bind", "Py.Borrow", "Py.Clone"} {
 				delete(ops, name)
 			}
 			for range 100 {
@@ -280,7 +287,7 @@ func TestMisuse_ZeroValues(t *testing.T) {
 		b := list(t, tok)
 		p := b.Unbind()
 		ops := operations(tok, py.Bound{}, py.Py{})
-		for _, name := range []string{"From", "From list", "Import", "Eval", "EvalAs", "Run", "Dict", "None", "Scope", "AllowThreads"} {
+		for _, name := range []string{"From", "From list", "Import", "Eval", "EvalAs", "Run", "Dict", "None", "Scope", "AllowThreads", "ClassOf"} {
 			delete(ops, name)
 		}
 		for name, f := range ops {
@@ -290,7 +297,7 @@ func TestMisuse_ZeroValues(t *testing.T) {
 			t.Run("nil token "+name, func(t *testing.T) { pytest.WantMisuse(t, zero, f) })
 		}
 		for name, f := range operations(new(gilt.Token), b, p) {
-			if name[0] == 'F' || name == "Import" || name[0] == 'E' && name != "Equal" || name == "Run" || name == "Dict" || name == "None" || name == "Scope" || name == "AllowThreads" || name[:2] == "Py" {
+			if name[0] == 'F' || name == "Import" || name[0] == 'E' && name != "Equal" || name == "Run" || name == "Dict" || name == "ClassOf" || name == "None" || name == "Scope" || name == "AllowThreads" || name[:2] == "Py" {
 				t.Run("zero token "+name, func(t *testing.T) { pytest.WantMisuse(t, "", f) })
 			}
 		}

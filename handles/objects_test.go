@@ -16,7 +16,7 @@ import (
 
 func TestBehaviour21_Dicts(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
-		d, err := py.Dict(tok, map[string]any{"a": 1})
+		d, err := py.NewDict(tok, map[string]any{"a": 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,11 +110,11 @@ func TestBehaviour23_Namespaces(t *testing.T) {
 	const source = "eg = 1\ndef f(): return eg\nf()"
 	pytest.Do(t, func(tok *gilt.Token) {
 		dict := func() py.Bound {
-			d, err := py.Dict(tok, nil)
+			d, err := py.NewDict(tok, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return d
+			return d.Bound
 		}
 		if err := py.Run(tok, source, dict(), dict()); !errors.Is(err, py.NameError) {
 			t.Error("separate globals and locals:", err)
@@ -183,7 +183,7 @@ func TestBehaviour24_Import(t *testing.T) {
 		if err := os.WriteFile(dir+"/half_made.py", []byte("x = 1\nraise ValueError('half')\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		ns, err := py.Dict(tok, map[string]any{"dir": dir})
+		ns, err := py.NewDict(tok, map[string]any{"dir": dir})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -326,7 +326,7 @@ o = C()
 				}
 				return nil
 			}(), py.TypeError},
-			"append": {o.Append(1), py.TypeError},
+			"cast":   {second(py.Cast[py.List](o)), py.TypeError},
 			"text":   {second(o.Text()), py.TypeError},
 			"bytes":  {second(o.Bytes()), py.TypeError},
 			"bool":   {second(o.Bool()), py.TypeError},

@@ -55,8 +55,22 @@ func quickArg(tok *Token, a any, q *cpython.QuickArgs) bool {
 	case Bound:
 		a.entryFor(tok, "argument")
 		return q.Add(cpython.ArgObject, int64(a.obj))
+	case Object:
+		b := a.handle()
+		b.entryFor(tok, "argument")
+		return q.Add(cpython.ArgObject, int64(b.obj))
 	}
 	return false
+}
+
+// quickValues packs up to two values.
+func quickValues(tok *Token, values []any, q *cpython.QuickArgs) bool {
+	for _, v := range values {
+		if !quickArg(tok, v, q) {
+			return false
+		}
+	}
+	return true
 }
 
 func quickBound(tok *Token, op string, v int64, status cpython.Status) (Bound, error) {

@@ -105,7 +105,7 @@ class Any:
 a = Any()
 `)
 		a := pytest.Get(t, ns, "a")
-		other, err := py.Function(tok, gilt.GoFunc{Name: "other", Func: func(tok *gilt.Token) error {
+		other, err := py.NewFunction(tok, gilt.GoFunc{Name: "other", Func: func(tok *gilt.Token) error {
 			o, err := py.Eval(tok, "type('T', (), {})()")
 			for i := 0; err == nil && i < 600; i++ {
 				err = o.SetAttr(fmt.Sprintf("x%d", i), i)

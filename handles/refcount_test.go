@@ -196,7 +196,7 @@ def counts():
 			_ = py.Run(tok, "x = (")
 		}),
 		"running code": inTask(func(tok *gilt.Token, m py.Bound) {
-			ns, err := py.Dict(tok, map[string]any{"m": m})
+			ns, err := py.NewDict(tok, map[string]any{"m": m})
 			check(err)
 			check(py.Run(tok, "o = m.Obj(); l = [m.marker, o]", ns))
 			_, err = py.Eval(tok, "l", ns)

@@ -56,11 +56,11 @@ func file(tok *Token, kind string, use GoFunc, of any) (Bound, error) {
 	if err != nil {
 		return Bound{}, err
 	}
-	f, err := Function(tok, use)
+	f, err := NewFunction(tok, use)
 	if err != nil {
 		return Bound{}, err
 	}
-	end, err := Function(tok, GoFunc{Name: "close", Native: true, Func: func() error {
+	end, err := NewFunction(tok, GoFunc{Name: "close", Native: true, Func: func() error {
 		if c, ok := of.(io.Closer); ok {
 			return c.Close()
 		}
@@ -79,7 +79,7 @@ func Redirect(tok *Token, name string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	f, err := Function(tok, GoFunc{Name: "write", Native: true, Func: w.Write})
+	f, err := NewFunction(tok, GoFunc{Name: "write", Native: true, Func: w.Write})
 	if err == nil {
 		_, err = glue.Call(name, f)
 	}
@@ -94,7 +94,7 @@ func Report(tok *Token, l *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	f, err := Function(tok, GoFunc{Name: "log", Native: true, Func: func(level int, text string, fields map[string]any) {
+	f, err := NewFunction(tok, GoFunc{Name: "log", Native: true, Func: func(level int, text string, fields map[string]any) {
 		at := slog.Level((level - 20) * 4 / 10)
 		if !l.Enabled(context.Background(), at) {
 			return
@@ -111,9 +111,9 @@ func Report(tok *Token, l *slog.Logger) error {
 	return err
 }
 
-// Iterator gives a Python iterator over what seq yields; an error that it yields is raised, and ends it. seq runs on a
+// FromSeq gives a Python iterator over what seq yields; an error that it yields is raised, and ends it. seq runs on a
 // goroutine of its own, up to some hundred items ahead, and is stopped when Python drops the iterator.
-func Iterator[T any](tok *Token, seq iter.Seq2[T, error]) (Bound, error) {
+func FromSeq[T any](tok *Token, seq iter.Seq2[T, error]) (Bound, error) {
 	p := &producer[T]{full: make(chan []T, 2), stop: make(chan struct{})}
 	var start sync.Once
 	source := func(tok *Token) ([]T, error) {
@@ -179,8 +179,8 @@ func (p *producer[T]) run(seq iter.Seq2[T, error]) {
 	returned = true
 }
 
-// Receiver gives a Python iterator over what comes through ch, until it is closed. It waits without the GIL.
-func Receiver[T any](tok *Token, ch <-chan T) (Bound, error) {
+// FromChan gives a Python iterator over what comes through ch, until it is closed. It waits without the GIL.
+func FromChan[T any](tok *Token, ch <-chan T) (Bound, error) {
 	return iterator(tok, func(tok *Token) ([]T, error) {
 		v, ok := receive(tok, ch)
 		if !ok {

@@ -37,7 +37,7 @@ func TestReaderAndWriterAsFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ns, err := py.Dict(tok, map[string]any{"f": f, "g": g})
+		ns, err := py.NewDict(tok, map[string]any{"f": f, "g": g})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,11 +79,11 @@ func numbers(n int, end error) iter.Seq2[int, error] {
 
 func TestGoIterators(t *testing.T) {
 	pytest.Do(t, func(tok *gil.Token) {
-		it, err := py.Iterator(tok, numbers(1000, nil))
+		it, err := py.FromSeq(tok, numbers(1000, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
-		ns, err := py.Dict(tok, map[string]any{"it": it})
+		ns, err := py.NewDict(tok, map[string]any{"it": it})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestGoIterators(t *testing.T) {
 		if v, err := py.EvalAs[[]int](tok, "list(it)", ns); len(v) != 0 || err != nil {
 			t.Error(v, err)
 		}
-		if it, err = py.Iterator(tok, numbers(3, errOwn)); err != nil {
+		if it, err = py.FromSeq(tok, numbers(3, errOwn)); err != nil {
 			t.Fatal(err)
 		}
 		if err := ns.SetItem("it", it); err != nil {
@@ -110,7 +110,7 @@ func TestGoIterators(t *testing.T) {
 			}
 			close(ch)
 		}()
-		if it, err = py.Receiver(tok, ch); err != nil {
+		if it, err = py.FromChan(tok, ch); err != nil {
 			t.Fatal(err)
 		}
 		if err := ns.SetItem("it", it); err != nil {
@@ -127,7 +127,7 @@ func TestDroppedIteratorStops(t *testing.T) {
 	stopped := make(chan struct{})
 	pytest.Do(t, func(tok *gil.Token) {
 		err := py.Scope(tok, func() error {
-			it, err := py.Iterator(tok, func(yield func(int, error) bool) {
+			it, err := py.FromSeq(tok, func(yield func(int, error) bool) {
 				defer close(stopped)
 				for yield(1, nil) {
 				}
@@ -135,7 +135,7 @@ func TestDroppedIteratorStops(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			ns, err := py.Dict(tok, map[string]any{"it": it})
+			ns, err := py.NewDict(tok, map[string]any{"it": it})
 			if err != nil {
 				return err
 			}

@@ -150,6 +150,12 @@ func dataLoop(name string) (prepare func(), body func(n int)) {
 				sinkMap = m
 			}
 		}
+	case "list_iter":
+		return func() { o = listOf(ints, fromInt) }, func(n int) {
+			for range n {
+				sinkInt += int64(len(sliceOf(o, func(item object) object { return item })))
+			}
+		}
 	case "list_append":
 		return nothing, func(n int) {
 			for range n {

@@ -147,7 +147,7 @@ func (a *app) runOn(ctx context.Context, rt *gilt.Runtime, p program.Program) (c
 		if err != nil {
 			return err
 		}
-		around, err := py.Dict(tok, map[string]any{"__name__": "_gilt_run", "__builtins__": builtins})
+		around, err := py.NewDict(tok, map[string]any{"__name__": "_gilt_run", "__builtins__": builtins})
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (a *app) runOn(ctx context.Context, rt *gilt.Runtime, p program.Program) (c
 			}
 			return f.Call(args...)
 		}
-		if err := interruptible(rt, around, call, wake, number); err != nil {
+		if err := interruptible(rt, around.Bound, call, wake, number); err != nil {
 			return err
 		}
 		raised := p.Exec(tok, nil)

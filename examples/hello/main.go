@@ -48,8 +48,8 @@ func main() {
 	fmt.Println(errors.Is(err, py.ValueError), err)
 }
 
-func namespace(tok *gilt.Token, name string, v any) py.Bound {
-	ns, err := py.Dict(tok, map[string]any{name: v})
+func namespace(tok *gilt.Token, name string, v any) py.Dict {
+	ns, err := py.NewDict(tok, map[string]any{name: v})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,10 +11,10 @@ package cpython
 // Handles of the shim cross as integers: cgo would check each pointer to a C struct at run time.
 static gilt_interp *gilt_it(uintptr_t p) { return (gilt_interp *)p; }
 static gilt_thread *gilt_th(uintptr_t p) { return (gilt_thread *)p; }
-typedef struct { uintptr_t th; uint64_t serial; uint64_t *tag; gilt_res *rest; int32_t status; } go_entry;
+typedef struct { uintptr_t th; uint64_t serial; uint64_t *tag; gilt_res *rest; uint64_t *last; int32_t status; } go_entry;
 static go_entry go_enter(uintptr_t it, uint64_t tag, uint64_t what, int64_t deadline) {
 	gilt_entry e = gilt_enter(gilt_it(it), tag, what, deadline);
-	return (go_entry){(uintptr_t)e.th, e.serial, e.tag, e.rest, e.status};
+	return (go_entry){(uintptr_t)e.th, e.serial, e.tag, e.rest, e.last, e.status};
 }
 static gilt_res go_leave(uintptr_t th, uint64_t serial) { return gilt_leave(gilt_th(th), serial); }
 static gilt_res go_turn(uintptr_t th, uint64_t serial) { return gilt_turn(gilt_th(th), serial); }
@@ -76,6 +76,15 @@ static gilt_scalar go_quick_call(uintptr_t th, uint64_t serial, uintptr_t o, con
 static gilt_scalar go_quick_fn(uintptr_t th, uint64_t serial, uintptr_t fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
 	return gilt_quick_fn(gilt_th(th), serial, (gilt_fn *)fn, akind, ai, w, wn, rkind);
 }
+static gilt_scalar go_quick_object(uintptr_t th, uint64_t serial, int op, uintptr_t o, uint64_t how, int64_t a, int64_t b) {
+	return gilt_quick_object(gilt_th(th), serial, op, o, how, a, b);
+}
+static gilt_res go_items(uintptr_t th, uint64_t serial, uintptr_t o, uint64_t from, uint64_t most) { return gilt_items(gilt_th(th), serial, o, from, most); }
+static gilt_res go_entries(uintptr_t th, uint64_t serial, uintptr_t o, uint64_t pos, int64_t size, uint64_t most) {
+	return gilt_entries(gilt_th(th), serial, o, pos, size, most);
+}
+static uintptr_t go_none(void) { return gilt_none(); }
+static gilt_res go_class_object(uintptr_t th, uint64_t serial, int class) { return gilt_class_object(gilt_th(th), serial, class); }
 static gilt_scalar go_quick_attr(uintptr_t th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
 	return gilt_quick_attr(gilt_th(th), serial, o, name, n, rkind);
 }
@@ -113,6 +122,7 @@ type Entry struct {
 	serial C.uint64_t
 	tag    *C.uint64_t // in C memory that lives as long as the thread, as rest
 	rest   *C.gilt_res
+	last   *C.uint64_t
 }
 
 func sentence(s *C.char) error {
@@ -197,7 +207,7 @@ func Yield() (nested bool) { return C.gilt_yield() != 0 }
 // what is the caller's number for what it runs, which Look gives back; deadline is when its Python code is cancelled.
 func (it *Interp) Enter(tag, what uint64, deadline Deadline) (Entry, Status) {
 	e := C.go_enter(it.c, C.uint64_t(tag), C.uint64_t(what), C.int64_t(deadline))
-	return Entry{e.th, e.serial, e.tag, e.rest}, Status(e.status)
+	return Entry{e.th, e.serial, e.tag, e.rest, e.last}, Status(e.status)
 }
 
 // SetTag changes the scheduler's name for the task, which is the innermost one on its thread.
@@ -340,7 +350,7 @@ func (e Entry) Turn() (next Entry, more bool, r Result) {
 		r.Int = int64(c.n) // the decref queue, as of Leave
 		return Entry{}, false, r
 	}
-	return Entry{e.th, C.uint64_t(c.i), e.tag, e.rest}, true, r
+	return Entry{e.th, C.uint64_t(c.i), e.tag, e.rest, e.last}, true, r
 }
 
 // SetDeadline has the Python code of the task, which has none, cancelled then.
@@ -402,6 +412,55 @@ func (e Entry) QuickAttr(o Object, name string, k Kind) (int64, Status) {
 	r := C.go_quick_attr(e.th, e.serial, C.uintptr_t(o), p, n, C.int(k))
 	return int64(r.i), Status(r.held_status)
 }
+
+// QuickObject is Object as QuickCall is Call: for no more than two values.
+func (e Entry) QuickObject(op Op, o Object, a *QuickArgs, k Kind) (int64, Status) {
+	how := uint64(k) | a.n<<4 | a.kinds<<8
+	r := C.go_quick_object(e.th, e.serial, C.int(op), C.uintptr_t(o), C.uint64_t(how), C.int64_t(a.values[0]), C.int64_t(a.values[1]))
+	return int64(r.i), Status(r.held_status)
+}
+
+// Cast gives OK when o is an instance of that class, or has that protocol; a TypeError else.
+func (e Entry) Cast(o Object, c Class) Status {
+	r := C.go_quick_object(e.th, e.serial, C.int(opCast), C.uintptr_t(o), 0, C.int64_t(c), 0)
+	return Status(r.held_status)
+}
+
+// Items copies items of a list or a tuple, from the index on, into room, as references of the scope: none at its end.
+// The status is Done for anything else, and for a subclass. at is the Operation after it.
+func (e Entry) Items(o Object, from int, room []Object) (n int, at uint64, r Result) {
+	r = result(C.go_items(e.th, e.serial, C.uintptr_t(o), C.uint64_t(from), C.uint64_t(len(room))))
+	return copyObjects(room, r), e.Operation(), r
+}
+
+// Entries is Items for a dict, from a position on: three words each, a key, its value, and the position after them. size
+// is what len(o) must be, negative if that is not known.
+func (e Entry) Entries(o Object, pos, size int, room []Object) (n int, at uint64, r Result) {
+	r = result(C.go_entries(e.th, e.serial, C.uintptr_t(o), C.uint64_t(pos), C.int64_t(size), C.uint64_t(len(room)/3)))
+	return copyObjects(room, r), e.Operation(), r
+}
+
+func copyObjects(room []Object, r Result) int {
+	n := len(r.Data) / int(unsafe.Sizeof(room[0]))
+	if r.Status != OK || n == 0 {
+		return 0
+	}
+	// SAFETY: C has written n words there.
+	return copy(room, unsafe.Slice((*Object)(unsafe.Pointer(unsafe.SliceData(r.Data))), n))
+}
+
+// Operation is a number that is another when the thread has done an operation, or given the GIL up, since. It is 0
+// while the thread does not have the GIL.
+func (e Entry) Operation() uint64 {
+	// SAFETY: as in SetTag.
+	return atomic.LoadUint64((*uint64)(unsafe.Pointer(e.last)))
+}
+
+// None is Python's None, the same in every interpreter.
+var None = sync.OnceValue(func() Object { return Object(C.go_none()) })
+
+// Class gives a class itself.
+func (e Entry) Class(c Class) Result { return result(C.go_class_object(e.th, e.serial, C.int(c))) }
 
 // Rest is the whole Result of the task's last QuickCall or QuickAttr, which did not end well.
 func (e Entry) Rest() Result {

@@ -72,8 +72,9 @@ int gilt_stop(void); // same thread; nobody else inside. Ends the interpreters, 
 void gilt_refuse(void); // from now on every entry answers GILT_STOPPED
 
 // thread.c
-// A task's tag is the scheduler's name for it, which the pacer reports; it may be changed through the pointer.
-typedef struct { gilt_thread *th; uint64_t serial; uint64_t *tag; gilt_res *rest; int32_t status; } gilt_entry;
+// A task's tag is the scheduler's name for it, which the pacer reports; it may be changed through the pointer. last is
+// another with each operation, and 0 while the thread does not have the GIL.
+typedef struct { gilt_thread *th; uint64_t serial; uint64_t *tag; gilt_res *rest; uint64_t *last; int32_t status; } gilt_entry;
 int gilt_nested(void); // this thread is inside a task
 int gilt_here(gilt_thread *th, uint64_t serial); // the task of that serial is one of this thread's
 int gilt_yield(void);  // the same, and it gives the GIL up if it has it: the task's next operation attaches again
@@ -177,7 +178,7 @@ typedef struct {
 	uint64_t id, serial;
 	gilt_interp *it;
 	gilt_thread *th;
-	uint64_t *tag;
+	uint64_t *tag, *last;
 	gilt_res *rest;
 	int64_t *args;
 	const uint8_t *w;
@@ -201,12 +202,34 @@ void gilt_orders_free(gilt_orders *q);
 int gilt_orders_put(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n); // from any thread; 0, or -1 without memory
 gilt_res gilt_orders_take(gilt_thread *th, uint64_t serial, gilt_orders *q);    // the function that takes
 
-// object.c
+// object.c: operations on an object and up to two values. Those from GILT_LT on are comparisons, from GILT_ADD on arithmetic,
+// in the order of types.go.
 enum {
 	GILT_STR = 0, GILT_REPR, GILT_TYPE, GILT_LEN, GILT_TRUTH, GILT_HASH, GILT_ITER, GILT_NEXT, GILT_CONVERT,
-	GILT_GETITEM, GILT_SETITEM, GILT_DELITEM, GILT_CONTAINS, GILT_ISINSTANCE, GILT_EQUAL, GILT_CALLABLE,
-	GILT_APPEND,
+	GILT_GETITEM, GILT_SETITEM, GILT_DELITEM, GILT_CONTAINS, GILT_ISINSTANCE, GILT_ISSUBCLASS, GILT_CALLABLE,
+	GILT_APPEND, GILT_EXTEND, GILT_GET, GILT_DIR, GILT_LOOKUP, GILT_CAST,
+	GILT_LT, GILT_LE, GILT_EQ, GILT_NE, GILT_GT, GILT_GE,
+	GILT_ADD, GILT_SUB, GILT_MUL, GILT_MATMUL, GILT_DIV, GILT_FLOORDIV, GILT_MOD, GILT_DIVMOD, GILT_LSHIFT, GILT_RSHIFT,
+	GILT_AND, GILT_OR, GILT_XOR, GILT_POW, GILT_NEG, GILT_POS, GILT_ABS, GILT_INVERT, GILT_OPS,
 };
+// classes.c
+enum {
+#define CLASS(code, expression) code,
+#include "classes.h"
+#undef CLASS
+	GILT_C_COUNT, GILT_C_PROTOCOLS = GILT_C_ITERATOR,
+};
+// Up to most items of a list or a tuple, references of the scope, as words in p,n: none at its end. GILT_DONE for what
+// is no list and no tuple, or of a subclass.
+gilt_res gilt_items(gilt_thread *th, uint64_t serial, uintptr_t o, uint64_t from, uint64_t most);
+// The same of a dict, from a position on: three words each, the key, its value and the position after them. Its size,
+// unless below 0, must be that.
+gilt_res gilt_entries(gilt_thread *th, uint64_t serial, uintptr_t o, uint64_t pos, int64_t size, uint64_t most);
+uintptr_t gilt_none(void); // Python's None
+gilt_res gilt_class_object(gilt_thread *th, uint64_t serial, int class); // the class itself
+// An operation with up to two values that need no encoding, and an answer as of gilt_quick_call; for GILT_CAST a is
+// the class.
+gilt_scalar gilt_quick_object(gilt_thread *th, uint64_t serial, int op, uintptr_t o, uint64_t how, int64_t a, int64_t b);
 gilt_res gilt_import(gilt_thread *th, uint64_t serial, const char *name, uint64_t n);
 gilt_res gilt_getattr(gilt_thread *th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind);
 gilt_res gilt_setattr(gilt_thread *th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, const uint8_t *w, uint64_t wn);

@@ -35,6 +35,7 @@ func Minor() int                                                                
 func HasOwnGIL() bool                                                           { return false }
 func Start(string, string, time.Duration) (*Interp, error)                      { return nil, ErrNoCgo }
 func NewInterp(time.Duration) (*Interp, error)                                  { return nil, ErrNoCgo }
+func None() Object                                                              { return 0 }
 func Refuse()                                                                   {}
 func Stop() int                                                                 { return 0 }
 func Nested() bool                                                              { return false }
@@ -75,6 +76,12 @@ func (Entry) QuickAttr(Object, string, Kind) (int64, Status)                    
 func (*Fn) CallIn(Entry, ArgKind, int64, []byte, Kind) (int64, Status)          { return 0, Stopped }
 func (Entry) Rest() Result                                                      { return stopped }
 func (Entry) Object(Op, Object, []byte, Kind) Result                            { return stopped }
+func (Entry) QuickObject(Op, Object, *QuickArgs, Kind) (int64, Status)          { return 0, Stopped }
+func (Entry) Items(Object, int, []Object) (int, uint64, Result)                 { return 0, 0, stopped }
+func (Entry) Entries(Object, int, int, []Object) (int, uint64, Result)          { return 0, 0, stopped }
+func (Entry) Operation() uint64                                                 { return 0 }
+func (Entry) Cast(Object, Class) Status                                         { return Stopped }
+func (Entry) Class(Class) Result                                                { return stopped }
 func (Entry) Make([]byte) Result                                                { return stopped }
 func (Entry) Exec(string, string, bool, Object, Object, Kind) Result            { return stopped }
 func (Entry) NewRef(Object) Result                                              { return stopped }

@@ -81,46 +81,183 @@ static void next(gilt_thread *th, gilt_interp *it, PyObject *o, int rkind, gilt_
 	else gilt_result(th, it, item, rkind, r);
 }
 
-static void with_value(gilt_thread *th, gilt_interp *it, int op, PyObject *o, const uint8_t *w, uint64_t wn, int rkind, gilt_res *r) {
-	const uint8_t *p = w;
-	PyObject *a = gilt_wire_read(&p, w + wn, 0), *b = NULL;
-	if (a && op == GILT_SETITEM) b = gilt_wire_read(&p, w + wn, 0);
-	if (!a || (op == GILT_SETITEM && !b)) gilt_raised(th, it, r);
-	else switch (op) {
-		case GILT_GETITEM: gilt_result(th, it, py.PyObject_GetItem(o, a), rkind, r); break;
-		case GILT_SETITEM: raised_if(th, it, py.PyObject_SetItem(o, a, b), r); break;
-		case GILT_DELITEM: raised_if(th, it, py.PyObject_DelItem(o, a), r); break;
-		case GILT_CONTAINS: answer(th, it, py.PySequence_Contains(o, a), r); break;
-		case GILT_ISINSTANCE: answer(th, it, py.PyObject_IsInstance(o, a), r); break;
-		case GILT_EQUAL: answer(th, it, py.PyObject_RichCompareBool(o, a, 2), r); break;
-		case GILT_APPEND:
-			if (!(py.PyType_GetFlags(gilt_type(o)) & LIST_SUB))
-				py.PyErr_Format(py.PyExc_TypeError, "'%.200s' object is not an instance of 'list'", gilt_type_name(o)), gilt_raised(th, it, r);
-			else raised_if(th, it, py.PyList_Append(o, a), r);
+// What a subclass of list may have its own of.
+static void call_method(gilt_thread *th, gilt_interp *it, PyObject *o, const char *method, PyObject *v, gilt_res *r) {
+	PyObject *name = gilt_is(it, o, GILT_C_LIST) ? NULL : gilt_name(it, method, strlen(method)), *args[3] = {NULL, o, v};
+	PyObject *done = name ? py.PyObject_VectorcallMethod(name, args + 1, 2 | GILT_ARGUMENTS_OFFSET, NULL) : NULL;
+	raised_if(th, it, !done, r);
+	drop(done);
+	drop(name);
+}
+
+static void append(gilt_thread *th, gilt_interp *it, PyObject *o, PyObject *v, gilt_res *r) {
+	if (GILT_LIKELY(gilt_type(o) == py.PyList_Type)) raised_if(th, it, py.PyList_Append(o, v), r);
+	else call_method(th, it, o, "append", v, r);
+}
+
+static void extend(gilt_thread *th, gilt_interp *it, PyObject *o, PyObject *v, gilt_res *r) {
+	if (GILT_LIKELY(gilt_type(o) == py.PyList_Type && gilt_type(v) == py.PyList_Type)) {
+		Py_ssize_t n = py.PyList_Size(o);
+		raised_if(th, it, py.PyList_SetSlice(o, n, n, v), r);
+		return;
+	}
+	call_method(th, it, o, "extend", v, r);
+}
+
+// The attribute named a; GILT_DONE when there is none.
+static void lookup(gilt_thread *th, gilt_interp *it, PyObject *o, PyObject *a, int rkind, gilt_res *r) {
+	PyObject *v = NULL;
+	int found = py.PyObject_GetOptionalAttr(o, a, &v);
+	if (found == 0) r->status = GILT_DONE;
+	else gilt_result(th, it, found < 0 ? NULL : v, rkind, r);
+}
+
+// A dict's value for the key a; GILT_DONE when there is none.
+static void get(gilt_thread *th, gilt_interp *it, PyObject *o, PyObject *a, int rkind, gilt_res *r) {
+	PyObject *v = NULL;
+	int found;
+	if (GILT_LIKELY(gilt_type(o) == py.PyDict_Type)) {
+		if ((v = py.PyDict_GetItemWithError(o, a))) py.Py_IncRef(v);
+		found = v ? 1 : py.PyErr_Occurred() ? -1 : 0;
+	} else if ((found = gilt_is(it, o, GILT_C_DICT)) == 0 && (found = py.PySequence_Contains(o, a)) > 0) v = py.PyObject_GetItem(o, a);
+	if (found == 0) r->status = GILT_DONE;
+	else gilt_result(th, it, v, rkind, r);
+}
+
+static PyObject *arithmetic(int op, PyObject *o, PyObject *a, PyObject *b) {
+	if (op == GILT_POW) return py.PyNumber_Power(o, a, b ? b : py._Py_NoneStruct);
+	if (op == GILT_DIVMOD) return py.PyNumber_Divmod(o, a);
+	switch (op) {
+	case GILT_ADD: return py.PyNumber_Add(o, a);
+	case GILT_SUB: return py.PyNumber_Subtract(o, a);
+	case GILT_MUL: return py.PyNumber_Multiply(o, a);
+	case GILT_MATMUL: return py.PyNumber_MatrixMultiply(o, a);
+	case GILT_DIV: return py.PyNumber_TrueDivide(o, a);
+	case GILT_FLOORDIV: return py.PyNumber_FloorDivide(o, a);
+	case GILT_MOD: return py.PyNumber_Remainder(o, a);
+	case GILT_LSHIFT: return py.PyNumber_Lshift(o, a);
+	case GILT_RSHIFT: return py.PyNumber_Rshift(o, a);
+	case GILT_AND: return py.PyNumber_And(o, a);
+	case GILT_OR: return py.PyNumber_Or(o, a);
+	case GILT_XOR: return py.PyNumber_Xor(o, a);
+	case GILT_NEG: return py.PyNumber_Negative(o);
+	case GILT_POS: return py.PyNumber_Positive(o);
+	case GILT_ABS: return py.PyNumber_Absolute(o);
+	}
+	return py.PyNumber_Invert(o);
+}
+
+void gilt_operate(gilt_thread *th, gilt_interp *it, int op, PyObject *o, PyObject *a, PyObject *b, int rkind, gilt_res *r) {
+	switch (op) {
+	case GILT_STR: gilt_result(th, it, py.PyObject_Str(o), rkind, r); break;
+	case GILT_REPR: gilt_result(th, it, py.PyObject_Repr(o), rkind, r); break;
+	case GILT_TYPE: gilt_result(th, it, py.PyObject_Type(o), rkind, r); break;
+	case GILT_DIR: gilt_result(th, it, py.PyObject_Dir(o), rkind, r); break;
+	case GILT_LEN: answer(th, it, py.PyObject_Size(o), r); break;
+	case GILT_TRUTH: answer(th, it, py.PyObject_IsTrue(o), r); break;
+	case GILT_HASH: hash(th, it, o, r); break;
+	case GILT_ITER: gilt_result(th, it, py.PyObject_GetIter(o), rkind, r); break;
+	case GILT_NEXT: next(th, it, o, rkind, r); break;
+	case GILT_CALLABLE: r->i = py.PyCallable_Check(o); break;
+	case GILT_CONVERT:
+		py.Py_IncRef(o);
+		gilt_result(th, it, o, rkind, r);
+		break;
+	case GILT_GETITEM: gilt_result(th, it, py.PyObject_GetItem(o, a), rkind, r); break;
+	case GILT_SETITEM: raised_if(th, it, py.PyObject_SetItem(o, a, b), r); break;
+	case GILT_DELITEM: raised_if(th, it, py.PyObject_DelItem(o, a), r); break;
+	case GILT_CONTAINS: answer(th, it, py.PySequence_Contains(o, a), r); break;
+	case GILT_ISINSTANCE: answer(th, it, py.PyObject_IsInstance(o, a), r); break;
+	case GILT_ISSUBCLASS: answer(th, it, py.PyObject_IsSubclass(o, a), r); break;
+	case GILT_APPEND: append(th, it, o, a, r); break;
+	case GILT_EXTEND: extend(th, it, o, a, r); break;
+	case GILT_GET: get(th, it, o, a, rkind, r); break;
+	case GILT_LOOKUP: lookup(th, it, o, a, rkind, r); break;
+	default:
+		if (op >= GILT_ADD) {
+			gilt_result(th, it, arithmetic(op, o, a, b), rkind, r);
+			break;
 		}
-	drop(a);
-	drop(b);
+		PyObject *v = py.PyObject_RichCompare(o, a, op - GILT_LT); // not RichCompareBool, to which what is the same is equal
+		answer(th, it, v ? py.PyObject_IsTrue(v) : -1, r);
+		drop(v);
+	}
+}
+
+// How many values an operation takes at least.
+static int operands(int op) {
+	if (op < GILT_GETITEM || op == GILT_CALLABLE || op == GILT_DIR || op >= GILT_NEG) return 0;
+	return op == GILT_SETITEM ? 2 : 1;
 }
 
 gilt_res gilt_object(gilt_thread *th, uint64_t serial, int op, uintptr_t obj, const uint8_t *w, uint64_t wn, int rkind) {
 	BEGIN
+	const uint8_t *p = w, *end = w + wn;
+	PyObject *v[2] = {0};
+	int n = 0;
+	while (n < 2 && p < end && (v[n] = gilt_wire_read(&p, end, 0))) n++;
+	if ((n < 2 && p < end) || n < operands(op)) {
+		if (!py.PyErr_Occurred()) py.PyErr_SetString(py.PyExc_ValueError, "gilt: broken wire form (a bug in gilt)");
+		gilt_raised(th, it, &r);
+	} else gilt_operate(th, it, op, (PyObject *)obj, v[0], v[1], rkind, &r);
+	drop(v[0]);
+	drop(v[1]);
+	END
+}
+
+// Items of a list or a tuple, from the index on; with a class of its own, it may give others than it holds.
+gilt_res gilt_items(gilt_thread *th, uint64_t serial, uintptr_t obj, uint64_t from, uint64_t most) {
+	BEGIN
+	(void)it;
 	PyObject *o = (PyObject *)obj;
-	switch (op) {
-	case GILT_STR: gilt_result(th, it, py.PyObject_Str(o), rkind, &r); break;
-	case GILT_REPR: gilt_result(th, it, py.PyObject_Repr(o), rkind, &r); break;
-	case GILT_TYPE: gilt_result(th, it, py.PyObject_Type(o), rkind, &r); break;
-	case GILT_LEN: answer(th, it, py.PyObject_Size(o), &r); break;
-	case GILT_TRUTH: answer(th, it, py.PyObject_IsTrue(o), &r); break;
-	case GILT_HASH: hash(th, it, o, &r); break;
-	case GILT_ITER: gilt_result(th, it, py.PyObject_GetIter(o), rkind, &r); break;
-	case GILT_NEXT: next(th, it, o, rkind, &r); break;
-	case GILT_CALLABLE: r.i = py.PyCallable_Check(o); break;
-	case GILT_CONVERT:
-		py.Py_IncRef(o);
-		gilt_result(th, it, o, rkind, &r);
-		break;
-	default: with_value(th, it, op, o, w, wn, rkind, &r);
+	int list = gilt_type(o) == py.PyList_Type;
+	uint64_t n = 0, size = list ? (uint64_t)py.PyList_Size(o) : 0;
+	if (!list && gilt_type(o) == py.PyTuple_Type) size = (uint64_t)py.PyTuple_Size(o);
+	else if (!list) r.status = GILT_DONE;
+	uint64_t end = from < size && size - from > most ? from + most : size;
+	if (from < end && gilt_buf_room(th, (size_t)(end - from) * sizeof o)) r.status = GILT_FAILED;
+	for (; from + n < end && r.status == GILT_OK; n++) {
+		Py_ssize_t i = (Py_ssize_t)(from + n);
+		PyObject *item = list ? py.PyList_GetItem(o, i) : py.PyTuple_GetItem(o, i); // borrowed; no Python code runs
+		py.Py_IncRef(item);
+		if (gilt_push_ref(th, item)) r.status = GILT_FAILED;
+		memcpy(th->buf + n * sizeof o, &item, sizeof o);
 	}
+	r.p = th->buf, r.n = n * sizeof o;
+	END
+}
+
+// Entries of a dict, from the position on: key, value and the position after it.
+gilt_res gilt_entries(gilt_thread *th, uint64_t serial, uintptr_t obj, uint64_t pos, int64_t size, uint64_t most) {
+	BEGIN
+	PyObject *o = (PyObject *)obj, *pair[2];
+	uint64_t n = 0;
+	Py_ssize_t at = (Py_ssize_t)pos;
+	if (gilt_type(o) != py.PyDict_Type) r.status = GILT_DONE;
+	else if (size >= 0 && py.PyDict_Size(o) != size) {
+		py.PyErr_SetString(py.PyExc_RuntimeError, "dictionary changed size during iteration"); // as CPython says
+		gilt_raised(th, it, &r);
+		END
+	} else if (gilt_buf_room(th, (size_t)most * 3 * sizeof at)) r.status = GILT_FAILED;
+	for (; n < most && r.status == GILT_OK && py.PyDict_Next(o, &at, &pair[0], &pair[1]); n++) { // borrowed; no Python code runs
+		for (int i = 0; i < 2; i++) {
+			py.Py_IncRef(pair[i]);
+			if (gilt_push_ref(th, pair[i])) r.status = GILT_FAILED;
+		}
+		memcpy(th->buf + n * 3 * sizeof at, pair, sizeof pair);
+		memcpy(th->buf + (n * 3 + 2) * sizeof at, &at, sizeof at);
+	}
+	r.p = th->buf, r.n = n * 3 * sizeof at;
+	END
+}
+
+uintptr_t gilt_none(void) { return (uintptr_t)py._Py_NoneStruct; }
+
+gilt_res gilt_class_object(gilt_thread *th, uint64_t serial, int class) {
+	BEGIN
+	PyObject *o = gilt_class(it, class);
+	if (o) py.Py_IncRef(o);
+	gilt_result(th, it, o, GILT_R_OBJECT, &r);
 	END
 }
 
@@ -172,6 +309,15 @@ static PyObject *fresh_globals(gilt_interp *it) {
 	if (!bad) return d;
 	drop(d);
 	return NULL;
+}
+
+PyObject *gilt_evaluate(gilt_interp *it, const char *expression) {
+	static const char file[] = "<gilt>";
+	PyObject *g = fresh_globals(it), *code = g ? compiled(it, expression, strlen(expression), file, sizeof file - 1, 1) : NULL;
+	PyObject *v = code ? py.PyEval_EvalCode(code, g, g) : NULL;
+	drop(code);
+	drop(g);
+	return v;
 }
 
 // As exec does: what CPython runs for functions defined in g looks __builtins__ up there.

@@ -14,6 +14,15 @@ PyObject *gilt_name(gilt_interp *it, const char *s, uint64_t n);
 PyObject *gilt_name_tuple(gilt_interp *it, const char *s, uint64_t n); // (name,)
 void gilt_known_clear(gilt_interp *it);
 
+// classes.c
+PyObject *gilt_class(gilt_interp *it, int c); // borrowed from it, or NULL with an exception
+int gilt_is(gilt_interp *it, PyObject *o, int c); // 0, or -1 with an exception, a TypeError that says what o is not
+void gilt_classes_clear(gilt_interp *it);
+
+// object.c
+PyObject *gilt_evaluate(gilt_interp *it, const char *expression); // in a namespace of its own; a new reference, or NULL with an exception
+void gilt_operate(gilt_thread *th, gilt_interp *it, int op, PyObject *o, PyObject *a, PyObject *b, int rkind, gilt_res *r); // a and b borrowed
+
 // call.c
 PyObject *gilt_fn_object(gilt_interp *it, gilt_fn *fn); // looked up once: borrowed from fn, or NULL with an exception
 PyObject *gilt_fn_call_object(gilt_interp *it, PyObject *f, int akind, int64_t ai, const uint8_t *w, uint64_t wn);

@@ -42,6 +42,22 @@ gilt_scalar gilt_quick_call(gilt_thread *th, uint64_t serial, uintptr_t callable
 	return quick_end(th, &r);
 }
 
+gilt_scalar gilt_quick_object(gilt_thread *th, uint64_t serial, int op, uintptr_t o, uint64_t how, int64_t a, int64_t b) {
+	gilt_res r = {.status = gilt_op_begin(th, serial)};
+	if (GILT_UNLIKELY(r.status)) return refused(th, r.status);
+	gilt_interp *it = th->attached;
+	int n = how >> 4 & 0xf;
+	PyObject *v[2] = {0};
+	if (op == GILT_CAST) {
+		if (gilt_is(it, (PyObject *)o, (int)a)) gilt_raised(th, it, &r);
+	} else if ((n > 0 && !(v[0] = gilt_argument(how >> 8 & 0xf, a, NULL, 0))) || (n > 1 && !(v[1] = gilt_argument(how >> 12 & 0xf, b, NULL, 0))))
+		gilt_raised(th, it, &r);
+	else gilt_operate(th, it, op, (PyObject *)o, v[0], v[1], how & 0xf, &r);
+	for (int i = 0; i < 2; i++)
+		if (v[i]) py.Py_DecRef(v[i]);
+	return quick_end(th, &r);
+}
+
 gilt_scalar gilt_quick_attr(gilt_thread *th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
 	gilt_res r = {.status = gilt_op_begin(th, serial)};
 	if (GILT_UNLIKELY(r.status)) return refused(th, r.status);

@@ -78,6 +78,7 @@ struct gilt_interp {
 	gilt_names names;
 	gilt_head classes[GILT_CLASSES], places[GILT_PLACES]; // direct-mapped by address
 	gilt_known known[256];                               // direct-mapped by what they say
+	PyObject *own[GILT_C_COUNT];                         // Python's own classes, owned; NULL until they are asked for
 
 	struct gilt_gil *gil;                // gil.c; NULL where who holds the GIL cannot be told
 	unsigned long ask_us;                // how long a holder may keep it when one of ours asks
@@ -152,7 +153,7 @@ struct gilt_thread {
 	uint64_t generation;
 	gilt_interp *attached; // whose GIL this thread holds, NULL when detached
 	uint64_t serial;       // of the innermost task, 0 when there is none
-	uint64_t last;         // ticks at the end of the last operation, see gilt_op_end
+	uint64_t last;         // ticks at the end of the last operation, see gilt_op_end; 0 while detached
 	_Atomic uint64_t in_go; // ticks at which it went back to Go with the GIL, 0 while it is in Python
 	_Atomic uint64_t since; // ticks at which this attach got the GIL, 0 while detached
 	unsigned long switches; // of the GIL, then

@@ -223,6 +223,7 @@ void gilt_names_clear(gilt_interp *it) {
 		if (o[i]) py.Py_DecRef(o[i]);
 	memset(&it->names, 0, sizeof it->names);
 	gilt_known_clear(it);
+	gilt_classes_clear(it);
 	if (it->cancelled) py.Py_DecRef(it->cancelled);
 	if (it->swallow) py.Py_DecRef(it->swallow);
 	it->cancelled = it->swallow = NULL;

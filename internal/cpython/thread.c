@@ -175,6 +175,7 @@ void gilt_detach_now(gilt_thread *th) {
 	books_end(th, th->attached, th->left = gilt_ticks());
 	add(&th->attached->inside, -1);
 	th->attached = NULL;
+	th->last = 0;
 	py.PyEval_SaveThread();
 }
 
@@ -348,7 +349,7 @@ gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what, int64_t dead
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return (gilt_entry){.status = GILT_FAILED};
 	int status = gilt_task_begin(th, it, tag, what, deadline);
-	return (gilt_entry){.th = th, .serial = th->serial, .tag = (uint64_t *)&th->tag, .rest = &th->rest, .status = status};
+	return (gilt_entry){.th = th, .serial = th->serial, .tag = (uint64_t *)&th->tag, .rest = &th->rest, .last = &th->last, .status = status};
 }
 
 gilt_res gilt_leave(gilt_thread *th, uint64_t serial) {

@@ -117,7 +117,7 @@ type Deadline int64
 // Op is an operation on one object.
 type Op int32
 
-// The operations of Entry.Object, as gilt.h has them.
+// The operations of Entry.Object and QuickObject, as gilt.h has them.
 const (
 	OpStr Op = iota
 	OpRepr
@@ -133,9 +133,84 @@ const (
 	OpDelItem
 	OpContains
 	OpIsInstance
-	OpEqual
+	OpIsSubclass
 	OpCallable
 	OpAppend
+	OpExtend
+	OpGet // of a dict, Done when there is none
+	OpDir
+	OpLookup // an attribute, Done when there is none
+	opCast
+	OpLess
+	OpLessEqual
+	OpEqual
+	OpNotEqual
+	OpGreater
+	OpGreaterEqual
+	OpAdd
+	OpSub
+	OpMul
+	OpMatMul
+	OpDiv
+	OpFloorDiv
+	OpMod
+	OpDivMod
+	OpLshift
+	OpRshift
+	OpAnd
+	OpOr
+	OpXor
+	OpPow
+	OpNeg
+	OpPos
+	OpAbs
+	OpInvert
+)
+
+// Class is one of Python's own classes.
+type Class int32
+
+// The classes, as classes.h has them. The last ones are protocols.
+const (
+	ClassBool Class = iota
+	ClassInt
+	ClassFloat
+	ClassComplex
+	ClassStr
+	ClassBytes
+	ClassByteArray
+	ClassMemoryView
+	ClassList
+	ClassTuple
+	ClassDict
+	ClassDictKeys
+	ClassDictValues
+	ClassDictItems
+	ClassSet
+	ClassFrozenSet
+	ClassRange
+	ClassSlice
+	ClassMappingProxy
+	ClassGenerator
+	ClassType
+	ClassModule
+	ClassFunction
+	ClassMethod
+	ClassCode
+	ClassFrame
+	ClassTraceback
+	ClassCapsule
+	ClassWeakRef
+	ClassSuper
+	ClassGenericAlias
+	ClassDate
+	ClassTime
+	ClassDateTime
+	ClassTimeDelta
+	ClassTimeZone
+	ClassIterator
+	ClassSequence
+	ClassMapping
 )
 
 // Look is what Interp.PacerWait saw. Tasks are named by their tags.

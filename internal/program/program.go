@@ -82,7 +82,7 @@ func functions(tok *py.Token) (caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	ns, err := py.Dict(tok, map[string]any{"__name__": "_gilt_program", "__builtins__": builtins})
+	ns, err := py.NewDict(tok, map[string]any{"__name__": "_gilt_program", "__builtins__": builtins})
 	if err != nil {
 		return nil, err
 	}

@@ -135,14 +135,14 @@ func Must[T any](t testing.TB, v T, err error) T {
 // Module gives a namespace in which source was run.
 func Module(t testing.TB, tok *gilt.Token, source string) py.Bound {
 	t.Helper()
-	ns, err := py.Dict(tok, map[string]any{"__name__": t.Name()})
+	ns, err := py.NewDict(tok, map[string]any{"__name__": t.Name()})
 	if err == nil {
 		err = py.Run(tok, source, ns)
 	}
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}
-	return ns
+	return ns.Bound
 }
 
 // Get gives a name of a namespace.
@@ -159,7 +159,7 @@ func Get(t testing.TB, ns py.Bound, name string) py.Bound {
 func Install(t testing.TB, name, source string) {
 	t.Helper()
 	Do(t, func(tok *gilt.Token) {
-		ns, err := py.Dict(tok, map[string]any{"name": name, "source": source})
+		ns, err := py.NewDict(tok, map[string]any{"name": name, "source": source})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +178,7 @@ func AddModule(t testing.TB, m gilt.GoModule) {
 	}
 	t.Cleanup(func() {
 		Do(t, func(tok *gilt.Token) {
-			ns, err := py.Dict(tok, map[string]any{"name": m.Name})
+			ns, err := py.NewDict(tok, map[string]any{"name": m.Name})
 			if err == nil {
 				err = py.Run(tok, "import sys\nfor n in list(sys.modules):\n    if n == name or n.startswith(name + '.'): del sys.modules[n]", ns)
 			}

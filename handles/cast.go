@@ -1,0 +1,79 @@
+package handles
+
+import (
+	"reflect"
+
+	"gilt/internal/cpython"
+)
+
+// Object is a handle of any kind that a token is bound to: a Bound, a Borrowed, or one of the types of Python's own
+// objects (List, Dict and so on), each of which is a Bound with more methods.
+type Object interface{ handle() Bound }
+
+func (b Bound) handle() Bound { return b }
+
+// classed is ownType as an interface of values.
+type classed interface {
+	Object
+	class() cpython.Class
+}
+
+var classedType = reflect.TypeFor[classed]()
+
+// cast sets v, which is of a classed type, to b if it is an instance of that class.
+func cast(b Bound, op string, class cpython.Class, v reflect.Value) error {
+	if status := b.entry(op).Cast(b.obj, class); status != cpython.OK {
+		return quickFailure(b.tok, op, status)
+	}
+	v.Field(0).Set(reflect.ValueOf(b))
+	return nil
+}
+
+// ownType is one of the types of Python's own objects.
+type ownType interface {
+	~struct{ Bound }
+	class() cpython.Class
+}
+
+// Cast gives an object as one of the types of Python's own objects, such as List. Subclasses are instances too, whatever
+// their __class__ says. If it is none, the error is Python's: TypeError, "'int' object is not an instance of 'list'".
+func Cast[T ownType](o Object) (T, error) {
+	const op = "Cast"
+	var t T
+	b := o.handle()
+	status := b.entry(op).Cast(b.obj, t.class())
+	keep(b, nil)
+	if status != cpython.OK {
+		return t, quickFailure(b.tok, op, status)
+	}
+	return T(struct{ Bound }{b}), nil
+}
+
+// made is what an operation gave that can only be a T.
+func made[T ownType](b Bound, err error) (T, error) { return T(struct{ Bound }{b}), err }
+
+// ClassOf gives the class of a type of Python's own objects: ClassOf[List](tok) is list.
+func ClassOf[T ownType](tok *Token) (Type, error) {
+	const op = "ClassOf"
+	var t T
+	return made[Type](result(tok, op, tok.Entry(op).Class(t.class())))
+}
+
+// construct calls the class.
+func construct[T ownType](tok *Token, args ...any) (T, error) {
+	class, err := ClassOf[T](tok)
+	if err != nil {
+		var t T
+		return t, err
+	}
+	return made[T](class.Call(args...))
+}
+
+// values are items as arguments of an operation.
+func values[T any](items []T) []any {
+	all := make([]any, len(items))
+	for i, v := range items {
+		all[i] = v
+	}
+	return all
+}

@@ -1,0 +1,91 @@
+package handles
+
+import (
+	"iter"
+
+	"gilt/internal/cpython"
+)
+
+// List is a list.
+type List struct{ Bound }
+
+func (List) class() cpython.Class { return cpython.ClassList }
+
+// NewList gives a new list of items, each converted as From does. From makes one of a slice.
+func NewList(tok *Token, items ...any) (List, error) {
+	if items == nil {
+		items = []any{}
+	}
+	return made[List](From(tok, items))
+}
+
+// Append appends a value.
+func (l List) Append(value any) error {
+	_, err := l.do("List.Append", cpython.OpAppend, cpython.KindNone, value)
+	return err
+}
+
+// Extend appends all items of a Go slice, or of any Python iterable, in one crossing.
+func (l List) Extend(items any) error {
+	_, err := l.do("List.Extend", cpython.OpExtend, cpython.KindNone, items)
+	return err
+}
+
+// Insert inserts a value before the index.
+func (l List) Insert(i int, value any) error {
+	_, err := l.callBound("List.Insert", "insert", []any{i, value})
+	return err
+}
+
+// Remove removes the first item that is equal to value. ValueError if there is none.
+func (l List) Remove(value any) error {
+	_, err := l.callBound("List.Remove", "remove", []any{value})
+	return err
+}
+
+// Pop removes the item at the index, -1 for the last, and gives it. IndexError if there is none.
+func (l List) Pop(i int) (Bound, error) { return l.callBound("List.Pop", "pop", []any{i}) }
+
+// Clear removes all items.
+func (l List) Clear() error {
+	_, err := l.callBound("List.Clear", "clear", nil)
+	return err
+}
+
+// Index is the index of the first item that is equal to value. ValueError if there is none.
+func (l List) Index(value any) (int, error) {
+	return callAs[int](l.Bound, "List.Index", "index", []any{value})
+}
+
+// Count is how many items are equal to value.
+func (l List) Count(value any) (int, error) {
+	return callAs[int](l.Bound, "List.Count", "count", []any{value})
+}
+
+// Reverse reverses the items in place.
+func (l List) Reverse() error {
+	_, err := l.callBound("List.Reverse", "reverse", nil)
+	return err
+}
+
+// Sort sorts the items in place: Named("key", function) and Named("reverse", true) are list.sort's.
+func (l List) Sort(options ...Keyword) error {
+	_, err := l.callBound("List.Sort", "sort", values(options))
+	return err
+}
+
+// Copy gives a new list of the same items.
+func (l List) Copy() (List, error) { return made[List](l.callBound("List.Copy", "copy", nil)) }
+
+// Slice is l[from:to], a new list.
+func (l List) Slice(from, to int) (List, error) {
+	b, err := sliced(l.Bound, "List.Slice", from, to)
+	return List{b}, err
+}
+
+// Tuple is tuple(l).
+func (l List) Tuple() (Tuple, error) { return construct[Tuple](l.tok, l.Bound) }
+
+// Iter iterates over the items as Bound.Iter does, and as a for loop of Python's does when the list is changed meanwhile.
+// Items are brought several at a time as long as nothing else is done in between.
+func (l List) Iter() iter.Seq2[Bound, error] { return items(l.Bound, "List.Iter") }
