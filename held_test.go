@@ -45,3 +45,45 @@ ticks.join()
 		}
 	}
 }
+
+// A task that does nothing but short operations, none of which runs bytecode, gives the GIL up while others want it.
+func TestShortOperationsLetOthersIn(t *testing.T) {
+	rt := pytest.Runtime()
+	done := make(chan error, 1)
+	err := rt.Do(ctx, func(tok *gilt.Token) error {
+		none := py.None(tok)
+		p := none.Unbind()
+		defer p.Release()
+		ops := map[string]func(){
+			"attribute": func() { _, _ = py.AttrAs[bool](none, "__doc__") },
+			"bind":      func() { _ = py.Scope(tok, func() error { p.Bind(tok); return nil }) },
+			"unbind":    func() { none.Unbind().Release() },
+			"item":      func() { none.Is(none); _, _ = none.Hash() },
+		}
+		for name, op := range ops {
+			go func() {
+				done <- rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "pass") })
+			}()
+			for began := time.Now(); ; op() {
+				select {
+				case err := <-done:
+					if err != nil {
+						return err
+					}
+				default:
+					if time.Since(began) > 5*time.Second {
+						t.Errorf("%s: 5 s of short operations kept another task out", name)
+						<-done
+					} else {
+						continue
+					}
+				}
+				break
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

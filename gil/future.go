@@ -214,7 +214,7 @@ func (h *Host) turn(w work, t *Token) (next work, token *Token) {
 	}()
 	w.call(t)
 	returned = true
-	t.state.Store(stateDead)
+	t.die()
 	entry, attached, r := t.entry.Turn()
 	runtime.UnlockOSThread() // t.begin's
 	if r.Int > 0 {

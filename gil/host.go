@@ -375,7 +375,7 @@ func (h *Host) onMain(ctx context.Context, it *cpython.Interp, f func(*Token) er
 			return
 		}
 		defer func() {
-			t.state.Store(stateDead)
+			t.die()
 			r := t.entry.Leave()
 			runtime.UnlockOSThread()
 			if r.Int > 0 {

@@ -37,6 +37,7 @@ type Token struct {
 	running  *Running // if its caller may be freed
 	ctx      context.Context
 	task     *Task // if it is kept: its grant is the one that counts
+	atEnd    atomic.Pointer[ending]
 }
 
 // Scope is what handles belong to. For gilt's own packages.
@@ -91,9 +92,38 @@ func (h *Host) Callback(it *cpython.Interp, e cpython.Entry, f func(*Token)) {
 	t.state.Store(stateLive)
 	defer func() {
 		t.whole.ended.Store(true)
-		t.state.Store(stateDead)
+		t.die()
 	}()
 	f(t)
+}
+
+// ending is what ends with a token.
+type ending struct {
+	what interface{ End() }
+	next *ending
+}
+
+// AtEnd has e ended when the task has, or the call of a Go function. Another goroutine, which misuses the token, may
+// call it at the same time. For gilt's own packages.
+func (t *Token) AtEnd(e interface{ End() }) {
+	n := &ending{what: e}
+	for {
+		n.next = t.atEnd.Load()
+		if t.atEnd.CompareAndSwap(n.next, n) {
+			return
+		}
+	}
+}
+
+// die is the end of the token's use.
+func (t *Token) die() {
+	t.state.Store(stateDead)
+	if t.atEnd.Load() == nil {
+		return
+	}
+	for n := t.atEnd.Swap(nil); n != nil; n = n.next {
+		n.what.End()
+	}
 }
 
 // InCallback says whether the token is of a call of a Go function by Python. For gilt's own packages.
@@ -102,7 +132,7 @@ func (t *Token) InCallback() bool { return t.callback }
 // end releases the task's references and detaches; it runs deferred, so also when the function panics
 // or calls runtime.Goexit.
 func (t *Token) end() (slow, fired bool) {
-	t.state.Store(stateDead)
+	t.die()
 	r := t.entry.Leave()
 	runtime.UnlockOSThread()
 	t.host.sched.Release(t.host.End(t.task, t.grant), r.Held)

@@ -48,7 +48,7 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 		if tok.InCallback() { // what Go gives back is read when the call is over
 			return cpython.AppendObject(b, v.Bind(tok).obj), nil
 		}
-		return cpython.AppendObject(b, v.usable(tok, "argument").obj), nil
+		return cpython.AppendObject(b, v.Borrow(tok).obj), nil
 	case Keyword:
 		return nil, conversionError(TypeError, "keyword argument %q is not at the end of the arguments", v.Name)
 	case encoded:

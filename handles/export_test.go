@@ -19,4 +19,4 @@ func (l *Loop) Sent() (n int) {
 }
 
 // Smuggled is an object of another interpreter, as C code that minds no interpreter would give it.
-func Smuggled(tok *Token, p Py) Bound { return bound(tok, p.ref.obj) }
+func Smuggled(tok *Token, p Py) Bound { return bound(tok, p.ref.object()) }

@@ -15,7 +15,6 @@ package handles
 
 import (
 	"runtime"
-	"sync/atomic"
 
 	"gilt/gil"
 	"gilt/internal/cpython"
@@ -30,7 +29,7 @@ type Bound struct {
 	tok   *Token
 	obj   cpython.Object
 	scope *gil.Scope
-	owner *pin // of a Borrowed
+	owner Py // of a Borrowed
 }
 
 // Token is the token that the object is tied to.
@@ -44,8 +43,8 @@ func (b Bound) entry(op string) cpython.Entry {
 	if b.obj == 0 {
 		gil.MisuseZero(op)
 	}
-	if b.owner != nil {
-		b.owner.ref.check(op)
+	if b.owner.pin != nil {
+		b.owner.check(op)
 	}
 	return b.tok.EntryIn(op, b.scope)
 }
@@ -66,7 +65,7 @@ func bound(tok *Token, o cpython.Object) Bound {
 // keep keeps what an operation used reachable until it has run: C has the bare pointers, and the garbage
 // collector would give an unreachable owner's reference back.
 func keep(b Bound, values []any) {
-	runtime.KeepAlive(b.owner)
+	runtime.KeepAlive(b.owner.pin)
 	runtime.KeepAlive(values)
 }
 
@@ -76,99 +75,6 @@ func result(tok *Token, op string, r cpython.Result) (Bound, error) {
 		return Bound{}, err
 	}
 	return bound(tok, r.Obj), nil
-}
-
-// ref is an owned reference and what it takes to give it back.
-type ref struct {
-	obj      cpython.Object
-	interp   *cpython.Interp
-	host     *gil.Host
-	released atomic.Bool
-}
-
-func (r *ref) check(op string) {
-	if r == nil || r.released.Load() {
-		gil.MisuseZero(op)
-	}
-}
-
-func (r *ref) release() {
-	if r.released.CompareAndSwap(false, true) {
-		r.host.Release(r.interp, r.obj)
-	}
-}
-
-// Py is an owned handle: one reference, which Release gives back, or the garbage collector when the last
-// copy of the Py is gone. Release and passing it on are allowed from any goroutine, with or without a
-// token; the object may be used only where a token is, by Bind. The zero Py is no object.
-type Py struct{ *pin }
-
-// pin is what the garbage collector watches; ref outlives it.
-type pin struct{ ref *ref }
-
-func own(tok *Token, o cpython.Object) Py {
-	r := &ref{obj: o, interp: tok.Interp(), host: tok.Host()}
-	p := &pin{r}
-	runtime.AddCleanup(p, (*ref).release, r)
-	return Py{p}
-}
-
-// Unbind gives an owned handle to b's object: the only way in which an object outlives its scope.
-func (b Bound) Unbind() Py {
-	const op = "Bound.Unbind"
-	r := b.entry(op).NewRef(b.obj)
-	keep(b, nil)
-	if gil.Status(op, r) != nil {
-		return Py{}
-	}
-	return own(b.tok, r.Obj)
-}
-
-// IsZero says whether p is the zero value.
-func (p Py) IsZero() bool { return p.pin == nil }
-
-func (p Py) usable(tok *Token, op string) *ref {
-	if p.pin == nil {
-		gil.MisuseZero(op)
-	}
-	p.ref.check(op)
-	tok.Check(op)
-	tok.CheckInterp(op, p.ref.interp)
-	return p.ref
-}
-
-// Bind ties the object to tok. It panics with a *gil.MisuseError when p was released, or belongs to
-// another interpreter than tok.
-func (p Py) Bind(tok *Token) Bound {
-	const op = "Py.Bind"
-	r := tok.Entry(op).Bind(p.usable(tok, op).obj)
-	runtime.KeepAlive(p.pin)
-	if gil.Status(op, r) != nil {
-		return Bound{}
-	}
-	return bound(tok, r.Obj)
-}
-
-// Borrow ties the object to tok without a reference of its own: cheaper than Bind, valid while p is not
-// released.
-func (p Py) Borrow(tok *Token) Borrowed {
-	r := p.usable(tok, "Py.Borrow")
-	return Borrowed{Bound{tok: tok, obj: r.obj, scope: tok.Whole(), owner: p.pin}}
-}
-
-// Clone gives a second owned handle to the same object.
-func (p Py) Clone(tok *Token) Py { return p.Borrow(tok).Unbind() }
-
-// Release gives the reference back, at once or at the next attach. More calls do nothing.
-func (p Py) Release() {
-	if p.pin != nil {
-		p.ref.release()
-	}
-}
-
-// Borrowed is a Bound without a reference of its own: see Py.Borrow.
-type Borrowed struct {
-	Bound
 }
 
 // Scope runs f in a scope of its own: handles made in it end with it, so that a loop over a million

@@ -30,7 +30,9 @@ static gilt_res go_object(uintptr_t th, uint64_t serial, int op, uintptr_t o, co
 }
 static gilt_res go_make(uintptr_t th, uint64_t serial, const uint8_t *w, uint64_t wn) { return gilt_make(gilt_th(th), serial, w, wn); }
 static gilt_res go_newref(uintptr_t th, uint64_t serial, uintptr_t o) { return gilt_newref(gilt_th(th), serial, o); }
-static gilt_res go_bind(uintptr_t th, uint64_t serial, uintptr_t o) { return gilt_bind(gilt_th(th), serial, o); }
+static gilt_res go_bind(uintptr_t th, uint64_t serial, uintptr_t o, const uint64_t *word, uint64_t value) {
+	return gilt_bind(gilt_th(th), serial, o, word, value);
+}
 static gilt_res go_import(uintptr_t th, uint64_t serial, const char *name, uint64_t n) { return gilt_import(gilt_th(th), serial, name, n); }
 static gilt_res go_setattr(uintptr_t th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, const uint8_t *w, uint64_t wn) {
 	return gilt_setattr(gilt_th(th), serial, o, name, n, w, wn);
@@ -113,7 +115,8 @@ type Interp struct {
 	words C.gilt_words
 	ID    int // 0 is the main interpreter
 
-	Pool sync.Pool // of package handles
+	Pool sync.Pool // of package handles, as this
+	Pins sync.Pool
 }
 
 // Entry is a task on an OS thread: the proof that the C side checks.
@@ -495,7 +498,16 @@ func (e Entry) Exec(src, file string, eval bool, globals, locals Object, k Kind)
 func (e Entry) NewRef(o Object) Result { return result(C.go_newref(e.th, e.serial, C.uintptr_t(o))) }
 
 // Bind gives a scope's reference to o.
-func (e Entry) Bind(o Object) Result { return result(C.go_bind(e.th, e.serial, C.uintptr_t(o))) }
+func (e Entry) Bind(o Object) Result {
+	return result(C.go_bind(e.th, e.serial, C.uintptr_t(o), nil, 0))
+}
+
+// BindIn is Bind if word has that value once the thread has the GIL, without which nobody drops o; the status is Done
+// otherwise.
+func (e Entry) BindIn(o Object, word *atomic.Uint64, value uint64) Result {
+	// SAFETY: an atomic.Uint64 is a word, without pointers, that C reads during the call.
+	return result(C.go_bind(e.th, e.serial, C.uintptr_t(o), (*C.uint64_t)(unsafe.Pointer(word)), C.uint64_t(value)))
+}
 
 // ScopeBase marks the place from which ScopeEnd releases; ok is false on a thread that is not the task's.
 func (e Entry) ScopeBase() (base uint64, ok bool) {

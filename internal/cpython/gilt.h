@@ -238,7 +238,8 @@ gilt_res gilt_make(gilt_thread *th, uint64_t serial, const uint8_t *w, uint64_t 
 gilt_res gilt_exec(gilt_thread *th, uint64_t serial, const char *src, uint64_t n, const char *file, uint64_t fn,
                    int eval, uintptr_t globals, uintptr_t locals, int rkind);
 gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o);      // an owned reference, not the scope's
-gilt_res gilt_bind(gilt_thread *th, uint64_t serial, uintptr_t o);        // a scope's reference to an owned object
+// A scope's reference to an owned object, if word, unless NULL, has that value: GILT_DONE otherwise.
+gilt_res gilt_bind(gilt_thread *th, uint64_t serial, uintptr_t o, const uint64_t *word, uint64_t value);
 gilt_res gilt_scope_end(gilt_thread *th, uint64_t serial, uint64_t base);
 uint64_t gilt_scope_base(gilt_thread *th, uint64_t serial); // UINT64_MAX on the wrong thread
 int gilt_error_indicator(gilt_thread *th, uint64_t serial);           // for tests: an exception is pending

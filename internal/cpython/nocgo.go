@@ -5,6 +5,7 @@ package cpython
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -21,6 +22,7 @@ func StdoutWasClosed() bool { return false }
 type Interp struct {
 	ID   int
 	Pool sync.Pool
+	Pins sync.Pool
 }
 
 // Entry is a task on an OS thread.
@@ -80,6 +82,7 @@ func (Entry) QuickObject(Op, Object, *QuickArgs, Kind) (int64, Status)          
 func (Entry) Items(Object, int, []Object) (int, uint64, Result)                 { return 0, 0, stopped }
 func (Entry) Entries(Object, int, int, []Object) (int, uint64, Result)          { return 0, 0, stopped }
 func (Entry) Operation() uint64                                                 { return 0 }
+func (Entry) BindIn(Object, *atomic.Uint64, uint64) Result                      { return stopped }
 func (Entry) Cast(Object, Class) Status                                         { return Stopped }
 func (Entry) Class(Class) Result                                                { return stopped }
 func (Entry) Make([]byte) Result                                                { return stopped }

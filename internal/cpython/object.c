@@ -349,18 +349,20 @@ gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o) {
 	(void)it;
 	py.Py_IncRef((PyObject *)o);
 	r.obj = o;
-	atomic_store_explicit(&th->in_go, th->last, memory_order_relaxed);
-	return r;
+	END
 }
 
-gilt_res gilt_bind(gilt_thread *th, uint64_t serial, uintptr_t o) {
+// What is released after the look at word, in the queue that is drained with the GIL, still has its reference.
+gilt_res gilt_bind(gilt_thread *th, uint64_t serial, uintptr_t o, const uint64_t *word, uint64_t value) {
 	BEGIN
 	(void)it;
-	py.Py_IncRef((PyObject *)o);
-	if (gilt_push_ref(th, (PyObject *)o)) r.status = GILT_FAILED;
-	r.obj = o;
-	atomic_store_explicit(&th->in_go, th->last, memory_order_relaxed);
-	return r;
+	if (word && __atomic_load_n(word, __ATOMIC_SEQ_CST) != value) r.status = GILT_DONE;
+	else {
+		py.Py_IncRef((PyObject *)o);
+		if (gilt_push_ref(th, (PyObject *)o)) r.status = GILT_FAILED;
+		r.obj = o;
+	}
+	END
 }
 
 int gilt_error_indicator(gilt_thread *th, uint64_t serial) {

@@ -257,15 +257,19 @@ static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
 }
 // Ends it: 1 when it comes back detached. A crossing that took long does: a goroutine that returns from cgo needs a
 // processor of Go's, and with busy goroutines it would wait for one with the GIL held for milliseconds. While
-// Go is known to be short of processors, every crossing does.
+// Go is known to be short of processors, every crossing does. So does one of a task that has had the GIL for 100 us while
+// another of ours waits: between short operations CPython is not asked, and the task might go on for seconds.
 // One time stamp, of 9 ns: what counts is the time since the operation before ended. Python code and Go may each have
 // taken it; when it was a millisecond, the begins of the following second look which.
 static inline int gilt_op_ended(gilt_thread *th) {
 	uint64_t now = gilt_ticks(), took = now - th->last;
+	gilt_interp *it = th->attached;
 	th->last = now;
 	atomic_store_explicit(&th->in_go, now, memory_order_relaxed);
-	if (GILT_LIKELY(took <= gilt_ticks_20us && now >= atomic_load_explicit(&th->attached->go_busy, memory_order_relaxed))) return 0;
-	if (took > 50 * gilt_ticks_20us) atomic_store_explicit(&th->attached->go_doubt, now + GILT_GO_BUSY, memory_order_relaxed);
+	int wanted = GILT_UNLIKELY(atomic_load_explicit(&it->asked, memory_order_relaxed) != atomic_load_explicit(&it->got, memory_order_relaxed)) &&
+	             now - atomic_load_explicit(&th->since, memory_order_relaxed) > 5 * gilt_ticks_20us;
+	if (GILT_LIKELY(took <= gilt_ticks_20us && now >= atomic_load_explicit(&it->go_busy, memory_order_relaxed) && !wanted)) return 0;
+	if (took > 50 * gilt_ticks_20us) atomic_store_explicit(&it->go_doubt, now + GILT_GO_BUSY, memory_order_relaxed);
 	gilt_detach_now(th);
 	return 1;
 }

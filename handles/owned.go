@@ -1,0 +1,169 @@
+package handles
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"gilt/gil"
+	"gilt/internal/cpython"
+)
+
+// Py is an owned handle: one reference, which Release gives back, or the garbage collector when the last
+// copy of the Py is gone. Release and passing it on are allowed from any goroutine, with or without a
+// token; the object may be used only where a token is, by Bind. The zero Py is no object.
+type Py struct {
+	*pin
+	turn uint64
+}
+
+// pin is what the garbage collector watches, which takes a microsecond to begin; so the pins of handles that were
+// released are used again, each time in another turn. ref outlives it.
+type pin struct{ ref *ref }
+
+// ref is an owned reference and what it takes to give it back.
+type ref struct {
+	interp *cpython.Interp
+	host   *gil.Host
+	obj    atomic.Uintptr
+	turn   atomic.Uint64         // odd while it is somebody's
+	uses   atomic.Int64          // by its handle, and by each task that has borrowed it: the reference goes with the last
+	last   atomic.Pointer[Token] // that has borrowed it
+}
+
+func own(tok *Token, o cpython.Object) Py {
+	it := tok.Interp()
+	p, _ := it.Pins.Get().(*pin)
+	if p == nil {
+		p = &pin{&ref{interp: it, host: tok.Host()}}
+		runtime.AddCleanup(p, (*ref).dropped, p.ref)
+	}
+	p.ref.obj.Store(uintptr(o))
+	p.ref.uses.Store(1)
+	return Py{p, p.ref.turn.Add(1)}
+}
+
+func (r *ref) object() cpython.Object { return cpython.Object(r.obj.Load()) }
+
+func (p Py) check(op string) {
+	if p.ref.turn.Load() != p.turn {
+		gil.MisuseZero(op)
+	}
+}
+
+// IsZero says whether p is the zero value.
+func (p Py) IsZero() bool { return p.pin == nil }
+
+// Release gives the reference back, at once or at the next attach. More calls do nothing.
+func (p Py) Release() {
+	if p.pin != nil && p.ref.turn.CompareAndSwap(p.turn, p.turn+1) {
+		p.unused()
+	}
+}
+
+// dropped is called when no copy of the handle is left, nor a pin in the pool.
+func (r *ref) dropped() {
+	if turn := r.turn.Load(); turn%2 == 1 && r.turn.CompareAndSwap(turn, turn+1) {
+		r.unused()
+	}
+}
+
+// unused ends a use; true when it was the last.
+func (r *ref) unused() bool {
+	if r.uses.Add(-1) > 0 {
+		return false
+	}
+	r.last.Store(nil)
+	r.host.Release(r.interp, r.object())
+	return true
+}
+
+func (p Py) unused() {
+	if p.ref.unused() {
+		p.ref.interp.Pins.Put(p.pin)
+	}
+}
+
+// used begins a use by tok's task, unless it has one: the object stays for the task, whoever releases the handle.
+func (p Py) used(tok *Token, op string) {
+	r := p.ref
+	if r.last.Load() == tok {
+		p.check(op)
+		return
+	}
+	for {
+		n := r.uses.Load()
+		if n == 0 || r.turn.Load() != p.turn {
+			gil.MisuseZero(op)
+		}
+		if r.uses.CompareAndSwap(n, n+1) {
+			break
+		}
+	}
+	if r.turn.Load() != p.turn { // released meanwhile, or already another's
+		p.unused()
+		gil.MisuseZero(op)
+	}
+	r.last.Store(tok)
+	tok.AtEnd(use(p))
+}
+
+// use is a use that ends with a task.
+type use Py
+
+// End ends it.
+func (u use) End() { Py(u).unused() }
+
+// usable checks that p may be used with tok.
+func (p Py) usable(tok *Token, op string) *ref {
+	if p.pin == nil {
+		gil.MisuseZero(op)
+	}
+	p.check(op)
+	tok.Check(op)
+	tok.CheckInterp(op, p.ref.interp)
+	return p.ref
+}
+
+// Bind ties the object to tok. It panics with a *gil.MisuseError when p was released, or belongs to
+// another interpreter than tok.
+func (p Py) Bind(tok *Token) Bound {
+	const op = "Py.Bind"
+	ref := p.usable(tok, op)
+	r := tok.Entry(op).BindIn(ref.object(), &ref.turn, p.turn)
+	runtime.KeepAlive(p.pin)
+	if r.Status == cpython.Done { // released while the task waited for the GIL
+		gil.MisuseZero(op)
+	}
+	if gil.Status(op, r) != nil {
+		return Bound{}
+	}
+	return bound(tok, r.Obj)
+}
+
+// Borrow ties the object to tok without a reference of its own, and without a crossing: cheaper than Bind, valid while p
+// is not released. The object itself stays until the task has ended.
+func (p Py) Borrow(tok *Token) Borrowed {
+	const op = "Py.Borrow"
+	r := p.usable(tok, op)
+	p.used(tok, op)
+	return Borrowed{Bound{tok: tok, obj: r.object(), scope: tok.Whole(), owner: p}}
+}
+
+// Clone gives a second owned handle to the same object.
+func (p Py) Clone(tok *Token) Py { return p.Borrow(tok).Unbind() }
+
+// Unbind gives an owned handle to b's object: the only way in which an object outlives its scope.
+func (b Bound) Unbind() Py {
+	const op = "Bound.Unbind"
+	r := b.entry(op).NewRef(b.obj)
+	keep(b, nil)
+	if gil.Status(op, r) != nil {
+		return Py{}
+	}
+	return own(b.tok, r.Obj)
+}
+
+// Borrowed is a Bound without a reference of its own: see Py.Borrow.
+type Borrowed struct {
+	Bound
+}
