@@ -80,9 +80,9 @@ const advice = "wait in Token.AllowThreads, with gil.Mutex and its kin, or outsi
 
 func (h *Host) tellHolder(it *cpython.Interp, held cpython.HeldInGo, after time.Duration) {
 	stacks := blockedTasks()
-	h.jams.Add(1)
 	slog.Error("gilt: a task has the GIL and is in Go code, while others wait for it: "+advice, "task", nameOf(held.What),
 		"for", after, "waiting", held.Waits, "interpreter", it.ID, "stacks", strings.Join(first(stacks), "\n\n"))
+	h.jams.Add(1)
 }
 
 // tellJam tells of tasks that use all the threads, if it is in Go that they wait: in Python they may only be many.
@@ -91,9 +91,9 @@ func (h *Host) tellJam(waiting int, after time.Duration) {
 	if inFlight := h.sched.Stats().All.InFlight; len(stacks) < inFlight {
 		return
 	}
-	h.jams.Add(1)
 	slog.Error("gilt: all tasks that Config.MaxThreads allows are in Go code and wait, and others for them: "+advice, "tasks", len(stacks),
 		"for", after, "waiting", waiting, "stacks", strings.Join(first(stacks), "\n\n"))
+	h.jams.Add(1)
 }
 
 func first(stacks []string) []string { return stacks[:min(len(stacks), 4)] }

@@ -123,6 +123,14 @@ func Minor(t testing.TB) int {
 	return minor
 }
 
+// NeedOwnGIL skips the test where Python cannot make interpreters with a GIL of their own.
+func NeedOwnGIL(t testing.TB) {
+	t.Helper()
+	if Minor(t) < 12 {
+		t.Skip("interpreters with a GIL of their own came with CPython 3.12")
+	}
+}
+
 // Must gives v, and ends the test when err is not nil.
 func Must[T any](t testing.TB, v T, err error) T {
 	t.Helper()
@@ -218,12 +226,33 @@ func WantMisuse(t testing.TB, want string, f func()) {
 	}
 }
 
-// Eventually waits until f holds, for ten seconds at most.
-func Eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
+// Until waits until f holds, for half a minute at most; false when it never did. Tests that may fail from this goroutine
+// have Eventually.
+func Until(f func() bool) bool {
+	for end := time.Now().Add(30 * time.Second); !f(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within ten seconds: %s", what)
+			return false
 		}
 	}
+	return true
+}
+
+// Eventually ends the test unless f comes to hold.
+func Eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	if !Until(f) {
+		t.Fatalf("it did not come to hold: %s", what)
+	}
+}
+
+// Soon runs f, and ends the process, with all stacks, when that takes a minute: a deadlock takes everything after it
+// along.
+func Soon(t testing.TB, f func()) {
+	t.Helper()
+	hangs := time.AfterFunc(time.Minute, func() {
+		buf := make([]byte, 1<<20)
+		panic(t.Name() + " hangs\n" + string(buf[:runtime.Stack(buf, true)]))
+	})
+	defer hangs.Stop()
+	f()
 }
