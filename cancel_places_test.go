@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,9 +130,7 @@ func TestPanicsAndExitsOfFreedWork(t *testing.T) {
 }
 
 func TestInterruption_OwnGIL(t *testing.T) {
-	if pytest.Minor(t) < 12 {
-		t.Skip("interpreters with a GIL of their own need CPython 3.12")
-	}
+	pytest.NeedOwnGIL(t)
 	pytest.Child(t, "cancel own GIL")
 }
 
@@ -176,6 +175,7 @@ func cancelStorm() error {
 	}
 	var all sync.WaitGroup
 	bad := make(chan error, 1)
+	var interrupted atomic.Int64
 	for i := range 64 {
 		all.Go(func() {
 			for {
@@ -185,7 +185,10 @@ func cancelStorm() error {
 				if errors.Is(err, gilt.ErrClosed) {
 					return
 				}
-				if !errors.Is(err, context.DeadlineExceeded) {
+				switch {
+				case errors.Is(err, py.Cancelled):
+					interrupted.Add(1)
+				case !errors.Is(err, context.DeadlineExceeded):
 					select {
 					case bad <- err:
 					default:
@@ -194,7 +197,9 @@ func cancelStorm() error {
 			}
 		})
 	}
-	time.Sleep(100 * time.Millisecond) // let the storm rise
+	if !pytest.Until(func() bool { return interrupted.Load() >= 64 }) {
+		return fmt.Errorf("no storm: %d interruptions", interrupted.Load())
+	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	if err := rt.Shutdown(ctx); err != nil {

@@ -123,8 +123,6 @@ func ownModules() error {
 }
 
 func TestModulesInEveryInterpreter(t *testing.T) {
-	if pytest.Minor(t) < 12 {
-		t.Skip("interpreters with a GIL of their own came with CPython 3.12")
-	}
+	pytest.NeedOwnGIL(t)
 	pytest.Child(t, "own modules")
 }

@@ -22,15 +22,9 @@ func init() {
 	children["locks at shutdown"] = locksAtShutdown
 }
 
-func needOwnGIL(t *testing.T) {
-	if pytest.Minor(t) < 12 {
-		t.Skip("interpreters with their own GIL came with CPython 3.12")
-	}
-}
-
 // A cell has an object of its own in each interpreter, the main one too; it is used and emptied after Shutdown.
 func TestOnceCell_OwnGIL(t *testing.T) {
-	needOwnGIL(t)
+	pytest.NeedOwnGIL(t)
 	pytest.Child(t, "once own GIL")
 }
 
@@ -99,16 +93,19 @@ func onceOwnGIL() error {
 		return err
 	}
 	c.Clear()
-	for range 3 {
-		runtime.GC() // the objects' handles are given back, to nobody
-		time.Sleep(time.Millisecond)
+	for range 2 { // the objects' handles are given back, to nobody
+		var collected atomic.Bool
+		runtime.AddCleanup(new([64]byte), func(c *atomic.Bool) { c.Store(true) }, &collected)
+		if !pytest.Until(func() bool { runtime.GC(); return collected.Load() }) {
+			return errors.New("the garbage collector's cleanups do not run")
+		}
 	}
 	return nil
 }
 
 // A lock is one for all interpreters: their tasks meet at it.
 func TestLocks_OwnGIL(t *testing.T) {
-	needOwnGIL(t)
+	pytest.NeedOwnGIL(t)
 	pytest.Child(t, "locks own GIL")
 }
 
@@ -174,9 +171,19 @@ func locksAtShutdown() error {
 		})
 	}()
 	<-inside
-	time.AfterFunc(50*time.Millisecond, m.Unlock)
+	if !pytest.Until(func() bool { return rt.Stats().All.Suspended == 1 }) {
+		return errors.New("the task does not wait")
+	}
+	closing := make(chan bool, 1)
+	go func() {
+		closing <- pytest.Until(func() bool { return errors.Is(rt.Do(ctx, func(*gilt.Token) error { return nil }), gilt.ErrClosed) })
+		m.Unlock()
+	}()
 	if err := rt.Shutdown(ctx); err != nil {
 		return err
+	}
+	if !<-closing {
+		return errors.New("Shutdown does not refuse new work")
 	}
 	m.Lock(nil)
 	defer m.Unlock()

@@ -75,9 +75,10 @@ func TestRule16_SwitchInterval(t *testing.T) {
 			t.Error(v, err)
 		}
 	})
-	if pytest.Minor(t) >= 12 {
+	t.Run("own GIL", func(t *testing.T) {
+		pytest.NeedOwnGIL(t)
 		pytest.Child(t, "own GIL")
-	}
+	})
 }
 
 // In own-GIL mode every interpreter is used, and what is true of one is true of each.

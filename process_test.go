@@ -255,9 +255,10 @@ func shutdownUnderLoad() error {
 	}
 	var g sync.WaitGroup
 	bad := make(chan error, 100)
+	var ended [4]atomic.Int64 // of each kind of work
 	for i := range 24 {
 		g.Go(func() {
-			for {
+			for ; ; ended[i%4].Add(1) {
 				var err error
 				switch i % 4 {
 				case 0:
@@ -285,7 +286,11 @@ func shutdownUnderLoad() error {
 			}
 		})
 	}
-	time.Sleep(50 * time.Millisecond) // load, not an event to wait for
+	for kind := range ended {
+		if !pytest.Until(func() bool { return ended[kind].Load() >= 50 }) {
+			return fmt.Errorf("no load: %d ended of the kind %d", ended[kind].Load(), kind)
+		}
+	}
 	c, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	if err := rt.Shutdown(c); err != nil {
@@ -503,9 +508,7 @@ func TestWithoutCgo(t *testing.T) {
 
 // What Python has buffered in an interpreter with its own GIL is written too.
 func TestShutdown_OwnGILFlushes(t *testing.T) {
-	if pytest.Minor(t) < 12 {
-		t.Skip("interpreters with their own GIL came with CPython 3.12")
-	}
+	pytest.NeedOwnGIL(t)
 	if out := pytest.Child(t, "own GIL output"); strings.Count(out, "buffered in") != 2 {
 		t.Errorf("%q", out)
 	}
@@ -548,7 +551,9 @@ func heldGIL() error {
 	}()
 	<-entered
 	p.Release()
-	time.Sleep(60 * time.Millisecond) // past the drainer's patience
+	if !pytest.Until(func() bool { return rt.Stats().All.InFlight == 2 }) {
+		return errors.New("the drainer does not come for the handle")
+	}
 	c, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
 	start := time.Now()

@@ -3,7 +3,6 @@ package gil_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -17,21 +16,11 @@ import (
 	"gilt/internal/pytest"
 )
 
-// soon ends the process, with all stacks, when f does not end: a deadlock takes everything after it along.
-func soon(t testing.TB, f func()) {
-	t.Helper()
-	watchdog := time.AfterFunc(30*time.Second, func() {
-		buf := make([]byte, 1<<20)
-		panic(t.Name() + " hangs\n" + string(buf[:runtime.Stack(buf, true)]))
-	})
-	defer watchdog.Stop()
-	f()
-}
-
 // holding is what a task has locked, as it is, and how another comes to wait for it.
 type holding struct {
 	hold, drop func(tok *gilt.Token)
 	wait       func(tok *gilt.Token) // and lets go again
+	inLine     func() int            // how many wait
 }
 
 func holdings(t testing.TB) map[string]holding {
@@ -49,14 +38,14 @@ func holdings(t testing.TB) map[string]holding {
 		}
 	}
 	return map[string]holding{
-		"Mutex":   {m.Lock, func(*gilt.Token) { m.Unlock() }, func(tok *gilt.Token) { m.Lock(tok); m.Unlock() }},
-		"RWMutex": {rw.Lock, func(*gilt.Token) { rw.Unlock() }, func(tok *gilt.Token) { rw.RLock(tok); rw.RUnlock() }},
+		"Mutex":   {m.Lock, func(*gilt.Token) { m.Unlock() }, func(tok *gilt.Token) { m.Lock(tok); m.Unlock() }, m.InLine},
+		"RWMutex": {rw.Lock, func(*gilt.Token) { rw.Unlock() }, func(tok *gilt.Token) { rw.RLock(tok); rw.RUnlock() }, rw.InLine},
 		"RWMutex, to write": {wr.RLock, func(*gilt.Token) { wr.RUnlock() },
-			func(tok *gilt.Token) { wr.Lock(tok); wr.Unlock() }},
+			func(tok *gilt.Token) { wr.Lock(tok); wr.Unlock() }, wr.InLine},
 		"LockContext": {func(tok *gilt.Token) { need(cm.LockContext(limited, tok)) }, func(*gilt.Token) { cm.Unlock() },
-			func(tok *gilt.Token) { need(cm.LockContext(limited, tok)); cm.Unlock() }},
+			func(tok *gilt.Token) { need(cm.LockContext(limited, tok)); cm.Unlock() }, cm.InLine},
 		"RLockContext": {func(tok *gilt.Token) { need(ctxrw.LockContext(limited, tok)) }, func(*gilt.Token) { ctxrw.Unlock() },
-			func(tok *gilt.Token) { need(ctxrw.RLockContext(limited, tok)); ctxrw.RUnlock() }},
+			func(tok *gilt.Token) { need(ctxrw.RLockContext(limited, tok)); ctxrw.RUnlock() }, ctxrw.InLine},
 		"Cond": {func(*gilt.Token) {}, func(tok *gilt.Token) { c.With(tok, func() { ready = true; cond.Broadcast() }) },
 			func(tok *gilt.Token) {
 				c.With(tok, func() {
@@ -64,8 +53,8 @@ func holdings(t testing.TB) map[string]holding {
 						cond.Wait(tok)
 					}
 				})
-			}},
-		"WaitGroup": {func(*gilt.Token) { group.Add(1) }, func(*gilt.Token) { group.Done() }, group.Wait},
+			}, cond.InLine},
+		"WaitGroup": {func(*gilt.Token) { group.Add(1) }, func(*gilt.Token) { group.Done() }, group.Wait, group.InLine},
 	}
 }
 
@@ -77,7 +66,7 @@ func TestLocks_HolderInPythonWaiterWithTheGIL(t *testing.T) {
 				continue // it is ready for good
 			}
 			t.Run(name+", waiter shows "+with, func(t *testing.T) {
-				soon(t, func() {
+				pytest.Soon(t, func() {
 					var tasks sync.WaitGroup
 					locked := make(chan struct{})
 					tasks.Go(func() {
@@ -117,14 +106,16 @@ func TestLocks_HolderWaitsForTheGIL(t *testing.T) {
 	rt := pytest.Runtime()
 	for name, h := range holdings(t) {
 		t.Run(name, func(t *testing.T) {
-			soon(t, func() {
+			pytest.Soon(t, func() {
 				var others sync.WaitGroup
 				locked, attached := make(chan struct{}), make(chan struct{})
 				others.Go(func() {
 					h.hold(nil)
 					close(locked)
 					<-attached
-					time.Sleep(time.Millisecond)
+					if !pytest.Until(func() bool { return h.inLine() == 1 }) {
+						t.Error("the task does not wait")
+					}
 					if err := rt.Do(ctx, func(tok *gilt.Token) error { evaluated(tok, "1"); return nil }); err != nil {
 						t.Error(err)
 					}
@@ -148,7 +139,7 @@ func TestLocks_HolderWaitsForTheGIL(t *testing.T) {
 
 // The wait leaves Python to others: a task waits for a lock while others run Python, for as long as they like.
 func TestLocks_AWaiterDoesNotHoldUpPython(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		var m gil.Mutex
 		m.Lock(nil)
 		done := make(chan struct{})
@@ -160,12 +151,12 @@ func TestLocks_AWaiterDoesNotHoldUpPython(t *testing.T) {
 			})
 		}()
 		pytest.Eventually(t, "the task waits", func() bool { return m.InLine() == 1 })
-		before := pytest.Runtime().Stats().All.Lapses
+		before := pytest.Runtime().Stats().All
 		for range 100 {
 			pytest.Do(t, func(tok *gilt.Token) { evaluated(tok, "3") })
 		}
-		if n := pytest.Runtime().Stats().All.Lapses - before; n > 50 {
-			t.Errorf("%d of 100 tasks had to wait for the grace: the waiter kept its grant", n)
+		if now := pytest.Runtime().Stats().All; now.Suspended != 1 || now.Lapses != before.Lapses {
+			t.Errorf("the waiter kept its grant: %d are suspended, and %d lapsed", now.Suspended, now.Lapses-before.Lapses)
 		}
 		m.Unlock()
 		<-done
@@ -183,10 +174,7 @@ func TestLocks_EveryKindOfToken(t *testing.T) {
 		_, err := py.EvalAs[int](tok, "2")
 		return err
 	}
-	name := fmt.Sprintf("gilt_locks_%d", time.Now().UnixNano()) // with -count there are several
-	if err := rt.AddModule(ctx, gilt.GoModule{Name: name, Funcs: []gilt.GoFunc{{Name: "wait", Func: wait}}}); err != nil {
-		t.Fatal(err)
-	}
+	pytest.AddModule(t, gilt.GoModule{Name: "gilt_locks", Funcs: []gilt.GoFunc{{Name: "wait", Func: wait}}})
 	limited, cancel := context.WithTimeout(ctx, time.Hour)
 	defer cancel()
 	for kind, run := range map[string]func() error{
@@ -207,16 +195,18 @@ func TestLocks_EveryKindOfToken(t *testing.T) {
 		},
 		"nested": func() error { return rt.Do(ctx, func(*gilt.Token) error { return rt.Do(ctx, wait) }) },
 		"called by Python": func() error {
-			return rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "import "+name+" as m; m.wait()") })
+			return rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "import gilt_locks; gilt_locks.wait()") })
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {
-			soon(t, func() {
+			pytest.Soon(t, func() {
 				m.Lock(nil)
 				holder := make(chan struct{})
 				go func() {
 					defer close(holder)
-					pytest.Eventually(t, "somebody waits", func() bool { return m.InLine() == 1 })
+					if !pytest.Until(func() bool { return m.InLine() == 1 }) {
+						t.Error("nobody waits")
+					}
 					pytest.Do(t, func(tok *gilt.Token) { evaluated(tok, "3") })
 					m.Unlock()
 				}()
@@ -232,7 +222,7 @@ func TestLocks_EveryKindOfToken(t *testing.T) {
 
 // No wake-up is lost between unlocking, contexts that end, and those who come.
 func TestLocks_ManyContexts(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		times := 3000
 		if testing.Short() {
 			times = 300
@@ -309,7 +299,7 @@ func hold(tok *gilt.Token, i int) {
 }
 
 func TestMutex_64Callers(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		const times = 40
 		var m gil.Mutex
 		var entered, gaveUp int
@@ -340,7 +330,7 @@ func TestMutex_64Callers(t *testing.T) {
 }
 
 func TestRWMutex_64Callers(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		const times = 40
 		var m gil.RWMutex
 		var writes int
@@ -382,7 +372,7 @@ func TestRWMutex_64Callers(t *testing.T) {
 }
 
 func TestLocks_FirstComeFirstServed(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		var m gil.RWMutex
 		var mu sync.Mutex
 		var order []int
@@ -413,9 +403,63 @@ func TestLocks_FirstComeFirstServed(t *testing.T) {
 	})
 }
 
+// waitsForLong returns when somebody has waited for m for longer than patience.
+func waitsForLong(t testing.TB, m *gil.Mutex) {
+	t.Helper()
+	pytest.Eventually(t, "somebody waits", func() bool { return m.InLine() == 1 })
+	came := time.Now()
+	pytest.Eventually(t, "it has waited for long", func() bool { return time.Since(came) > 2*time.Millisecond })
+}
+
+// Who has waited for long is given the lock when it is unlocked, so that nobody who comes then is faster.
+func TestLocks_WhoHasWaitedLongIsGivenIt(t *testing.T) {
+	pytest.Soon(t, func() {
+		for range 20 {
+			var m gil.Mutex
+			m.Lock(nil)
+			leave, left := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(left)
+				m.With(nil, func() { <-leave })
+			}()
+			waitsForLong(t, &m)
+			m.Unlock()
+			if m.TryLock() {
+				t.Fatal("somebody else was faster")
+			}
+			close(leave)
+			<-left
+		}
+	})
+}
+
+// A context ends while its lock is given: the lock is passed on, or had.
+func TestLocks_GivenAsTheContextEnds(t *testing.T) {
+	pytest.Soon(t, func() {
+		for range 50 {
+			var m gil.Mutex
+			m.Lock(nil)
+			c, cancel := context.WithCancel(ctx)
+			got := make(chan error)
+			go func() { got <- m.LockContext(c, nil) }()
+			waitsForLong(t, &m)
+			cancel()
+			m.Unlock()
+			if err := <-got; err == nil {
+				m.Unlock()
+			} else if !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			if !m.Clean() {
+				t.Fatal("nobody has it, and it is not free")
+			}
+		}
+	})
+}
+
 // Goroutines that lock and unlock all the time do not keep others waiting for good.
 func TestLocks_NobodyStarves(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		var m gil.RWMutex
 		var stop atomic.Bool
 		var all sync.WaitGroup
@@ -446,7 +490,7 @@ func TestLocks_NobodyStarves(t *testing.T) {
 
 // A writer that leaves the line lets those in who stood behind it.
 func TestRWMutex_AWriterGivesUp(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		var m gil.RWMutex
 		m.RLock(nil)
 		c, cancel := context.WithCancel(ctx)
@@ -507,7 +551,7 @@ func TestLocks_ContextsEnd(t *testing.T) {
 			t.Error("an ended context with a cause:", err)
 		}
 	}
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		for name, wait := range waits {
 			try(t, wait, nil)
 			pytest.Do(t, func(tok *gilt.Token) {
@@ -582,7 +626,7 @@ func TestLocks_WithUnlocks(t *testing.T) {
 
 // The task's own context ends a wait, which nothing else interrupts: its caller need not be freed from it.
 func TestLocks_TheTasksContextEnds(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		var m gil.Mutex
 		m.Lock(nil)
 		for range 10 {
@@ -605,7 +649,7 @@ func TestLocks_TheTasksContextEnds(t *testing.T) {
 }
 
 func TestLocks_Misuse(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		var m, l gil.Mutex
 		var rw gil.RWMutex
 		var group gil.WaitGroup
@@ -685,7 +729,7 @@ func TestLocks_Misuse(t *testing.T) {
 
 // 64 producers and consumers, tasks and not, with contexts that end at the moment of a signal: none is lost.
 func TestCond_NoSignalIsLost(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		const times = 60
 		var m gil.Mutex
 		items, notEmpty := 0, gil.NewCond(&m)
@@ -737,8 +781,45 @@ func TestCond_NoSignalIsLost(t *testing.T) {
 	})
 }
 
+// A context ends while its waiter is signalled: either that one was woken, and says so, or the next one in line is.
+func TestCond_SignalledAsTheContextEnds(t *testing.T) {
+	pytest.Soon(t, func() {
+		for range 50 {
+			var m gil.Mutex
+			cond := gil.NewCond(&m)
+			c, cancel := context.WithCancel(ctx)
+			first, second := make(chan error, 1), make(chan error, 1)
+			for i, wait := range []func() error{
+				func() error { return cond.WaitContext(c, nil) },
+				func() error { cond.Wait(nil); return nil },
+			} {
+				go func() {
+					m.Lock(nil)
+					defer m.Unlock()
+					[]chan error{first, second}[i] <- wait()
+				}()
+				pytest.Eventually(t, "it waits", func() bool { return cond.InLine() == i+1 })
+			}
+			cancel()
+			cond.Signal()
+			switch err := <-first; {
+			case err == nil:
+				if cond.InLine() != 1 {
+					t.Fatal("two were woken by one signal")
+				}
+				cond.Signal()
+			case !errors.Is(err, context.Canceled):
+				t.Error(err)
+			}
+			if err := <-second; err != nil || cond.InLine() != 0 {
+				t.Fatal(err, cond.InLine())
+			}
+		}
+	})
+}
+
 func TestCond_Broadcast(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		cond := gil.Cond{L: new(gil.Mutex)}
 		ready := false
 		var all sync.WaitGroup
@@ -766,7 +847,7 @@ func TestCond_Broadcast(t *testing.T) {
 
 // A task waits for goroutines that want the GIL, again and again.
 func TestWaitGroup_GoroutinesThatWantTheGIL(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		var group gil.WaitGroup
 		group.Wait(nil)
 		pytest.Do(t, func(tok *gilt.Token) {

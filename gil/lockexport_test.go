@@ -24,3 +24,13 @@ func (m *Mutex) Clean() bool { return m.l.state.Load() == 0 && m.l.inLine() == 0
 
 // Clean says whether nobody has the lock, and nobody waits for it.
 func (m *RWMutex) Clean() bool { return m.l.state.Load() == 0 && m.l.inLine() == 0 }
+
+// InLine is 1 when somebody waits, however many do, and otherwise 0.
+func (g *WaitGroup) InLine() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.zero == nil {
+		return 0
+	}
+	return 1
+}

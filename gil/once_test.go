@@ -3,7 +3,6 @@ package gil_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -40,7 +39,7 @@ func TestOnceCell_SetAndGet(t *testing.T) {
 // wants the cell.
 func TestOnceCell_InitializerGivesTheGILUp(t *testing.T) {
 	for _, reinit := range []bool{false, true} {
-		soon(t, func() {
+		pytest.Soon(t, func() {
 			var c gil.OnceCell[int]
 			var ran atomic.Int32
 			callers(t, 4, func(tok *gilt.Token, _ int) {
@@ -73,7 +72,7 @@ func TestOnceCell_InitializerGivesTheGILUp(t *testing.T) {
 }
 
 func TestOnceCell_FailuresLeaveItEmpty(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		boom := errors.New("boom")
 		for name, fail := range map[string]func() (int, error){
 			"error":  func() (int, error) { return 7, boom },
@@ -113,15 +112,16 @@ func TestOnceCell_FailuresLeaveItEmpty(t *testing.T) {
 					}
 				})
 				<-entered
-				var ran atomic.Int32
+				var come, ran atomic.Int32
 				for range 8 {
 					run(func(tok *gilt.Token) {
+						come.Add(1)
 						if v, err := c.GetOrInit(tok, func() (int, error) { ran.Add(1); return 1, nil }); v != 1 || err != nil {
 							t.Error(name, v, err)
 						}
 					})
 				}
-				time.Sleep(2 * time.Millisecond)
+				pytest.Eventually(t, "others come", func() bool { return come.Load() == 8 })
 				if _, ok := c.Get(); ok {
 					t.Error("it has a value already")
 				}
@@ -140,13 +140,9 @@ func TestOnceCell_Reentrant(t *testing.T) {
 	rt := pytest.Runtime()
 	var c gil.OnceCell[int]
 	again := func(tok *gilt.Token) { _, _ = c.GetOrInit(tok, func() (int, error) { return 2, nil }) }
-	name := fmt.Sprintf("gilt_reentrant_%d", time.Now().UnixNano()) // with -count there are several
-	m := gilt.GoModule{Name: name, Funcs: []gilt.GoFunc{{Name: "again", Func: again}}}
-	if err := rt.AddModule(ctx, m); err != nil {
-		t.Fatal(err)
-	}
+	pytest.AddModule(t, gilt.GoModule{Name: "gilt_reentrant", Funcs: []gilt.GoFunc{{Name: "again", Func: again}}})
 	const rule = "being initialized by this very goroutine"
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		for name, inner := range map[string]func(tok *gilt.Token){
 			"same token":       again,
 			"no token":         func(*gilt.Token) { again(nil) },
@@ -157,7 +153,7 @@ func TestOnceCell_Reentrant(t *testing.T) {
 				defer cancel()
 				_ = rt.Do(c2, func(tok *gilt.Token) error { again(tok); return nil })
 			},
-			"through Python": func(tok *gilt.Token) { _ = py.Run(tok, "import "+name+" as m; m.again()") },
+			"through Python": func(tok *gilt.Token) { _ = py.Run(tok, "import gilt_reentrant; gilt_reentrant.again()") },
 		} {
 			e, err := pytest.Misused(func() {
 				pytest.Do(t, func(tok *gilt.Token) {
@@ -184,7 +180,7 @@ func TestOnceCell_Reentrant(t *testing.T) {
 
 // One goroutine's initializer must not pass for another's that once ran on its OS thread.
 func TestOnceCell_ThreadsAreNotMistaken(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		for i := range 200 {
 			var c gil.OnceCell[int]
 			callers(t, 1, func(tok *gilt.Token, _ int) {

@@ -267,9 +267,7 @@ def fail(i): raise E(i)
 
 // Errors of two interpreters at once: each exception goes back to its own. After the end dropping an error does nothing.
 func TestError_OfTwoInterpreters(t *testing.T) {
-	if pytest.Minor(t) < 12 {
-		t.Skip("interpreters with their own GIL came with CPython 3.12")
-	}
+	pytest.NeedOwnGIL(t)
 	pytest.Child(t, "errors of two interpreters")
 }
 

@@ -61,9 +61,7 @@ func otherInterpreter() error {
 }
 
 func TestGoFunctionInAnotherInterpreter(t *testing.T) {
-	if pytest.Minor(t) < 12 {
-		t.Skip("interpreters with a GIL of their own came with CPython 3.12")
-	}
+	pytest.NeedOwnGIL(t)
 	pytest.Child(t, "other interpreter")
 }
 

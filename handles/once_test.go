@@ -7,25 +7,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"gilt"
 	py "gilt/handles"
 	"gilt/internal/pytest"
 )
 
-// soon ends the process when f hangs.
-func soon(t testing.TB, f func()) {
-	watchdog := time.AfterFunc(30*time.Second, func() {
-		buf := make([]byte, 1<<20)
-		panic(t.Name() + " hangs\n" + string(buf[:runtime.Stack(buf, true)]))
-	})
-	defer watchdog.Stop()
-	f()
-}
-
 func TestOnceCell_OneObjectForAllTasks(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		var c py.OnceCell
 		var ran atomic.Int32
 		var all sync.WaitGroup
@@ -166,7 +155,7 @@ func TestOnceCell_Clear(t *testing.T) {
 
 // Clear beside tasks that use what they took.
 func TestOnceCell_ClearMeanwhile(t *testing.T) {
-	soon(t, func() {
+	pytest.Soon(t, func() {
 		var c py.OnceCell
 		var all sync.WaitGroup
 		for range 8 {
