@@ -59,7 +59,7 @@ var (
 	ErrClassConfig = scheduler.ErrConfig
 	// ErrClassBusy is a class that cannot be dropped.
 	ErrClassBusy = scheduler.ErrClassBusy
-	// ErrWouldDeadlock is a wait that could not end: for work that is waiting itself.
+	// ErrWouldDeadlock is what Future.Wait gives submitted work that waits for itself: it could not end.
 	ErrWouldDeadlock = gil.ErrWouldDeadlock
 	// ErrGoexit is work that called runtime.Goexit.
 	ErrGoexit = gil.ErrGoexit
@@ -81,9 +81,15 @@ func WithClass(ctx context.Context, c *Class) context.Context { return gil.WithC
 // A ctx that may interrupt f once it runs, as Cancellation says, has it run on another goroutine, unless f is known to
 // be short: Do then returns with ErrUninterruptible when f goes on in spite of it, and what f writes to must not be
 // read. A panic of f, and runtime.Goexit, arrive at the caller all the same.
+//
+// Do returns f's error, in an *InterruptedError if f was interrupted. When f never ran the error matches ErrClosed,
+// ErrSaturated, or ctx's (a *scheduler.WaitError).
 func (rt *Runtime) Do(ctx context.Context, f func(*Token) error) error { return rt.host.Do(ctx, f) }
 
-// Submit queues f for one of the runtime's worker threads.
+// Submit queues f for one of the runtime's worker threads, in the order of ctx's class and deadline, and does not wait for
+// it. A queue that is full and a closed runtime are errors of the Future; so is a panic of f, as a *PanicError, and
+// runtime.Goexit, as ErrGoexit. While it waits for its turn, f is given up when ctx ends; once it runs, its Python code is
+// interrupted as Cancellation says. It may be called from any goroutine, also with a token held.
 func Submit[T any](ctx context.Context, rt *Runtime, f func(*Token) (T, error)) *Future[T] {
 	return gil.Submit(ctx, rt.host, f)
 }
@@ -115,11 +121,12 @@ func LookupAsync[A, R any](ctx context.Context, rt *Runtime, spec string) (*hand
 }
 
 // Pin gives a session on one OS thread and in one interpreter, for libraries that must always be called
-// from the same thread. Close it when done.
+// from the same thread. Close it when done. ctx bounds the wait for a turn, by which the interpreter is chosen.
 func (rt *Runtime) Pin(ctx context.Context) (*Pinned, error) { return rt.host.Pin(ctx) }
 
 // OnMain runs f on Python's main thread in the main interpreter, for what CPython allows only there. It
-// stands outside the scheduler's order: keep it short.
+// stands outside the scheduler's order: keep it short. ctx bounds the wait for the thread; f is not interrupted. It may be
+// called from any goroutine, that thread's included.
 func (rt *Runtime) OnMain(ctx context.Context, f func(*Token) error) error {
 	return rt.host.OnMain(ctx, f)
 }

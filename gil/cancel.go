@@ -155,7 +155,8 @@ type stuck struct {
 	where string
 }
 
-// Interrupted is the error of work that ended so: fired says that it was interrupted.
+// Interrupted is the error of work that ended with err: an *InterruptedError if fired, which says that it was interrupted.
+// For gilt's own packages.
 func Interrupted(ctx context.Context, fired bool, err error) error {
 	if !fired || err == nil {
 		return err
@@ -183,7 +184,7 @@ const (
 	abandoned
 )
 
-// Granted says with which grant the work goes on.
+// Granted says with which grant the work goes on. A nil Running is work that nobody is to be freed from.
 func (r *Running) Granted(g scheduler.Grant) {
 	if r != nil {
 		r.interp.Store(r.host.lanes[g.Lane()])

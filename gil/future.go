@@ -61,7 +61,7 @@ const (
 	startedAsleep       // it was started, and Submit must
 )
 
-// ErrWouldDeadlock is a wait that could not end: for work that is waiting itself.
+// ErrWouldDeadlock is what Future.Wait gives submitted work that waits for itself: it could not end.
 var ErrWouldDeadlock = errors.New("gilt: this would wait for itself: the submitted work that is waited for is the one that waits")
 
 // job is submitted work: it waits in the scheduler's line, and runs on a worker.

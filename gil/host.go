@@ -401,14 +401,16 @@ func (h *Host) Pin(ctx context.Context) (*Pinned, error) {
 	return &Pinned{host: h, lane: lane, session: thread.NewSession()}, nil
 }
 
-// Pinned is a session on one OS thread.
+// Pinned is a session on one OS thread. Its methods may be called from any goroutine.
 type Pinned struct {
 	host    *Host
 	lane    int
 	session *thread.Session
 }
 
-// Do runs f with a token on the session's thread and waits for it.
+// Do runs f with a token on the session's thread and waits for it; work of one session runs one after the other. Called by
+// the session's own work, it runs f inside that. Errors are those of gilt's Runtime.Do, and thread.ErrSessionClosed
+// after Close. When its caller was freed (ErrUninterruptible), the session is busy until f has ended.
 func (p *Pinned) Do(ctx context.Context, f func(*Token) error) error {
 	if p.host.closing.Load() {
 		return ErrClosed
@@ -432,5 +434,6 @@ func (p *Pinned) do(ctx context.Context, c Cancel, r *Running, f func(*Token) er
 	return err
 }
 
-// Close ends the session's thread; its thread state is given back.
+// Close waits for the work that runs and ends the session's thread; its thread state is given back. Called by the session's
+// own work, it does not wait. More calls do nothing.
 func (p *Pinned) Close() { p.session.Close() }

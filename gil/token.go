@@ -1,5 +1,6 @@
 // Package gil holds the token, the proof that the calling goroutine may use Python now, and the host
-// that brings the scheduler (who is next) and the threads (where it runs) together.
+// that brings the scheduler (who is next) and the threads (where it runs) together. For programs it has locks that know
+// the GIL: Mutex, RWMutex, Cond, WaitGroup and OnceCell. What else they need is in package gilt.
 package gil
 
 import (
