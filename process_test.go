@@ -229,8 +229,8 @@ func closed() error {
 		}
 	}
 	handles = nil
-	for range 5 {
-		runtime.GC()
+	if err := pytest.Collect(); err != nil {
+		return err
 	}
 	if !strings.Contains(fmt.Sprintf("%+v", failure), "ZeroDivisionError") || !errors.Is(failure, py.ArithmeticError) {
 		return errors.New("an exception cannot be printed after Shutdown")

@@ -151,11 +151,14 @@ finally: assert log == ['finally'], log`)
 
 // A coroutine that awaits Go on the runtime's own loop; its cancellation reaches Go.
 func TestAwaitedGoOnTheRuntimesLoop(t *testing.T) {
+	begun, ended := make(chan struct{}), make(chan error, 1)
 	pytest.Install(t, "gilt_loop_go", "async def twice(x): return await f(x) * 2\n")
 	pytest.Do(t, func(tok *gil.Token) {
 		f, err := py.NewFunction(tok, py.GoFunc{Name: "f", Async: true, Func: func(ctx context.Context, x int) (int, error) {
 			if x < 0 {
+				close(begun)
 				<-ctx.Done()
+				ended <- ctx.Err()
 				return 0, ctx.Err()
 			}
 			return x, nil
@@ -190,9 +193,13 @@ func TestAwaitedGoOnTheRuntimesLoop(t *testing.T) {
 	all.Wait()
 	until, cancel := context.WithCancel(ctx)
 	waits := twice.Start(until, -1)
+	<-begun
 	cancel()
 	if _, err := waits.Wait(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error("in Go:", err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -243,6 +244,18 @@ func Eventually(t testing.TB, what string, f func() bool) {
 	if !Until(f) {
 		t.Fatalf("it did not come to hold: %s", what)
 	}
+}
+
+// Collect runs the garbage collector until it has run the cleanups of what was garbage before.
+func Collect() error {
+	for range 2 { // cleanups run in any order
+		var ran atomic.Bool
+		runtime.AddCleanup(new([64]byte), func(ran *atomic.Bool) { ran.Store(true) }, &ran)
+		if !Until(func() bool { runtime.GC(); return ran.Load() }) {
+			return errors.New("the garbage collector runs no cleanups")
+		}
+	}
+	return nil
 }
 
 // Soon runs f, and ends the process, with all stacks, when that takes a minute: a deadlock takes everything after it
