@@ -315,7 +315,7 @@ func awaitedAtEnd() error {
 	if _, err := task.Wait(ctx); !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("in the task: %w", err)
 	}
-	if a, b := <-causes, <-causes; !errors.Is(a, gilt.ErrClosed) && !errors.Is(b, gilt.ErrClosed) {
+	if a, b := <-causes, <-causes; errors.Is(a, gilt.ErrClosed) == errors.Is(b, gilt.ErrClosed) { // the loop's is cancelled by Python
 		return fmt.Errorf("the contexts ended for %v, %v", a, b)
 	}
 	if stderr.Len() > 0 {

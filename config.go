@@ -55,11 +55,11 @@ type Config struct {
 	// how long it waits. Defaults to 65536.
 	MaxQueued int
 	// Grace is how long Python code that was interrupted may go on, to clean up, before its caller is freed with
-	// ErrUninterruptible. Defaults to 50 ms.
+	// ErrUninterruptible: 1 ms to 1 hour. Defaults to 50 ms.
 	Grace time.Duration
 	// Watchdog is after how long a task is reported, to log/slog and in Stats.Jams, that waits in Go code and keeps others
 	// from Python meanwhile: a token that is held while its goroutine waits for a channel, a mutex, other work.
-	// Defaults to 1 s; a negative one reports nothing.
+	// At least 10 ms. Defaults to 1 s; a negative one reports nothing.
 	Watchdog time.Duration
 	// Class is what classes are made of that Runtime.Class makes on first use. The zero ClassConfig has
 	// weight 1 and no limits of its own.

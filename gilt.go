@@ -131,7 +131,8 @@ func (rt *Runtime) OnMain(ctx context.Context, f func(*Token) error) error {
 	return rt.host.OnMain(ctx, f)
 }
 
-// ClassConfig says what a class may have: its weight, and limits on what waits and runs.
+// ClassConfig says what a class may have: its weight, limits on what waits and runs and for how long it waits, and when
+// what runs is interrupted.
 type ClassConfig = scheduler.ClassConfig
 
 // Class gives the class of that name, made on first use from Config.Class. Classes that have been idle for

@@ -14,8 +14,8 @@ import (
 // Python objects there is handles.OnceCell.
 //
 // An initializer that asks for its own cell, also by Python code that calls a Go function, or in a nested task, is a
-// misuse: a panic with a *MisuseError. It cannot be told, and waits for ever, without a token or on another goroutine, as
-// a Native function's is. Two cells whose initializers want each other wait for each other.
+// misuse: a panic with a *MisuseError. It cannot be told, and waits for ever, outside of any task or on another goroutine,
+// as a Native function's is. Two cells whose initializers want each other wait for each other.
 type OnceCell[T any] struct {
 	value   atomic.Pointer[T]
 	mu      sync.Mutex

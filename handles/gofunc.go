@@ -31,7 +31,8 @@ type GoFunc struct {
 	Native bool
 	// Async makes it an async function: Python awaits it, on any event loop of asyncio's, and Func runs on a goroutine of
 	// its own meanwhile, as that of a Native function does. The context that Func may take is cancelled when the task that
-	// awaits is, when its event loop is gone, and when the runtime shuts down (its cause is ErrClosed then).
+	// awaits is, when its event loop is gone, and when the runtime shuts down: its cause is ErrClosed then, unless
+	// it was the runtime's own loop, whose coroutines Shutdown cancels.
 	Async bool
 	// Func is a Go func. Its arguments are converted as As does, a Bound is the object itself; a first parameter of
 	// type *Token is not Python's, but gives the call's token; before it, a context.Context gives that of the task that

@@ -36,7 +36,7 @@ func (c *OnceCell) Get(tok *Token) (b Bound, ok bool) {
 	return Bound{}, false
 }
 
-// Set makes b the object of tok's interpreter; false when there is one.
+// Set makes b the object of tok's interpreter; false when there is one, or the runtime is closed. It never waits.
 func (c *OnceCell) Set(tok *Token, b Bound) bool {
 	b.entryFor(tok, "OnceCell.Set")
 	p := b.Unbind()
