@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"gilt"
@@ -88,9 +87,6 @@ func cancelSleep(e *env) (result, error) {
 		return result{}, err
 	}
 	defer p.Close()
-	usual := slog.Default() // which would tell of the thread that is lost
-	slog.SetDefault(slog.New(slog.DiscardHandler))
-	defer slog.SetDefault(usual)
 	late, err := e.late(10*time.Millisecond, gilt.ErrUninterruptible, func(ctx context.Context) error {
 		return p.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "import time\ntime.sleep(5)") })
 	})

@@ -184,7 +184,7 @@ func (e *Error) Unwrap() error {
 }
 
 // FullText is CPython's own text of the exception: source lines and carets, notes, causes, groups. It gives what
-// was captured (Traceback) for an error that gilt made, or when Python cannot make it.
+// was captured (Traceback) for an error without an exception object (see Bind), or when Python cannot make it.
 func (e *Error) FullText(tok *Token) string {
 	exc := e.Bind(tok)
 	if exc.IsZero() {
@@ -255,7 +255,8 @@ func (e *Error) ExitCode() (code int, ok bool) {
 	return 1, true
 }
 
-// Bind gives the exception object itself. It is the zero Bound for an error that gilt made.
+// Bind gives the exception object itself; the token is of the interpreter that raised it. It is the zero Bound for an error
+// that gilt made, and for one that came as another's Cause or Context or in its Group.
 func (e *Error) Bind(tok *Token) Bound {
 	const op = "Error.Bind"
 	tok.Check(op)
