@@ -114,7 +114,7 @@ func rejectedLibrary() error {
 // CGO_ENABLED=0 compiles, and Open says why it cannot work.
 func TestWithoutCgo(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds everything again")
+		t.Skip("with -short: it builds everything again")
 	}
 	const source = "package main\n\nimport (\n\t\"context\"\n\t\"fmt\"\n\n\t\"gilt\"\n\t_ \"gilt/embedded\"\n)\n\nfunc main() { _, err := gilt.Open(context.Background(), gilt.Config{}); fmt.Println(err) }\n"
 	// The program stands inside the module only in the eyes of the go command.

@@ -706,7 +706,7 @@ func TestTurn_HasHadTheGIL(t *testing.T) {
 	h := host(t)
 	it := h.Lanes()[0]
 	if len(h.Lanes()) > 1 {
-		t.Skip("several tasks have Python at once here, and nobody has to know")
+		t.Skip("it needs one GIL for all: here several tasks have Python at once")
 	}
 	pytest.Do(t, func(tok *gilt.Token) { pytest.Must(t, tok, py.Run(tok, "import time")) })
 	for range 10 {

@@ -16,6 +16,7 @@ import (
 
 	"gilt"
 	py "gilt/handles"
+	"gilt/internal/pytest"
 	"gilt/parallel"
 )
 
@@ -384,8 +385,8 @@ func TestWindowBoundsReadingAhead(t *testing.T) {
 		}
 		for range parallel.Native(t.Context(), in, jumble, parallel.Options{Ordered: ordered, Workers: 3, Window: window}) {
 			taken.Add(1)
-			if taken.Load()%100 == 0 {
-				time.Sleep(time.Millisecond) // give it the time to read on
+			if n := taken.Load(); n%100 == 0 && !pytest.Until(func() bool { return read.Load() >= min(n+window, 1000) }) {
+				t.Fatalf("the input is read no further than to %d when %d are taken", read.Load(), n)
 			}
 		}
 	}
