@@ -154,12 +154,13 @@ func watchdog() error {
 	close(free)
 	all.Wait()
 	wait()
-	// Nothing to tell: Python sleeps and computes for longer.
-	all.Go(func() {
-		_ = rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "import time\ntime.sleep(0.5)") })
-	})
-	all.Go(func() { _ = rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "sum(range(10_000_000))") }) })
+	// Nothing to tell: Python sleeps and computes for longer, with all threads, and others wait.
+	for _, source := range []string{"import time\ntime.sleep(0.5)", "import time\ntime.sleep(0.5)", "sum(range(30_000_000))"} {
+		all.Go(func() { _ = rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, source) }) })
+	}
+	wait = waiters(3)
 	all.Wait()
+	wait()
 	if n := rt.Stats().Jams; n != 2 {
 		return fmt.Errorf("told %d times: %s", n, log)
 	}
