@@ -153,6 +153,24 @@ func TestCleanUpAfterInterruption(t *testing.T) {
 	clean(t, 1000)
 }
 
+// Whoever gave the context a cause finds it in the error, unless the context's timer is later than the interruption.
+func TestCauseOfInterruption(t *testing.T) {
+	ctx, _ := cancelModule(t)
+	spin, why := lookupFloat(t, "spin"), errors.New("why")
+	pytest.Eventually(t, "the deadline's cause is in the error", func() bool {
+		limited, cancel := context.WithTimeoutCause(ctx, 20*time.Millisecond, why)
+		defer cancel()
+		_, err := spin.Call(limited, 0)
+		interrupted(t, "a deadline", err)
+		return errors.Is(err, why)
+	})
+	cancelled, cancelFor := context.WithCancelCause(ctx)
+	time.AfterFunc(20*time.Millisecond, func() { cancelFor(why) })
+	if _, err := spin.Call(gilt.WithCancellation(cancelled, gilt.OnCancel), 0); !errors.Is(err, why) || !errors.Is(err, context.Canceled) || !errors.Is(err, py.Cancelled) {
+		t.Error("the cancellation's cause:", err)
+	}
+}
+
 func TestUninterruptible(t *testing.T) { pytest.Child(t, "uninterruptible") }
 
 // uninterruptible frees the callers of what cannot be interrupted.
@@ -229,12 +247,23 @@ func TestPolicies(t *testing.T) {
 	if v, err := f.Call(soon(), 0.1); v != 1 || err != nil {
 		t.Error("OnDeadline, cancelled:", v, err)
 	}
+	later, cancelLater := context.WithTimeout(ctx, time.Minute)
+	time.AfterFunc(50*time.Millisecond, cancelLater)
+	if v, err := f.Call(later, 0.1); v != 1 || err != nil {
+		t.Error("OnDeadline, cancelled before the deadline:", v, err)
+	}
 	if v, err := f.Call(gilt.WithCancellation(within(t, ctx, 10*time.Millisecond), gilt.Never), 0.03); v != 1 || err != nil {
 		t.Error("Never:", v, err)
 	}
 	_, err := f.Call(gilt.WithCancellation(soon(), gilt.OnCancel), 10)
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, py.Cancelled) {
 		t.Error("OnCancel:", err)
+	}
+	_, err = gilt.Submit(gilt.WithCancellation(soon(), gilt.OnCancel), pytest.Runtime(), func(tok *gilt.Token) (int, error) {
+		return 0, py.Run(tok, "while True: pass")
+	}).Wait(ctx)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, py.Cancelled) {
+		t.Error("OnCancel, submitted:", err)
 	}
 	never := lookupFloat(t, "spin_for").Cancellation(gilt.Never)
 	if v, err := never.Call(within(t, ctx, 10*time.Millisecond), 0.03); v != 1 || err != nil {

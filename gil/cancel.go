@@ -39,7 +39,8 @@ func (e *UninterruptibleError) Error() string {
 func (e *UninterruptibleError) Unwrap() []error { return []error{ErrUninterruptible, e.Err} }
 
 // InterruptedError is work that was interrupted while it ran, because its context had ended, and failed. It matches
-// the context's error, its cause, and what the Python code raised.
+// the context's error, what the Python code raised, and the context's cause; not the cause that
+// context.WithDeadlineCause gives if the context's timer was later than the interruption, which happens on a busy machine.
 type InterruptedError struct {
 	Err   error // what the work gave: mostly gilt.Cancelled, or what the code made of it
 	Cause error // the context's error, or its cause
