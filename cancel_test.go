@@ -32,7 +32,7 @@ def short(x): return x
 def nap(seconds):
     time.sleep(seconds)
     return 1
-cleaned = []
+cleaned, kept = [], []
 def careful(_):
     try:
         n = 0
@@ -189,6 +189,9 @@ func uninterruptible() error {
 			return err
 		}
 	}
+	if err := freedBeforeItBegan(rt); err != nil {
+		return err
+	}
 	block := make(chan struct{}) // a Go function that Python calls, and that does not look at its context
 	time.AfterFunc(1500*time.Millisecond, func() { close(block) })
 	return freed(rt, "gilt_test.uninterruptible", "", func(ctx context.Context) error {
@@ -199,6 +202,39 @@ func uninterruptible() error {
 			}
 			return wrong(f.Call())
 		})
+	})
+}
+
+// freedBeforeItBegan frees a caller whose turn has come while C code keeps the GIL. What he then writes into the argument
+// is his own.
+func freedBeforeItBegan(rt *gilt.Runtime) error {
+	entered := make(chan struct{})
+	if err := rt.AddModule(ctx, gilt.GoModule{Name: "gilt_told", Funcs: []gilt.GoFunc{{Name: "entered", Func: func() { close(entered) }}}}); err != nil {
+		return err
+	}
+	keep, err := gilt.Lookup[[]byte, struct{}](ctx, rt, "gilt_cancel:kept.append")
+	if err != nil {
+		return err
+	}
+	hog := gilt.Submit(ctx, rt, func(tok *gilt.Token) (int, error) {
+		return 0, py.Run(tok, "import gilt_told\ngilt_told.entered()\nsum(range(1 << 26))")
+	})
+	<-entered
+	soon, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	data := []byte("as it was")
+	if _, err := keep.Call(soon, data); !errors.Is(err, gilt.ErrUninterruptible) {
+		return fmt.Errorf("a call that waits for the GIL: %w", err)
+	}
+	clear(data)
+	if _, err := hog.Wait(ctx); err != nil {
+		return err
+	}
+	if !pytest.Until(func() bool { return len(rt.Stats().Lost) == 0 }) {
+		return errors.New("the call that waited for the GIL did not come back")
+	}
+	return rt.Do(ctx, func(tok *gilt.Token) error {
+		return py.Run(tok, "import gilt_cancel\nassert gilt_cancel.kept == [b'as it was'], gilt_cancel.kept")
 	})
 }
 
