@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"gilt"
@@ -251,3 +254,78 @@ func lostThreads() error {
 	}
 	return nil
 }
+
+// A deadline that passes while what a task leaves behind goes is not the next task's, which the worker begins
+// without giving the GIL up in between.
+func turnInterrupted() error {
+	rt, err := gilt.Open(ctx, gilt.Config{Workers: 1, FS: []fs.FS{fstest.MapFS{"gilt_cancel.py": {Data: []byte(cancelSource)}}}})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rt.Close() }()
+	for range 20 {
+		if err := turnOnce(rt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func turnOnce(rt *gilt.Runtime) error {
+	var pipe [2]int // whose ends block
+	if err := syscall.Pipe(pipe[:]); err != nil {
+		return err
+	}
+	r, w := os.NewFile(uintptr(pipe[0]), "r"), os.NewFile(uintptr(pipe[1]), "w")
+	defer r.Close()
+	defer w.Close()
+	full := make(chan struct{})
+	first := func(tok *gilt.Token) (struct{}, error) {
+		// The last reference to a writer whose close waits in C until somebody reads.
+		ns, err := py.Dict(tok, map[string]any{"fd": int64(pipe[1])})
+		if err != nil {
+			return struct{}{}, err
+		}
+		if err := py.Run(tok, "import os\nw = open(os.dup(fd), 'wb')\nos.write(fd, bytes(65536))\nw.write(b'x')", ns); err != nil {
+			return struct{}{}, err
+		}
+		f, err := ns.Method("pop", "w")
+		if err != nil {
+			return struct{}{}, err
+		}
+		close(full)
+		for range 20 { // the first of them take long, and come back detached
+			if _, err := f.Truth(); err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, nil
+	}
+	soon, cancel := context.WithTimeout(ctx, 30*time.Millisecond)
+	defer cancel()
+	block := gilt.Submit(ctx, rt, func(*gilt.Token) (struct{}, error) { time.Sleep(2 * time.Millisecond); return struct{}{}, nil })
+	one := gilt.Submit(soon, rt, first)
+	next := make([]*gilt.Future[int64], 3)
+	for i := range next {
+		next[i] = gilt.Submit(ctx, rt, func(tok *gilt.Token) (int64, error) {
+			return py.EvalAs[int64](tok, "sum(range(10)) + len([i for i in range(1000)])")
+		})
+	}
+	<-full
+	time.Sleep(100 * time.Millisecond)
+	if _, err := r.Read(make([]byte, 65536)); err != nil {
+		return err
+	}
+	if _, err := block.Wait(ctx); err != nil {
+		return err
+	}
+	_, _ = one.Wait(ctx)
+	for i, f := range next {
+		if v, err := f.Wait(ctx); err != nil || v != 1045 {
+			return fmt.Errorf("task %d after it: %d, %w", i, v, err)
+		}
+	}
+	return nil
+}
+
+func TestTurnInterrupted(t *testing.T) { pytest.Child(t, "turn interrupted") }

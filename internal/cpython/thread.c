@@ -366,6 +366,7 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 	if (gilt_tls != th || th->serial != serial) return (gilt_res){.status = GILT_MISUSE};
 	gilt_task *t = &th->tasks[th->ntasks - 1];
 	gilt_interp *it = t->it;
+	gilt_state *st = &th->states[it->id];
 	uint64_t now = gilt_ticks();
 	int young = now - atomic_load_explicit(&th->since, memory_order_relaxed) < 10 * gilt_ticks_20us;
 	gilt_res r = {0};
@@ -379,9 +380,13 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 	books_end(th, it, gilt_ticks());
 	r.held = gilt_to_ns(th->held);
 	th->held = 0;
+	atomic_store_explicit(&th->ending, 1, memory_order_relaxed);
+	if (GILT_UNLIKELY(gilt_backlog(it) > 0)) gilt_drain(it, GILT_DRAIN);
+	// What it left behind may have given the GIL up as it went, and the canceller taken it. The next task does not
+	// attach, which would look at this.
+	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0)) gilt_swallow(th, it);
 	atomic_store_explicit(&th->deadline, 0, memory_order_release);
 	atomic_store_explicit(&th->ending, 0, memory_order_relaxed);
-	if (GILT_UNLIKELY(gilt_backlog(it) > 0)) gilt_drain(it, GILT_DRAIN);
 	th->last = gilt_ticks();
 	books_begin(th, it, th->last);
 	t = &th->tasks[th->ntasks - 1];
