@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -316,4 +317,27 @@ func TestPolicies(t *testing.T) {
 		t.Error(err)
 	}
 	clean(t, 1000)
+}
+
+// A deadline that is farther away than a number of nanoseconds can say is none that has passed.
+func TestFarDeadline(t *testing.T) {
+	ctx, rt := cancelModule(t)
+	for what, far := range map[string]context.Context{
+		"the longest timeout": within(t, ctx, math.MaxInt64),
+		"in a thousand years": until(t, ctx, time.Now().AddDate(1000, 0, 0)),
+		"a century":           until(t, ctx, time.Now().AddDate(100, 0, 0)),
+	} {
+		err := rt.Do(far, func(tok *gilt.Token) error {
+			return py.Run(tok, "import gilt_cancel\ngilt_cancel.spin_for(0.05)")
+		})
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func until(t testing.TB, ctx context.Context, deadline time.Time) context.Context {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	t.Cleanup(cancel)
+	return ctx
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
@@ -103,7 +104,8 @@ func (h *Host) Cancels(ctx context.Context, past *scheduler.History, own *schedu
 		return Cancel{}
 	}
 	if ok {
-		c.deadline = max(1, h.clock+cpython.Deadline(deadline.Sub(h.epoch)))
+		left := cpython.Deadline(deadline.Sub(h.epoch))
+		c.deadline = max(1, h.clock+min(left, math.MaxInt64-h.clock)) // it may be as far away as a Duration can say
 	}
 	c.any = policy == scheduler.OnCancel
 	c.free = (c.any || !past.Quick()) && !cpython.Nested() // a nested task is its thread's, and its goroutine's
