@@ -329,3 +329,21 @@ func turnOnce(rt *gilt.Runtime) error {
 }
 
 func TestTurnInterrupted(t *testing.T) { pytest.Child(t, "turn interrupted") }
+
+// A deadline that passes while a nested task without one runs counts when that has ended.
+func TestDeadlinePassesInNestedTask(t *testing.T) {
+	ctx, rt := cancelModule(t)
+	err := rt.Do(ctx, func(outermost *gilt.Token) (err error) {
+		outermost.AllowThreads(func() { // what is nested is never freed: nobody but the deadline itself interrupts it
+			err = rt.Do(within(t, ctx, 30*time.Millisecond), func(tok *gilt.Token) (err error) {
+				tok.AllowThreads(func() {
+					err = rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "import gilt_cancel\ngilt_cancel.spin_for(0.1)") })
+				})
+				return errors.Join(err, py.Run(tok, "import gilt_cancel\ngilt_cancel.spin_for(5)"))
+			})
+		})
+		return err
+	})
+	interrupted(t, "a task around another", err)
+	clean(t, 100)
+}

@@ -218,6 +218,14 @@ static int64_t pop_task(gilt_thread *th) {
 	return gilt_to_ns(held);
 }
 
+// After an inner task's end: the canceller may have looked while that was there, and wait for other deadlines only.
+static inline void tell_of_outer(gilt_thread *th) {
+	int64_t deadline = atomic_load_explicit(&th->deadline, memory_order_relaxed);
+	if (GILT_LIKELY(deadline == 0 || th->ntasks == 0)) return;
+	gilt_interp *it = th->tasks[th->ntasks - 1].it;
+	if (deadline < atomic_load_explicit(&it->next_cancel, memory_order_relaxed)) gilt_cancel_sooner(it, deadline);
+}
+
 // A thread that outlived a runtime forgets the states of then.
 static int entered_late(gilt_thread *th) {
 	uint64_t g = atomic_load_explicit(&gilt_generation, memory_order_relaxed);
@@ -246,6 +254,7 @@ int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t wha
 	if (GILT_LIKELY(!inner)) return GILT_OK;
 	if (gilt_attach(th, it)) {
 		pop_task(th);
+		tell_of_outer(th);
 		return GILT_FAILED;
 	}
 	PyObject *context = py.PyContext_New();
@@ -256,6 +265,7 @@ int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t wha
 	if (t->context) py.Py_DecRef(t->context);
 	gilt_detach_now(th);
 	pop_task(th);
+	tell_of_outer(th);
 	return GILT_FAILED;
 }
 
@@ -329,6 +339,7 @@ int64_t gilt_task_end(gilt_thread *th, int32_t *flags) {
 	*flags = flags_of(th, th->left);
 	int64_t held = pop_task(th);
 	if (GILT_UNLIKELY(atomic_load_explicit(&th->ending, memory_order_relaxed) != 0)) atomic_store(&th->ending, 0);
+	tell_of_outer(th);
 	return held;
 }
 
