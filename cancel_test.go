@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -341,3 +342,36 @@ func until(t testing.TB, ctx context.Context, deadline time.Time) context.Contex
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// manyStuck: each of several that are stuck at the same time is told where it is.
+func manyStuck() error {
+	rt, err := gilt.Open(ctx, gilt.Config{Grace: 300 * time.Millisecond, FS: []fs.FS{fstest.MapFS{"gilt_cancel.py": {Data: []byte(cancelSource)}}}})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rt.Close() }()
+	f, err := gilt.Lookup[float64, int64](ctx, rt, "gilt_cancel:nap")
+	if err != nil {
+		return err
+	}
+	soon, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	errs := make([]error, 6)
+	var all sync.WaitGroup
+	for i := range errs {
+		all.Go(func() { _, errs[i] = f.Call(soon, 2) })
+	}
+	all.Wait()
+	for i, err := range errs {
+		var e *gilt.UninterruptibleError
+		if !errors.As(err, &e) || !strings.HasSuffix(e.Where, "in nap") {
+			return fmt.Errorf("call %d of %d: %w", i, len(errs), errors.Join(errs...))
+		}
+	}
+	for end := time.Now().Add(30 * time.Second); len(rt.Stats().Lost) > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}
+
+func TestManyStuck(t *testing.T)       { pytest.Child(t, "many stuck") }

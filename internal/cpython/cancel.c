@@ -69,6 +69,7 @@ static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts
 		uint64_t tag = due(it, th, now, &next), key = gilt_task_key(it, tag);
 		if (!tag) continue;
 		if (th->tried != key) th->tried = key, th->tries = 0;
+		if (stuck->tag && th->tries == TOLD - 1) continue; // it is told of next: this comes back with one at a time
 		th->next_try = now + (FIRST_PAUSE << (th->tries < SLOWEST ? th->tries : SLOWEST));
 		if (!th->states[it->id].ts) continue; // it has run nothing yet
 		if (++th->tries == TOLD && !stuck->tag) stuck->tag = tag;
