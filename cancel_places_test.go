@@ -347,3 +347,29 @@ func TestDeadlinePassesInNestedTask(t *testing.T) {
 	interrupted(t, "a task around another", err)
 	clean(t, 100)
 }
+
+// What was interrupted stays so whatever its clean-up does.
+func TestInterruptedThenAllowThreads(t *testing.T) {
+	ctx, rt := cancelModule(t)
+	for what, cleanUp := range map[string]func(*gilt.Token){
+		"AllowThreads": func(tok *gilt.Token) { tok.AllowThreads(func() {}) },
+		"another task that is interrupted": func(tok *gilt.Token) {
+			tok.AllowThreads(func() {
+				soon, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+				defer cancel()
+				err := rt.Do(soon, func(tok *gilt.Token) error { return py.Run(tok, "import gilt_cancel\ngilt_cancel.spin()") })
+				interrupted(t, "the inner one", err)
+			})
+		},
+	} {
+		for range 20 {
+			err := rt.Do(within(t, ctx, 5*time.Millisecond), func(tok *gilt.Token) error {
+				err := py.Run(tok, "import gilt_cancel\ngilt_cancel.spin()")
+				cleanUp(tok)
+				return err
+			})
+			interrupted(t, what, err)
+		}
+	}
+	clean(t, 100)
+}

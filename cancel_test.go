@@ -374,4 +374,4 @@ func manyStuck() error {
 	return nil
 }
 
-func TestManyStuck(t *testing.T)       { pytest.Child(t, "many stuck") }
+func TestManyStuck(t *testing.T) { pytest.Child(t, "many stuck") }

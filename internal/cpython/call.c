@@ -357,7 +357,7 @@ gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadl
 			continue;
 		}
 		gilt_result(th, it, o, rkind, &one);
-		if (GILT_UNLIKELY(one.status == GILT_RAISED) && gilt_fired(th, it)) n = i + 1; // it was cancelled
+		if (GILT_UNLIKELY(one.status == GILT_RAISED) && gilt_fired(th)) n = i + 1; // it was cancelled
 		if (GILT_LIKELY(one.status == GILT_OK && rkind <= GILT_R_BOOL)) io[i] = one.i;
 		else if (put_result(&out, i, &one)) { // no memory: what was called is told, the rest not called
 			if (one.obj) gilt_release(it, one.obj);

@@ -147,6 +147,7 @@ typedef struct {
 	uint64_t tag, what; // of the outer task
 	int64_t deadline;   // as this
 	uint64_t began;     // ticks at its first attach
+	int fired;         // a cancellation was raised in it, under a tag that it had before, or before an inner task's
 } gilt_task;
 
 struct gilt_thread {
@@ -277,9 +278,12 @@ static inline void gilt_op_end(gilt_thread *th, gilt_res *r) { r->flags = gilt_o
 
 // Tags are unique in an interpreter.
 static inline uint64_t gilt_task_key(gilt_interp *it, uint64_t tag) { return tag ^ (uint64_t)(it->id + 1) << 56; }
-static inline int gilt_fired(gilt_thread *th, gilt_interp *it) {
+// Whether a cancellation was raised in the innermost task.
+static inline int gilt_fired(gilt_thread *th) {
 	uint64_t fired = atomic_load_explicit(&th->fired, memory_order_relaxed);
-	return GILT_UNLIKELY(fired != 0) && fired == gilt_task_key(it, atomic_load_explicit(&th->tag, memory_order_relaxed));
+	if (GILT_LIKELY(fired == 0)) return 0; // in no task of this thread, ever
+	gilt_task *t = &th->tasks[th->ntasks - 1];
+	return t->fired || fired == gilt_task_key(t->it, atomic_load_explicit(&th->tag, memory_order_relaxed));
 }
 
 // cancel.c

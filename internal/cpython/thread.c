@@ -196,6 +196,7 @@ static inline void tell(gilt_thread *th, uint64_t tag, int at, int64_t deadline)
 
 static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline) {
 	if (GILT_UNLIKELY(th->ntasks == th->captasks) && grow((void **)&th->tasks, &th->captasks, th->ntasks + 1, sizeof *th->tasks)) return NULL;
+	if (th->ntasks > 0) th->tasks[th->ntasks - 1].fired = gilt_fired(th); // the inner one may be too, and the thread keeps one
 	gilt_task *t = &th->tasks[th->ntasks++];
 	*t = (gilt_task){.serial = ++serials, .it = it, .base = th->nrefs, .held = th->held, .tag = atomic_load_explicit(&th->tag, memory_order_relaxed), .what = atomic_load_explicit(&th->what, memory_order_relaxed),
 		.deadline = atomic_load_explicit(&th->deadline, memory_order_relaxed)};
@@ -280,7 +281,9 @@ void gilt_pop_callback(gilt_thread *th) {
 	gilt_task t = th->tasks[th->ntasks - 1];
 	while (th->nrefs > t.base) py.Py_DecRef(th->refs[--th->nrefs]);
 	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_relaxed), held = th->held;
+	int fired = gilt_fired(th);
 	pop_task(th);
+	if (GILT_UNLIKELY(fired) && th->ntasks > 0) th->tasks[th->ntasks - 1].fired = 1;
 	th->held += held;
 	atomic_store_explicit(&th->tag, tag, memory_order_relaxed);
 }
@@ -310,8 +313,7 @@ static void end_attached(gilt_thread *th, gilt_interp *it, size_t base) {
 static int32_t flags_of(gilt_thread *th, uint64_t now) {
 	uint64_t began = th->tasks[th->ntasks - 1].began;
 	int slow = began && now - began > 50 * gilt_ticks_20us;
-	int fired = gilt_fired(th, th->tasks[th->ntasks - 1].it);
-	return (slow ? GILT_SLOW : 0) | (fired ? GILT_FIRED : 0);
+	return (slow ? GILT_SLOW : 0) | (gilt_fired(th) ? GILT_FIRED : 0);
 }
 
 // Ends the innermost task: its references go, the thread is detached.
@@ -401,7 +403,7 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 	th->last = gilt_ticks();
 	books_begin(th, it, th->last);
 	t = &th->tasks[th->ntasks - 1];
-	t->began = th->last;
+	t->began = th->last, t->fired = 0;
 	t->serial = th->serial = ++serials;
 	atomic_store_explicit(&th->in_go, th->last, memory_order_relaxed);
 	r.i = (int64_t)th->serial;
@@ -411,6 +413,7 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial) {
 	if (gilt_tls != th || th->serial != serial) return (gilt_res){.status = GILT_MISUSE};
 	if (th->attached) gilt_detach_now(th);
+	th->tasks[th->ntasks - 1].fired = gilt_fired(th); // another tag may come
 	uint64_t held = th->held;
 	th->held = 0;
 	return (gilt_res){.held = gilt_to_ns(held)};
