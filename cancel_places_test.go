@@ -373,3 +373,37 @@ func TestInterruptedThenAllowThreads(t *testing.T) {
 	}
 	clean(t, 100)
 }
+
+// Who cancels runs no code of others first: what was released meanwhile is for tasks to drop.
+func TestReleasedWhileCancelled(t *testing.T) {
+	ctx, rt := cancelModule(t)
+	var slow py.Py
+	err := rt.Do(ctx, func(tok *gilt.Token) error {
+		ns, err := py.Dict(tok, nil)
+		if err != nil {
+			return err
+		}
+		b, err := py.Eval(tok, "type('D', (), {'__del__': lambda self: __import__('time').sleep(1)})()", ns)
+		slow = b.Unbind()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var took float64
+	err = rt.Do(within(t, ctx, 40*time.Millisecond), func(tok *gilt.Token) error {
+		time.AfterFunc(30*time.Millisecond, slow.Release)
+		ns, err := py.Dict(tok, nil)
+		if err != nil {
+			return err
+		}
+		if err := py.Run(tok, "import gilt_cancel, time\nbegan = time.monotonic()\ntry:\n    gilt_cancel.spin()\nexcept BaseException: took = time.monotonic() - began", ns); err != nil {
+			return err
+		}
+		took, err = py.EvalAs[float64](tok, "took", ns)
+		return err
+	})
+	if err != nil || took > 0.5 {
+		t.Errorf("after %v s: %v", took, err)
+	}
+}

@@ -167,7 +167,8 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 		gilt_detach_now(th);
 		return -1;
 	}
-	if (GILT_UNLIKELY(atomic_load_explicit(&it->backlog, memory_order_relaxed) > 0)) gilt_drain(it, GILT_DRAIN);
+	// Not without a task: the canceller must not be held up by a __del__.
+	if (GILT_UNLIKELY(atomic_load_explicit(&it->backlog, memory_order_relaxed) > 0) && th->ntasks > 0) gilt_drain(it, GILT_DRAIN);
 	return 0;
 }
 
