@@ -84,7 +84,10 @@ func awaitFunctions() []GoFunc {
 		{Name: "unbridge", Func: func(number int64) {
 			awaits.mu.Lock()
 			defer awaits.mu.Unlock()
-			delete(awaits.loops, number)
+			if orders := awaits.loops[number]; orders != nil {
+				orders.Close() // each asyncio.run has a loop: Go's garbage collector would come too late
+				delete(awaits.loops, number)
+			}
 		}},
 		{Name: "begin", Func: beginAwaited},
 		{Name: "drop", Func: func(id int64) {

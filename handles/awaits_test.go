@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -216,6 +217,25 @@ assert [str(w.message) for w in seen] == ["coroutine 'f' was never awaited", "co
 assert {w.category for w in seen} == {RuntimeWarning}
 `
 	if err := runAsync(t, py.GoFunc{Func: func() { t.Error("it ran") }}, src); err != nil {
+		t.Errorf("%+v", err)
+	}
+}
+
+// Each asyncio.run has an event loop of its own, whose descriptors go with it and not when Go's garbage collector comes.
+func TestAwaitedDescriptors(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	src := `
+import os, sys
+if not os.path.isdir('/proc/self/fd'): sys.exit(0)
+def count():
+    gc.collect()
+    return len(os.listdir('/proc/self/fd'))
+asyncio.run(f(1))
+before = count()
+for i in range(100): assert asyncio.run(f(i)) == i
+assert count() < before + 50, (before, count())
+`
+	if err := runAsync(t, py.GoFunc{Func: func(i int) int { return i }}, src); err != nil && !errors.Is(err, py.SystemExit) {
 		t.Errorf("%+v", err)
 	}
 }

@@ -199,7 +199,8 @@ extern void gilt_go_drop(uint64_t id);
 // orders.c: a queue to Python code. Give it back once; a function that takes from it stays valid.
 gilt_orders *gilt_orders_new(int *fd); // NULL without memory or descriptors; fd is readable as long as orders wait
 void gilt_orders_free(gilt_orders *q);
-int gilt_orders_put(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n); // from any thread; 0, or -1 without memory
+void gilt_orders_close(gilt_orders *q); // its descriptors go at once; nothing is put any more
+int gilt_orders_put(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n); // from any thread; 0, or -1 without memory or when closed
 gilt_res gilt_orders_take(gilt_thread *th, uint64_t serial, gilt_orders *q);    // the function that takes
 
 // object.c: operations on an object and up to two values. Those from GILT_LT on are comparisons, from GILT_ADD on arithmetic,

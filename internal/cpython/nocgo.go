@@ -134,3 +134,4 @@ type Orders struct{}
 func NewOrders() (*Orders, error)      { return nil, ErrNoCgo }
 func (*Orders) FD() int                { return -1 }
 func (*Orders) Put(int64, []byte) bool { return false }
+func (*Orders) Close()                 {}

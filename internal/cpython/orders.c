@@ -7,7 +7,7 @@
 struct gilt_orders {
 	pthread_mutex_t mu; // no Python runs under it
 	int owners;         // Go, and each function that takes
-	int fds[2];         // the first has a byte to read as long as orders wait
+	int fds[2];         // the first has a byte to read as long as orders wait; -1 when closed
 	uint8_t *buf;       // u64 id, u64 length, so many bytes: the wire form of ORDER_VALUES values
 	size_t n, cap;
 	uint64_t count;
@@ -17,12 +17,19 @@ enum { ORDER_VALUES = 3, METH_NOARGS = 0x04 };
 
 static const char ORDERS[] = "gilt.orders";
 
+static void close_pipe(gilt_orders *q) {
+	for (int i = 0; i < 2; i++) {
+		if (q->fds[i] >= 0) close(q->fds[i]);
+		q->fds[i] = -1;
+	}
+}
+
 static void disown(gilt_orders *q) {
 	pthread_mutex_lock(&q->mu);
 	int left = --q->owners;
 	pthread_mutex_unlock(&q->mu);
 	if (left) return;
-	close(q->fds[0]), close(q->fds[1]);
+	close_pipe(q);
 	pthread_mutex_destroy(&q->mu);
 	free(q->buf);
 	free(q);
@@ -44,6 +51,12 @@ gilt_orders *gilt_orders_new(int *fd) {
 
 void gilt_orders_free(gilt_orders *q) { disown(q); }
 
+void gilt_orders_close(gilt_orders *q) {
+	pthread_mutex_lock(&q->mu);
+	close_pipe(q);
+	pthread_mutex_unlock(&q->mu);
+}
+
 static int append(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n) {
 	size_t want = q->n + 16 + n, cap = q->cap ? q->cap : 4096;
 	while (cap < want) cap *= 2;
@@ -61,7 +74,7 @@ static int append(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n) {
 
 int gilt_orders_put(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n) {
 	pthread_mutex_lock(&q->mu);
-	int bad = append(q, id, w, n);
+	int bad = q->fds[1] < 0 || append(q, id, w, n);
 	if (!bad && q->count++ == 0) (void)!write(q->fds[1], "x", 1); // the only byte in the pipe
 	pthread_mutex_unlock(&q->mu);
 	return bad;
@@ -122,7 +135,7 @@ static PyObject *take(PyObject *self, PyObject *unused) {
 	size_t cap = q->cap;
 	uint64_t count = q->count;
 	char byte;
-	if (count) (void)!read(q->fds[0], &byte, 1);
+	if (count && q->fds[0] >= 0) (void)!read(q->fds[0], &byte, 1);
 	q->buf = NULL, q->n = q->cap = q->count = 0;
 	pthread_mutex_unlock(&q->mu);
 	PyObject *list = read_orders(b, count);

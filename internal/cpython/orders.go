@@ -7,6 +7,7 @@ package cpython
 
 static uintptr_t go_orders_new(int *fd) { return (uintptr_t)gilt_orders_new(fd); }
 static void go_orders_free(uintptr_t q) { gilt_orders_free((gilt_orders *)q); }
+static void go_orders_close(uintptr_t q) { gilt_orders_close((gilt_orders *)q); }
 static int go_orders_put(uintptr_t q, uint64_t id, const uint8_t *w, uint64_t n) { return gilt_orders_put((gilt_orders *)q, id, w, n); }
 static gilt_res go_orders_take(uintptr_t th, uint64_t serial, uintptr_t q) { return gilt_orders_take((gilt_thread *)th, serial, (gilt_orders *)q); }
 */
@@ -39,7 +40,14 @@ func NewOrders() (*Orders, error) {
 // FD is readable as long as orders wait.
 func (o *Orders) FD() int { return o.fd }
 
-// Put puts an order of three values in wire form into the queue, from any goroutine; false when there is no memory.
+// Close gives the file descriptors back now, which else go when nothing refers to the queue: nobody waits on FD any more.
+func (o *Orders) Close() {
+	C.go_orders_close(o.c)
+	runtime.KeepAlive(o)
+}
+
+// Put puts an order of three values in wire form into the queue, from any goroutine; false when there is no memory, or
+// the queue is closed.
 func (o *Orders) Put(id int64, wire []byte) bool {
 	bad := C.go_orders_put(o.c, C.uint64_t(id), (*C.uint8_t)(unsafe.SliceData(wire)), C.uint64_t(len(wire)))
 	runtime.KeepAlive(o)
