@@ -375,3 +375,38 @@ func manyStuck() error {
 }
 
 func TestManyStuck(t *testing.T) { pytest.Child(t, "many stuck") }
+
+// freedBatch: the arguments of a batch are the caller's own again when he is freed.
+func freedBatch() error {
+	const source = cancelSource + `
+def keeps_on(d):
+    if 'stubborn' in d: stubborn(0.5)
+    return len(d)
+`
+	rt, err := gilt.Open(ctx, gilt.Config{Grace: 50 * time.Millisecond, FS: []fs.FS{fstest.MapFS{"gilt_cancel.py": {Data: []byte(source)}}}})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rt.Close() }()
+	f, err := gilt.Lookup[map[string]int, int64](ctx, rt, "gilt_cancel:keeps_on")
+	if err != nil {
+		return err
+	}
+	args := make([]map[string]int, 1025) // more than share a grant
+	large := make(map[string]int)
+	for i := range 200_000 {
+		large[fmt.Sprint(i)] = i
+	}
+	args[1023], args[1024] = map[string]int{"stubborn": 1}, large
+	soon, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	if _, errs := f.Batch(soon, args); errs == nil || !errors.Is(errs[1024], gilt.ErrUninterruptible) {
+		return fmt.Errorf("it was not freed: %w", errors.Join(errs...))
+	}
+	for end := time.Now().Add(30 * time.Second); len(rt.Stats().Lost) > 0 && time.Now().Before(end); {
+		large["mine"]++ // fatal if it is read at the same time
+	}
+	return nil
+}
+
+func TestFreedBatch(t *testing.T) { pytest.Child(t, "freed batch") }

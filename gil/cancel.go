@@ -8,6 +8,7 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -179,6 +180,7 @@ type Running struct {
 	interp atomic.Pointer[cpython.Interp]
 	tag    atomic.Uint64 // of its grant, 0 while it has none
 	state  atomic.Int32
+	reads  sync.Mutex // held while what is the caller's is read
 }
 
 const (
@@ -193,6 +195,21 @@ func (r *Running) Granted(g scheduler.Grant) {
 		r.interp.Store(r.host.lanes[g.Lane()])
 		r.tag.Store(g.Tag())
 	}
+}
+
+// Reads runs f, which reads what the caller may change when he is freed; false when he was, and f did not run.
+func (r *Running) Reads(f func()) bool {
+	if r == nil {
+		f()
+		return true
+	}
+	r.reads.Lock()
+	defer r.reads.Unlock()
+	if r.state.Load() == abandoned {
+		return false
+	}
+	f()
+	return true
 }
 
 func (r *Running) interrupt() {
@@ -332,6 +349,8 @@ type lost struct {
 
 // lose leaves the work to itself, unless it has ended.
 func (h *Host) lose(r *Running, what, where string) bool {
+	r.reads.Lock()
+	defer r.reads.Unlock()
 	h.cancelMu.Lock()
 	defer h.cancelMu.Unlock()
 	if !r.state.CompareAndSwap(running, abandoned) {

@@ -87,7 +87,9 @@ func (b *batch[A, R]) failFrom(from int, err error) {
 // run makes the calls for args, the first of which has the index from. An error is that of the calls after the
 // first so many.
 func (b *batch[A, R]) run(ctx context.Context, from int, args []A) (called int, err error) {
-	b.encode(from, args)
+	if !b.running.Reads(func() { b.encode(from, args) }) { // nobody waits for the rest
+		return 0, context.Cause(ctx)
+	}
 	if len(b.in) == 0 {
 		return 0, nil
 	}
