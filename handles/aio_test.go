@@ -8,6 +8,7 @@ import (
 
 	"gilt/gil"
 	py "gilt/handles"
+	"gilt/internal/cpython"
 	"gilt/internal/pytest"
 )
 
@@ -107,4 +108,40 @@ func TestOrdersTakenAtOnce(t *testing.T) {
 	if v, err := last.Wait(ctx); v != "b" || err != nil {
 		t.Error(v, err)
 	}
+}
+
+// Orders that there is no memory to read are taken when there is.
+func TestOrdersWithoutMemory(t *testing.T) {
+	orders, err := cpython.NewOrders()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pytest.Do(t, func(tok *gil.Token) {
+		if _, err := py.Import(tok, "_testcapi"); err != nil {
+			t.Skip(err)
+		}
+		take := py.BoundOf(tok, tok.Entry("test").TakeOrders(orders))
+		wire := cpython.AppendNil(cpython.AppendNil(cpython.AppendNil(nil)))
+		for id := range int64(3) {
+			orders.Put(id, wire)
+		}
+		ns, err := py.Dict(tok, map[string]any{"take": take})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = py.Run(tok, `
+import _testcapi, select
+failed = 0
+for n in range(50):
+    _testcapi.set_nomemory(n, n + 1)
+    try: got = take()
+    except MemoryError: got, failed = None, failed + 1
+    finally: _testcapi.remove_mem_hooks()
+    if got: break
+assert failed and got == [0, None, None, None, 1, None, None, None, 2, None, None, None], (failed, got)
+`, ns)
+		if err != nil {
+			t.Errorf("%+v", err)
+		}
+	})
 }

@@ -127,12 +127,26 @@ static PyObject *read_orders(const uint8_t *p, uint64_t count) {
 	return list;
 }
 
+// Puts back what there was no memory to read: before what has come meanwhile. Gives what is to be freed. Under mu.
+static uint8_t *put_back(gilt_orders *q, uint8_t *b, size_t n, size_t cap, uint64_t count) {
+	uint8_t *newer = q->buf;
+	if (n + q->n > cap) {
+		uint8_t *larger = realloc(b, n + q->n);
+		if (!larger) return b;
+		b = larger, cap = n + q->n;
+	}
+	if (q->n) memcpy(b + n, newer, q->n);
+	if (q->count == 0 && q->fds[1] >= 0) (void)!write(q->fds[1], "x", 1);
+	q->buf = b, q->n += n, q->cap = cap, q->count += count;
+	return newer;
+}
+
 static PyObject *take(PyObject *self, PyObject *unused) {
 	gilt_orders *q = py.PyCapsule_GetPointer(self, ORDERS);
 	if (!q) return NULL;
 	pthread_mutex_lock(&q->mu);
 	uint8_t *b = q->buf;
-	size_t cap = q->cap;
+	size_t n = q->n, cap = q->cap;
 	uint64_t count = q->count;
 	char byte;
 	if (count && q->fds[0] >= 0) (void)!read(q->fds[0], &byte, 1);
@@ -140,7 +154,8 @@ static PyObject *take(PyObject *self, PyObject *unused) {
 	pthread_mutex_unlock(&q->mu);
 	PyObject *list = read_orders(b, count);
 	pthread_mutex_lock(&q->mu);
-	if (!q->buf && cap <= LARGE_BUFFER) q->buf = b, q->cap = cap, b = NULL; // for the next ones
+	if (GILT_UNLIKELY(!list && count)) b = put_back(q, b, n, cap, count);
+	else if (!q->buf && cap <= LARGE_BUFFER) q->buf = b, q->cap = cap, b = NULL; // for the next ones
 	pthread_mutex_unlock(&q->mu);
 	free(b);
 	return list;
