@@ -282,7 +282,7 @@ func turnOnce(rt *gilt.Runtime) error {
 	full := make(chan struct{})
 	first := func(tok *gilt.Token) (struct{}, error) {
 		// The last reference to a writer whose close waits in C until somebody reads.
-		ns, err := py.Dict(tok, map[string]any{"fd": int64(pipe[1])})
+		ns, err := py.NewDict(tok, map[string]any{"fd": int64(pipe[1])})
 		if err != nil {
 			return struct{}{}, err
 		}
@@ -379,7 +379,7 @@ func TestReleasedWhileCancelled(t *testing.T) {
 	ctx, rt := cancelModule(t)
 	var slow py.Py
 	err := rt.Do(ctx, func(tok *gilt.Token) error {
-		ns, err := py.Dict(tok, nil)
+		ns, err := py.NewDict(tok, nil)
 		if err != nil {
 			return err
 		}
@@ -393,7 +393,7 @@ func TestReleasedWhileCancelled(t *testing.T) {
 	var took float64
 	err = rt.Do(within(t, ctx, 40*time.Millisecond), func(tok *gilt.Token) error {
 		time.AfterFunc(30*time.Millisecond, slow.Release)
-		ns, err := py.Dict(tok, nil)
+		ns, err := py.NewDict(tok, nil)
 		if err != nil {
 			return err
 		}

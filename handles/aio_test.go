@@ -125,7 +125,7 @@ func TestOrdersWithoutMemory(t *testing.T) {
 		for id := range int64(3) {
 			orders.Put(id, wire)
 		}
-		ns, err := py.Dict(tok, map[string]any{"take": take})
+		ns, err := py.NewDict(tok, map[string]any{"take": take})
 		if err != nil {
 			t.Fatal(err)
 		}

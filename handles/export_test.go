@@ -22,7 +22,6 @@ func (l *Loop) Sent() (n int) {
 
 // Smuggled is an object of another interpreter, as C code that minds no interpreter would give it.
 func Smuggled(tok *Token, p Py) Bound { return bound(tok, p.ref.object()) }
-func Smuggled(tok *Token, p Py) Bound { return bound(tok, p.ref.obj) }
 
 // BoundOf is the object that an operation gave.
 func BoundOf(tok *Token, r cpython.Result) Bound { return bound(tok, r.Obj) }
