@@ -41,6 +41,33 @@ func awaitedCallOf(id int64) *awaitedCall {
 	return a
 }
 
+// awaitedID is what Python holds as long as it may ask for the call's outcome.
+type awaitedID int64
+
+func (id awaitedID) drop() {
+	if a := awaitedCallOf(int64(id)); a != nil {
+		a.end(context.Canceled)
+	}
+}
+
+// promise gives Python a call's number, and an object with which the call goes: whoever awaits may be interrupted at any
+// moment.
+func (c *callee) promise(tok *Token, frame cpython.CallFrame, args []reflect.Value) error {
+	const op = "Async function"
+	id := c.prepare(args)
+	value := addValue(awaitedID(id))
+	guard, err := result(tok, op, tok.Entry(op).MakeValue(value))
+	if err != nil {
+		dropped(value)
+		return err
+	}
+	w, err := encodeAny(tok, nil, []any{id, guard}, 0)
+	if err == nil {
+		frame.ReturnWire(w)
+	}
+	return err
+}
+
 // prepare notes a call, to be begun when its event loop is ready for the outcome, and gives its number.
 func (c *callee) prepare(args []reflect.Value) int64 {
 	a := &awaitedCall{c: c, args: args}
@@ -90,11 +117,7 @@ func awaitFunctions() []GoFunc {
 			}
 		}},
 		{Name: "begin", Func: beginAwaited},
-		{Name: "drop", Func: func(id int64) {
-			if a := awaitedCallOf(id); a != nil {
-				a.end(context.Canceled)
-			}
-		}},
+		{Name: "drop", Func: func(id int64) { awaitedID(id).drop() }},
 	}
 }
 

@@ -38,19 +38,20 @@ def _drop(id, drop=drop, ending=RuntimeError):  # also when this module has gone
 
 
 def awaited(prepare, drop=_drop):
-    """Make an async function of prepare(*args), which converts the arguments and gives the call's number."""
+    """Make an async function of prepare(*args), which converts the arguments and gives the call's number,
+    and an object with which the call goes."""
 
     async def call(*args):
         loop = asyncio.get_running_loop()
         b = _bridge(loop)
-        id = prepare(*args)
+        id, held = prepare(*args)
         future = b.futures[id] = loop.create_future()
         try:
             begin(id, b.number)
             await future
             return outcome(id)
         except BaseException:
-            drop(id)
+            drop(id)  # now: the traceback holds the frame
             raise
 
     return call

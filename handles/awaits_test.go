@@ -239,3 +239,43 @@ assert count() < before + 50, (before, count())
 		t.Errorf("%+v", err)
 	}
 }
+
+// Whatever stops the Python half of a call (an interruption may come between any two bytecodes, also in the clause that
+// tidies up), Go keeps nothing of it.
+func TestAwaitedCallsGoWithTheirCoroutine(t *testing.T) {
+	pytest.Do(t, func(tok *gil.Token) {
+		f, err := py.NewFunction(tok, py.GoFunc{Name: "f", Async: true, Func: func() {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ns, err := py.NewDict(tok, map[string]any{"f": f})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := py.AwaitedCalls()
+		err = py.Run(tok, `
+import asyncio, gc
+class Stop(BaseException): pass
+def stop(*_): raise Stop
+call = f.__globals__['__gilt__']
+drop = dict(zip(call.__code__.co_freevars, call.__closure__))['drop']
+begin, tidy = call.__globals__['begin'], drop.cell_contents
+call.__globals__['begin'] = drop.cell_contents = stop
+try:
+    for _ in range(10):
+        try: asyncio.run(f())
+        except Stop: pass
+        else: raise AssertionError
+finally:
+    call.__globals__['begin'], drop.cell_contents = begin, tidy
+gc.collect()
+asyncio.run(f())
+`, ns)
+		if err != nil {
+			t.Fatalf("%+v", err)
+		}
+		if n := py.AwaitedCalls(); n != before {
+			t.Errorf("Go keeps %d calls, and kept %d before", n, before)
+		}
+	})
+}

@@ -25,3 +25,10 @@ func Smuggled(tok *Token, p Py) Bound { return bound(tok, p.ref.object()) }
 
 // BoundOf is the object that an operation gave.
 func BoundOf(tok *Token, r cpython.Result) Bound { return bound(tok, r.Obj) }
+
+// AwaitedCalls is how many calls of Async functions Go keeps.
+func AwaitedCalls() int {
+	awaits.mu.Lock()
+	defer awaits.mu.Unlock()
+	return len(awaits.calls)
+}

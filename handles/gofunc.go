@@ -291,7 +291,9 @@ func (c *callee) slow(frame cpython.CallFrame) {
 		var out []reflect.Value
 		switch {
 		case c.async:
-			frame.Return(cpython.KindInt64, c.prepare(args))
+			if err := c.promise(tok, frame, args); err != nil {
+				raiseIn(tok, frame, err)
+			}
 			return
 		case c.native:
 			out, err = c.detached(tok, args)

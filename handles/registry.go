@@ -68,19 +68,32 @@ func goValue(id uint64) any {
 	return registry.values[id]
 }
 
+// dropper is a value that does something when nothing of Python's refers to it any more.
+type dropper interface{ drop() }
+
 func dropped(id uint64) {
-	if c := drop(id); c != nil && c.dropped != nil {
-		c.dropped()
+	if id&valueBit == 0 {
+		if c := dropFunction(id); c != nil && c.dropped != nil {
+			c.dropped()
+		}
+		return
+	}
+	if d, ok := dropValue(id).(dropper); ok {
+		d.drop()
 	}
 }
 
-func drop(id uint64) *callee {
+func dropValue(id uint64) any {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
-	if id&valueBit != 0 {
-		delete(registry.values, id)
-		return nil
-	}
+	v := registry.values[id]
+	delete(registry.values, id)
+	return v
+}
+
+func dropFunction(id uint64) *callee {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
 	c := (*registry.functions.Load())[id/256][id%256].Swap(nil)
 	registry.free = append(registry.free, id)
 	return c

@@ -36,6 +36,11 @@ type ClassConfig struct {
 }
 
 // Cancellation says when a context interrupts work that runs; work that waits leaves the queue in any case.
+//
+// Python code that swallows exceptions may miss an interruption, and is interrupted again. asyncio's event loop is such
+// code: it goes on after any exception of a callback that is no KeyboardInterrupt, and may then sleep for good. Give
+// what runs asyncio.run a time limit of its own (asyncio.timeout), or use the runtime's event loop, whose coroutines are
+// cancelled.
 type Cancellation uint8
 
 // The policies. OnDeadline is the zero value.
