@@ -34,6 +34,7 @@ type Config struct {
 	Scheduler scheduler.Config  // without Lanes and Arm
 	Watchdog  time.Duration     // after which it tells; negative for no watchdog
 	Grace     time.Duration     // for which interrupted work may clean up before its caller is freed
+	Trace     bool              // notes where handles are made
 }
 
 // Host runs tasks: it acquires a grant, enters the interpreter of the grant's lane on this OS thread and
@@ -59,6 +60,7 @@ type Host struct {
 	idle       chan func() // to goroutines that wait for work of Freed
 	serving    atomic.Int32
 	jams       atomic.Uint64
+	traces     *traces // nil unless handles are traced
 	atCloseMu  sync.Mutex
 	atClose    []func()
 
@@ -72,6 +74,9 @@ type Host struct {
 // NewHost starts the workers, the pacers and the janitors.
 func NewHost(c Config) (*Host, error) {
 	h := &Host{python: c.Python, lanes: c.Lanes, toldKept: make([]uint64, len(c.Lanes)), kick: make(chan struct{}, 1), quit: make(chan struct{}), idle: make(chan func()), lost: make(map[*Running]lost), grace: c.Grace, clock: cpython.Clock(), epoch: time.Now()}
+	if c.Trace {
+		h.traces = &traces{live: make(map[any]trace)}
+	}
 	c.Scheduler.Lanes = len(c.Lanes)
 	c.Scheduler.Arm = func(lane int) { h.lanes[lane].PacerArm() }
 	c.Scheduler.Elsewhere = func(lane int, tag uint64) bool { return h.lanes[lane].Elsewhere(tag) }
@@ -181,13 +186,14 @@ func (h *Host) reap() {
 // call it to know when it is done.
 func (h *Host) ReapThreads() {
 	cpython.SinkOrphans()
-	seen := make(map[*cpython.Interp]bool)
-	for _, it := range append([]*cpython.Interp{h.python.Main()}, h.lanes...) {
-		if !seen[it] {
-			it.Reap()
-		}
-		seen[it] = true
+	for _, it := range h.interpreters() {
+		it.Reap()
 	}
+}
+
+// interpreters are all of them: the main one too, in which no work of mode own-gil runs.
+func (h *Host) interpreters() []*cpython.Interp {
+	return append([]*cpython.Interp{h.python.Main()}, h.python.Own()...)
 }
 
 // Release gives an owned reference back, from any goroutine. Whoever attaches next decrefs it; when

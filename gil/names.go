@@ -61,6 +61,10 @@ func (h *Host) tellKept() {
 func (h *Host) Stats() scheduler.Stats {
 	st := h.sched.Stats()
 	st.Jams, st.Lost = h.jams.Load(), h.lostTasks()
+	for _, it := range h.interpreters() {
+		st.Handles += it.Owned()
+		st.Backlog += int64(it.Backlog())
+	}
 	for lane, it := range h.lanes {
 		k := it.Kept()
 		st.Lanes[lane].Kept, st.Lanes[lane].KeptLast = k.Count, k.Last

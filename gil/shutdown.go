@@ -69,6 +69,7 @@ func (h *Host) shutdown(ctx context.Context) (flushed bool, err error) {
 			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
 		}
+		h.tellTraces()
 		err = h.exitFunctions(ctx)
 	}
 	h.stopHelpers()

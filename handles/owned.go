@@ -39,7 +39,23 @@ func own(tok *Token, o cpython.Object) Py {
 	}
 	p.ref.obj.Store(uintptr(o))
 	p.ref.uses.Store(1)
+	if tok.Host().Traced() {
+		tok.Host().Made(p.ref, classOf(Bound{tok: tok, obj: o, scope: tok.Whole()}))
+	}
 	return Py{p, p.ref.turn.Add(1)}
+}
+
+// classOf is the name of b's class, for people.
+func classOf(b Bound) string {
+	class, err := b.Type()
+	if err != nil {
+		return "?"
+	}
+	name, err := AttrAs[string](class, "__qualname__")
+	if err != nil {
+		return "?"
+	}
+	return name
 }
 
 func (r *ref) object() cpython.Object { return cpython.Object(r.obj.Load()) }
@@ -73,6 +89,9 @@ func (r *ref) unused() bool {
 		return false
 	}
 	r.last.Store(nil)
+	if r.host.Traced() {
+		r.host.Gone(r)
+	}
 	r.host.Release(r.interp, r.object())
 	return true
 }

@@ -46,6 +46,7 @@ static uint64_t go_scope_base(uintptr_t th, uint64_t serial) { return gilt_scope
 static int go_error_indicator(uintptr_t th, uint64_t serial) { return gilt_error_indicator(gilt_th(th), serial); }
 static void go_release(uintptr_t it, uintptr_t o) { gilt_release(gilt_it(it), o); }
 static void go_release_all(uintptr_t it, const uintptr_t *o, uint64_t n) { gilt_release_all(gilt_it(it), o, n); }
+static int64_t go_owned(uintptr_t it) { return gilt_owned(gilt_it(it)); }
 static int64_t go_backlog(uintptr_t it) { return gilt_backlog(gilt_it(it)); }
 static int go_reap(uintptr_t it) { return gilt_reap(gilt_it(it)); }
 static int go_count_states(uintptr_t it) { return gilt_count_states(gilt_it(it)); }
@@ -234,6 +235,9 @@ func (it *Interp) ReleaseAll(o []Object) {
 	// SAFETY: an Object is a uintptr, and C does not keep the pointer.
 	C.go_release_all(it.c, (*C.uintptr_t)(unsafe.Pointer(unsafe.SliceData(o))), C.uint64_t(len(o)))
 }
+
+// Owned is how many references are Go's: those of handles, and the exceptions of errors.
+func (it *Interp) Owned() int64 { return int64(C.go_owned(it.c)) }
 
 // Backlog is the length of the decref queue.
 func (it *Interp) Backlog() int { return int(C.go_backlog(it.c)) }

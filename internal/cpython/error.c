@@ -345,6 +345,7 @@ void gilt_raised(gilt_thread *th, gilt_interp *it, gilt_res *r) {
 	} else {
 		r->status = GILT_RAISED;
 		r->obj = (uintptr_t)exc; // owned by the Go error
+		gilt_own(it);
 		r->p = th->buf, r->n = th->nbuf;
 	}
 }

@@ -86,7 +86,8 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial);  // ends the task and begi
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial); // AllowThreads; held since the last report
 void gilt_release(gilt_interp *it, uintptr_t obj);          // owned reference, from any thread, attached or not
 void gilt_release_all(gilt_interp *it, const uintptr_t *objs, uint64_t n); // the same for many; zeros are passed over
-int64_t gilt_backlog(gilt_interp *it);
+int64_t gilt_backlog(gilt_interp *it);                      // so many wait for their decref
+int64_t gilt_owned(gilt_interp *it);                        // so many are Go's: handles, and the exceptions of errors
 int gilt_orphan_fd(void);                               // readable when a thread with states has ended, or the GIL was kept
 // Waits of ours of 100 ms and more for the GIL: how many, how long the last one was, and what the task runs
 // (gilt_enter's what) that had the GIL when it began, if it was a task of ours.

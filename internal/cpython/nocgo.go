@@ -47,6 +47,7 @@ func OrphanFD() int                                                             
 func (*Interp) Enter(uint64, uint64, Deadline) (Entry, Status)                  { return Entry{}, Stopped }
 func (*Interp) Release(Object)                                                  {}
 func (*Interp) ReleaseAll([]Object)                                             {}
+func (*Interp) Owned() int64                                                    { return 0 }
 func (*Interp) Backlog() int                                                    { return 0 }
 func (*Interp) Reap() int                                                       { return 0 }
 func (*Interp) States() int                                                     { return 0 }

@@ -346,9 +346,9 @@ gilt_res gilt_exec(gilt_thread *th, uint64_t serial, const char *src, uint64_t n
 
 gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o) {
 	BEGIN
-	(void)it;
 	py.Py_IncRef((PyObject *)o);
 	r.obj = o;
+	gilt_own(it);
 	END
 }
 

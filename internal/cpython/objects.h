@@ -14,6 +14,11 @@ PyObject *gilt_name(gilt_interp *it, const char *s, uint64_t n);
 PyObject *gilt_name_tuple(gilt_interp *it, const char *s, uint64_t n); // (name,)
 void gilt_known_clear(gilt_interp *it);
 
+// A reference is Go's from now on.
+static inline void gilt_own(gilt_interp *it) {
+	atomic_store_explicit(&it->owned, atomic_load_explicit(&it->owned, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
 // classes.c
 PyObject *gilt_class(gilt_interp *it, int c); // borrowed from it, or NULL with an exception
 int gilt_is(gilt_interp *it, PyObject *o, int c); // 0, or -1 with an exception, a TypeError that says what o is not

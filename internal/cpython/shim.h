@@ -107,6 +107,8 @@ struct gilt_interp {
 	PyObject *codes; // compiled source by mode, file and text; owned, with the GIL
 	int has_values; // exceptions may carry a Go value, as their attribute __gilt__
 
+	_Atomic int64_t owned;   // references that Go was given to own; written with the GIL held
+	_Atomic int64_t disowned; // of these, so many were given back
 	pthread_mutex_t mu; // guards dead and orphans
 	PyObject **dead;
 	size_t ndead, capdead;

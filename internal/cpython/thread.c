@@ -441,15 +441,17 @@ gilt_res gilt_scope_end(gilt_thread *th, uint64_t serial, uint64_t base) {
 	return r;
 }
 
-void gilt_release(gilt_interp *it, uintptr_t obj) {
-	if (atomic_load(&gilt_generation) == 0) return; // Python is gone, and its objects with it
-	PyObject *o = (PyObject *)obj;
-	release(it, &o, 1);
-}
+void gilt_release(gilt_interp *it, uintptr_t obj) { gilt_release_all(it, &obj, 1); }
 
 void gilt_release_all(gilt_interp *it, const uintptr_t *objs, uint64_t n) {
-	if (atomic_load(&gilt_generation) != 0) release(it, (PyObject *const *)objs, n);
+	if (atomic_load(&gilt_generation) == 0) return; // Python is gone, and its objects with it
+	int64_t given = 0;
+	for (uint64_t i = 0; i < n; i++) given += objs[i] != 0;
+	atomic_fetch_add_explicit(&it->disowned, given, memory_order_relaxed);
+	release(it, (PyObject *const *)objs, n);
 }
+
+int64_t gilt_owned(gilt_interp *it) { return atomic_load(&it->owned) - atomic_load(&it->disowned); }
 
 int64_t gilt_backlog(gilt_interp *it) { return atomic_load_explicit(&it->backlog, memory_order_relaxed); }
 
