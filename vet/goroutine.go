@@ -51,7 +51,7 @@ func (c *checker) startedFunction(by string, f ast.Expr) {
 	if !ok {
 		return
 	}
-	if sel := c.info.Selections[s]; sel != nil && sel.Kind() == types.MethodVal && c.tied(sel.Recv()) && !reads[sel.Obj().Name()] {
+	if sel := c.info.Selections[s]; sel != nil && sel.Kind() == types.MethodVal && c.tied(sel.Recv()) && c.usesToken(sel.Obj()) {
 		c.report(s, ruleGoroutine, "a method of %s is called on another goroutine by %s: %s", c.noun(sel.Recv()), by, otherGoroutine)
 	}
 }

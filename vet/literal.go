@@ -114,6 +114,9 @@ func (c *checker) collectVariables() {
 		switch n := cur.Node().(type) {
 		case *ast.FuncDecl:
 			c.noteFields(n.Recv, c.params)
+			if n.Recv != nil && len(n.Recv.List[0].Names) > 0 {
+				c.receivers[c.info.Defs[n.Name]] = c.info.Defs[n.Recv.List[0].Names[0]]
+			}
 		case *ast.FuncType:
 			c.noteFields(n.Params, c.params)
 			c.noteFields(n.Results, c.results)

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"slices"
 
 	"golang.org/x/tools/go/ast/edge"
 	"golang.org/x/tools/go/ast/inspector"
@@ -51,8 +52,8 @@ func (c *checker) matters(cur inspector.Cursor) bool {
 				return true
 			}
 			if s.Kind() != types.FieldVal {
-				if name := s.Obj().Name(); name != "Token" || !c.tied(s.Recv()) {
-					return !reads[name]
+				if s.Obj().Name() != "Token" {
+					return c.usesToken(s.Obj())
 				}
 				if parent.ParentEdgeKind() != edge.CallExpr_Fun {
 					return true
@@ -83,6 +84,27 @@ func (c *checker) matters(cur inspector.Cursor) bool {
 		}
 		cur = parent
 	}
+}
+
+// usesToken says whether a method uses the token that its receiver holds. Those of handles do, but for a few; those of the
+// package's own structs if they mention what they hold; of others it is not known.
+func (c *checker) usesToken(m types.Object) bool {
+	if m.Pkg() == nil || ours(m.Pkg().Path()) {
+		return !reads[m.Name()]
+	}
+	if f, ok := m.(*types.Func); ok {
+		m = f.Origin()
+	}
+	known, ok := c.tokenUsers[m]
+	if ok {
+		return known
+	}
+	c.tokenUsers[m] = false // for methods that call each other
+	if recv := c.receivers[m]; recv != nil {
+		known = slices.ContainsFunc(c.uses[recv], c.matters)
+	}
+	c.tokenUsers[m] = known
+	return known
 }
 
 func isSlice(t types.Type) bool {
@@ -139,7 +161,7 @@ func (c *checker) carries(e ast.Expr) bool {
 		}
 	case *ast.SelectorExpr:
 		if s := c.info.Selections[e]; s != nil && s.Kind() == types.MethodVal {
-			return c.tied(s.Recv()) && !reads[s.Obj().Name()]
+			return c.tied(s.Recv()) && c.usesToken(s.Obj())
 		}
 	case *ast.CallExpr:
 		if c.isBuiltin(e, "append") || c.info.Types[e.Fun].IsType() {

@@ -2,7 +2,8 @@
 // *gil.MisuseError, and two habits that cost: a wait that holds the GIL, and handles that nobody gives back.
 //
 // `gilt vet ./...` runs it, and so do `go vet -vettool=$(which gilt) ./...` and golangci-lint: see gilt/vet/golangci.
-// docs/vet.md lists the rules. A comment on the line of a finding, or on the line above, makes an exception:
+// docs/vet.md lists the rules. A comment on the line of a finding, on the line above, or in the function's doc comment makes
+// an exception:
 //
 //	//gilt:vet-ignore this test misuses the token on purpose
 package vet
@@ -39,7 +40,8 @@ escape: a token or handle leaves the function in which it is valid
 wait: something is waited for with the token held
 release: handles are made in a loop and never released
 
-"//gilt:vet-ignore REASON" on the line, or on the line above, makes an exception.`
+"//gilt:vet-ignore REASON" makes an exception for its line, alone on a line for the next one, in a function's doc
+comment for the function.`
 
 // The rules, which the findings name.
 const (
@@ -68,6 +70,8 @@ type checker struct {
 	fresh      map[types.Object]bool               // of pointers: what they point to was made where they are declared
 	unbuffered map[types.Object]bool               // of channels
 	makers     map[*types.TypeName]made            // where the package makes its structs
+	receivers  map[types.Object]types.Object       // of methods
+	tokenUsers map[types.Object]bool               // of methods: see usesToken
 	escaped    map[*types.Var]bool                 // variables that were reported for what a task assigns to them
 	ignored    ignores
 	reported   map[token.Pos]bool
@@ -81,7 +85,8 @@ func run(pass *analysis.Pass) (any, error) {
 		pass: pass, info: pass.TypesInfo, root: pass.ResultOf[inspect.Analyzer].(*inspector.Inspector).Root(),
 		tiedTypes: map[types.Type]bool{},
 		escaped:   map[*types.Var]bool{},
-		reported:  map[token.Pos]bool{},
+		receivers: map[types.Object]types.Object{}, tokenUsers: map[types.Object]bool{},
+		reported: map[token.Pos]bool{},
 	}
 	c.ignored = c.readIgnores()
 	c.collect()

@@ -20,7 +20,9 @@ type row struct {
 	tok  *gilt.Token
 }
 
-func (r *row) work() {}
+func (r *row) work()         { r.step(3) }
+func (r *row) step(n int)    { r.tok.Check(r.title()) }
+func (r *row) title() string { return r.name }
 
 func use(...any) {}
 
@@ -37,6 +39,9 @@ func statements(ctx context.Context, rt *gilt.Runtime, tok *gilt.Token, b py.Bou
 	go later()
 
 	go use(b.Unbind())
+	go r.title()
+	go func() { use(r.title()) }()
+	go func() { r.work() }() // want `r, a value that holds a token or a Bound`
 	go use(len(rows), r.name, tok.Interpreter())
 	n, _ := b.Len()
 	go func() {
