@@ -32,6 +32,7 @@ func TestSubmitAndWaitInside(t *testing.T) {
 				var v int
 				var err error
 				if i == 0 {
+					//gilt:vet-ignore the runtime helps who waits with the token held
 					v, err = f.Wait(ctx)
 				} else {
 					tok.AllowThreads(func() { v, err = f.Wait(ctx) })
@@ -61,8 +62,10 @@ func TestWaitForOneself(t *testing.T) {
 	for _, inside := range []bool{true, false} {
 		self := make(chan *gilt.Future[int], 1)
 		f := gilt.Submit(context.Background(), rt, func(tok *gilt.Token) (v int, err error) {
+			//gilt:vet-ignore it is there at once
 			me := <-self
 			if inside {
+				//gilt:vet-ignore the runtime refuses this wait
 				return me.Wait(context.Background())
 			}
 			tok.AllowThreads(func() { v, err = me.Wait(context.Background()) })
@@ -140,7 +143,9 @@ func watchdog() error {
 	for range 3 {
 		all.Go(func() {
 			_ = rt.Do(ctx, func(tok *gilt.Token) error {
+				//gilt:vet-ignore the task is to wait in Go
 				entered <- 1
+				//gilt:vet-ignore the task is to wait in Go
 				<-free
 				return nil
 			})
@@ -176,6 +181,7 @@ func holdsAndWaits(rt *gilt.Runtime, entered, free chan int) {
 			}
 		}
 		entered <- 1
+		//gilt:vet-ignore the watchdog is to see it
 		<-free
 		return err
 	})

@@ -112,9 +112,11 @@ func each(t *testing.T, n int, rule string, tok *gilt.Token, b py.Bound, p py.Py
 			}
 		})
 	}
+	//gilt:vet-ignore the token is to be live meanwhile
 	g.Wait()
 }
 
+//gilt:vet-ignore it is a test of misuse
 func TestMisuse_AfterTheTask(t *testing.T) {
 	var tok *gilt.Token
 	var b py.Bound
@@ -124,6 +126,7 @@ func TestMisuse_AfterTheTask(t *testing.T) {
 	each(t, 1000, "task has ended", tok, b, p)
 }
 
+//gilt:vet-ignore it is a test of misuse
 func TestMisuse_InsideAllowThreads(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
 		b := list(t, tok)
@@ -137,6 +140,8 @@ func TestMisuse_InsideAllowThreads(t *testing.T) {
 }
 
 // Rules 2 and 3: another goroutine's token is refused while its own goroutine goes on using it.
+//
+//gilt:vet-ignore it is a test of misuse
 func TestRule03_TokenOnAnotherGoroutine(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
 		b := list(t, tok)
@@ -175,6 +180,7 @@ func detached(t testing.TB, tok *gilt.Token) {
 	}
 }
 
+//gilt:vet-ignore it is a test of misuse
 func TestMisuse_ScopeOnAnotherGoroutine(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
 		done := make(chan struct{})
@@ -187,6 +193,8 @@ func TestMisuse_ScopeOnAnotherGoroutine(t *testing.T) {
 }
 
 // A Bound of another live token is no argument either: its owner may end it at any moment.
+//
+//gilt:vet-ignore it is a test of misuse
 func TestMisuse_BoundOfAnotherTokenAsArgument(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
 		foreign := list(t, tok)
@@ -221,6 +229,7 @@ func TestMisuse_BoundOfAnotherTokenAsArgument(t *testing.T) {
 	})
 }
 
+//gilt:vet-ignore it is a test of misuse
 func TestMisuse_AfterItsScope(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
 		var b py.Bound
@@ -267,6 +276,7 @@ func TestMisuse_AfterItsScope(t *testing.T) {
 	})
 }
 
+//gilt:vet-ignore it is a test of misuse
 func TestMisuse_ScopeThatPanicked(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
 		var b py.Bound

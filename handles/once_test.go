@@ -55,6 +55,7 @@ func TestOnceCell_OneObjectForAllTasks(t *testing.T) {
 	})
 }
 
+//gilt:vet-ignore it is a test of misuse
 func TestOnceCell_Failures(t *testing.T) {
 	var c py.OnceCell
 	pytest.Do(t, func(tok *gilt.Token) {

@@ -151,6 +151,7 @@ func lookup[A, R any](t *testing.T, spec string) *gilt.Func[A, R] {
 	return f
 }
 
+//gilt:vet-ignore it is a test of misuse
 func TestCallIn(t *testing.T) {
 	pytest.Install(t, "gilt_call_in", `
 def inc(x): return x + 1

@@ -324,6 +324,7 @@ func TestHandlesStayAliveDuringTheOperation(t *testing.T) {
 			if b := fresh().Bind(tok); b.IsZero() {
 				t.Fatal("Bind")
 			}
+			//gilt:vet-ignore the garbage collector is to release it
 			if err := fresh().Clone(tok).Borrow(tok).SetAttr("w", fresh()); err != nil {
 				t.Fatal(err)
 			}

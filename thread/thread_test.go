@@ -314,6 +314,7 @@ func TestOnMain_ContextEndsWhileItRuns(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
 	c, cancel := context.WithCancel(ctx)
 	go func() { <-started; cancel() }()
+	//gilt:vet-ignore its context ends while it runs
 	err := rt.OnMain(c, func(*pytest.Token) error { close(started); <-release; return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
