@@ -1,5 +1,6 @@
 // Command gilt runs Python inside a Go process: existing programs (gilt run), a Python function over
-// JSON Lines (gilt map), a check of the installation (gilt doctor), the benchmarks (gilt bench).
+// JSON Lines (gilt map), a check of the installation (gilt doctor), the benchmarks (gilt bench), a check of
+// Go code that uses gilt (gilt vet).
 package main
 
 import (
@@ -37,6 +38,9 @@ const exitHelp = `Exit codes:
   130  interrupted by Ctrl-C or SIGTERM`
 
 func main() {
+	if isVetUnit(os.Args[1:]) {
+		vetUnit()
+	}
 	os.Exit(doMain(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -120,7 +124,7 @@ bundled CPython. 'gilt doctor' says which and why.
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.PersistentFlags().StringVar(&a.python, "python", "", "the Python to use (defaults to GILT_PYTHON)")
-	root.AddCommand(a.runCommand(), a.mapCommand(), a.doctorCommand(), a.benchCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.mapCommand(), a.doctorCommand(), a.benchCommand(), a.vetCommand(), a.versionCommand())
 	return root
 }
 

@@ -190,6 +190,7 @@ func TestUsage(t *testing.T) {
 		"help of map has its exit codes": {[]string{"map", "--help"}, 0, "141", ""},
 		"help of run":                    {[]string{"run", "--help"}, 0, "KeyboardInterrupt", ""},
 		"bench passes its flags on":      {[]string{"bench", "--help"}, 0, "", ""},
+		"help of vet names the rules":    {[]string{"vet", "--help"}, 0, "goroutine", ""},
 		"version":                        {[]string{"version"}, 0, "gilt ", ""},
 		"version in JSON":                {[]string{"version", "--json"}, 0, `"platform"`, ""},
 		"unknown command":                {[]string{"nosuch"}, 2, "", `unknown command "nosuch"`},
