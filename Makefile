@@ -32,9 +32,10 @@ test-matrix: build ## The tests on every libpython found, 3.10 to 3.14; names th
 test-asan: unpack ## The C shim's tests under AddressSanitizer
 	ASAN_OPTIONS=detect_leaks=0 $(GO) test -asan -timeout 20m ./internal/cpython ./thread ./gil ./handles
 
-lint: $(LINT) ## go vet and golangci-lint
+lint: $(LINT) ## go vet, gilt vet and golangci-lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet $(PACKAGES)
+	$(GO) run ./cmd/gilt vet $(PACKAGES)
 	$(LINT) run
 
 $(LINT):
