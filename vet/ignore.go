@@ -27,7 +27,7 @@ func (i ignores) add(from, to token.Position) {
 func (c *checker) readIgnores() ignores {
 	all := ignores{}
 	for _, file := range c.pass.Files {
-		code := c.linesOf(file)
+		var code map[int]bool
 		of := map[*ast.CommentGroup]ast.Node{}
 		for _, d := range file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Doc != nil {
@@ -43,6 +43,9 @@ func (c *checker) readIgnores() ignores {
 				if f := of[group]; f != nil {
 					all.add(at, c.pass.Fset.Position(f.End()))
 					continue
+				}
+				if code == nil {
+					code = c.linesOf(file)
 				}
 				if !code[at.Line] {
 					at.Line++

@@ -2,18 +2,9 @@ package vet
 
 import (
 	"go/ast"
-	"go/token"
 	"go/types"
 	"strings"
-
-	"golang.org/x/tools/go/ast/inspector"
 )
-
-// made is where a package makes the structs of one of its types.
-type made struct {
-	held    bool // somewhere where a token is held
-	without bool // somewhere else
-}
 
 // keepers are functions that keep an argument for whoever comes.
 var keepers = map[string]string{
@@ -76,13 +67,13 @@ func (c *checker) keptByCall(call *ast.CallExpr) {
 }
 
 // keeps is the struct type in which an assignment keeps a token: one that is reached by a pointer from elsewhere, and that
-// the package makes where no token is held. A struct that is only made where one is held is as good as the token.
+// the package makes where no token is held.
 func (c *checker) keeps(a assignment) *types.TypeName {
 	owner, indirect := c.owner(a.to)
 	if owner == nil || owner.Pkg() != c.pass.Pkg || !indirect && !isPointer(a.root.Type()) || c.isLocal(a.root) {
 		return nil
 	}
-	if m := c.makers[owner]; m.held && !m.without {
+	if !c.madeWithout[owner] {
 		return nil
 	}
 	return owner
@@ -139,112 +130,4 @@ func (c *checker) isLocal(v *types.Var) bool {
 		return true
 	}
 	return c.fresh[v]
-}
-
-// collectMakers finds where the package makes its structs, and the variables that point to new ones. What a test makes counts for the
-// tests' types.
-func (c *checker) collectMakers() {
-	c.makers = map[*types.TypeName]made{}
-	for cur := range c.root.Preorder((*ast.CompositeLit)(nil), (*ast.CallExpr)(nil), (*ast.ValueSpec)(nil), (*ast.FuncType)(nil)) {
-		switch n := cur.Node().(type) {
-		case *ast.CompositeLit:
-			c.makes(cur, c.info.TypeOf(n))
-		case *ast.CallExpr:
-			if c.isBuiltin(n, "new") {
-				c.makes(cur, pointee(c.info.TypeOf(n)))
-			} else if c.isBuiltin(n, "make") {
-				c.makes(cur, elementOf(c.info.TypeOf(n)))
-			}
-		case *ast.ValueSpec:
-			if n.Type != nil {
-				c.makes(cur, c.info.TypeOf(n.Type))
-			}
-		case *ast.FuncType:
-			if n.Results != nil {
-				for _, f := range n.Results.List {
-					if len(f.Names) > 0 {
-						c.makes(cur, c.info.TypeOf(f.Type))
-					}
-				}
-			}
-		}
-	}
-}
-
-func elementOf(t types.Type) types.Type {
-	if t, ok := t.Underlying().(interface{ Elem() types.Type }); ok {
-		return t.Elem()
-	}
-	return t
-}
-
-// makes notes that a value of the type is made here, and with it the structs that are its parts.
-func (c *checker) makes(cur inspector.Cursor, t types.Type) {
-	here := c.holdsAt(cur, 3)
-	c.eachPart(t, map[*types.TypeName]bool{}, func(n *types.TypeName) {
-		if c.isTest(cur.Node().Pos()) && !c.isTest(n.Pos()) {
-			return
-		}
-		m := c.makers[n]
-		m.held, m.without = m.held || here, m.without || !here
-		c.makers[n] = m
-	})
-}
-
-// eachPart calls f for the package's struct types that are part of a value of the type.
-func (c *checker) eachPart(t types.Type, seen map[*types.TypeName]bool, f func(*types.TypeName)) {
-	if t == nil {
-		return
-	}
-	if n, ok := types.Unalias(t).(*types.Named); ok {
-		name := n.Origin().Obj()
-		if seen[name] || name.Pkg() != c.pass.Pkg {
-			return
-		}
-		seen[name] = true
-		f(name)
-	}
-	switch u := t.Underlying().(type) {
-	case *types.Struct:
-		for field := range u.Fields() {
-			c.eachPart(field.Type(), seen, f)
-		}
-	case *types.Array:
-		c.eachPart(u.Elem(), seen, f)
-	}
-}
-
-// holdsAt says whether a token is held at a place. In a function without one that is so if it is so where it is called, for
-// a constructor need not be given what it only makes room for.
-func (c *checker) holdsAt(cur inspector.Cursor, depth int) bool {
-	if c.within(cur) || c.inTask(cur) {
-		return true
-	}
-	for f := range cur.Enclosing((*ast.FuncDecl)(nil)) {
-		decl := f.Node().(*ast.FuncDecl)
-		calls := c.uses[c.info.Defs[decl.Name]]
-		if depth == 0 || len(calls) == 0 || decl.Recv != nil || decl.Name.IsExported() {
-			return false
-		}
-		for _, call := range calls {
-			if !c.holdsAt(call, depth-1) {
-				return false
-			}
-		}
-		return true
-	}
-	return false
-}
-
-func (c *checker) inTask(cur inspector.Cursor) bool {
-	for f := range cur.Enclosing((*ast.FuncLit)(nil)) {
-		if k := c.kinds[f.Node().(*ast.FuncLit)]; k == task || k == submitted {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *checker) isTest(p token.Pos) bool {
-	return strings.HasSuffix(c.pass.Fset.Position(p).Filename, "_test.go")
 }

@@ -2,8 +2,6 @@ package vet
 
 import (
 	"go/ast"
-	"go/token"
-	"go/types"
 
 	"golang.org/x/tools/go/ast/inspector"
 )
@@ -38,9 +36,8 @@ var runs = map[string]kind{
 	"testing.T.Run": elsewhere, "testing.B.Run": elsewhere, "testing.B.RunParallel": elsewhere,
 }
 
-// collect reads what the rules need to know of the whole package.
-func (c *checker) collect() {
-	c.collectVariables()
+// collectKinds finds what becomes of the function literals.
+func (c *checker) collectKinds() {
 	c.kinds = map[*ast.FuncLit]kind{}
 	for cur := range c.root.Preorder((*ast.CallExpr)(nil)) {
 		call := cur.Node().(*ast.CallExpr)
@@ -56,7 +53,6 @@ func (c *checker) collect() {
 		}
 	}
 	c.wrappedTasks()
-	c.collectMakers()
 }
 
 func (c *checker) is(e ast.Expr, k kind) {
@@ -94,82 +90,4 @@ func (c *checker) within(cur inspector.Cursor) bool {
 		}
 	}
 	return false
-}
-
-// collectVariables finds the local variables' uses, parameters and results, and what the variables are that are function literals or
-// pointers to something new.
-func (c *checker) collectVariables() {
-	c.uses = map[types.Object][]inspector.Cursor{}
-	c.params, c.results = map[types.Object]bool{}, map[types.Object]bool{}
-	c.fresh, c.unbuffered = map[types.Object]bool{}, map[types.Object]bool{}
-	for cur := range c.root.Preorder((*ast.Ident)(nil)) {
-		switch o := c.info.Uses[cur.Node().(*ast.Ident)].(type) {
-		case *types.Var, *types.Func:
-			c.uses[o] = append(c.uses[o], cur)
-		}
-	}
-	c.literals = map[types.Object]*ast.FuncLit{}
-	set := map[types.Object]int{}
-	for cur := range c.root.Preorder((*ast.FuncDecl)(nil), (*ast.FuncType)(nil), (*ast.AssignStmt)(nil), (*ast.ValueSpec)(nil), (*ast.UnaryExpr)(nil)) {
-		switch n := cur.Node().(type) {
-		case *ast.FuncDecl:
-			c.noteFields(n.Recv, c.params)
-			if n.Recv != nil && len(n.Recv.List[0].Names) > 0 {
-				c.receivers[c.info.Defs[n.Name]] = c.info.Defs[n.Recv.List[0].Names[0]]
-			}
-		case *ast.FuncType:
-			c.noteFields(n.Params, c.params)
-			c.noteFields(n.Results, c.results)
-		case *ast.AssignStmt:
-			for i, lhs := range n.Lhs {
-				c.noteLiteral(lhs, n.Rhs, i, set)
-			}
-		case *ast.ValueSpec:
-			for i, name := range n.Names {
-				c.noteLiteral(name, n.Values, i, set)
-			}
-		case *ast.UnaryExpr:
-			if id, ok := ast.Unparen(n.X).(*ast.Ident); ok && n.Op == token.AND {
-				set[c.info.ObjectOf(id)] += 2 // somebody else may set it
-			}
-		}
-	}
-	for v := range c.literals {
-		if set[v] != 1 {
-			delete(c.literals, v)
-		}
-	}
-}
-
-func (c *checker) noteFields(fields *ast.FieldList, all map[types.Object]bool) {
-	if fields == nil {
-		return
-	}
-	for _, f := range fields.List {
-		for _, name := range f.Names {
-			all[c.info.Defs[name]] = true
-		}
-	}
-}
-
-func (c *checker) noteLiteral(lhs ast.Expr, values []ast.Expr, i int, set map[types.Object]int) {
-	id, ok := ast.Unparen(lhs).(*ast.Ident)
-	if !ok || len(values) == 0 {
-		return
-	}
-	v := c.info.ObjectOf(id)
-	set[v]++
-	if len(values) <= i {
-		return
-	}
-	switch value := ast.Unparen(values[i]).(type) {
-	case *ast.FuncLit:
-		c.literals[v] = value
-	case *ast.UnaryExpr:
-		_, made := value.X.(*ast.CompositeLit)
-		c.fresh[v] = made && value.Op == token.AND
-	case *ast.CallExpr:
-		c.fresh[v] = c.isBuiltin(value, "new")
-		c.unbuffered[v] = c.isBuiltin(value, "make") && len(value.Args) == 1
-	}
 }

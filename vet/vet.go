@@ -61,20 +61,20 @@ type checker struct {
 	info *types.Info
 	root inspector.Cursor
 
-	tiedTypes  map[types.Type]bool
-	literals   map[types.Object]*ast.FuncLit // of variables that are never anything else
-	kinds      map[*ast.FuncLit]kind
-	uses       map[types.Object][]inspector.Cursor // where variables and functions are named
-	params     map[types.Object]bool               // parameters and receivers
-	results    map[types.Object]bool               // the named results
-	fresh      map[types.Object]bool               // of pointers: what they point to was made where they are declared
-	unbuffered map[types.Object]bool               // of channels
-	makers     map[*types.TypeName]made            // where the package makes its structs
-	receivers  map[types.Object]types.Object       // of methods
-	tokenUsers map[types.Object]bool               // of methods: see usesToken
-	escaped    map[*types.Var]bool                 // variables that were reported for what a task assigns to them
-	ignored    ignores
-	reported   map[token.Pos]bool
+	tiedTypes   map[types.Type]bool
+	literals    map[types.Object]*ast.FuncLit // of variables that are never anything else
+	kinds       map[*ast.FuncLit]kind
+	uses        map[types.Object][]inspector.Cursor // where variables and functions are named
+	params      map[types.Object]bool               // parameters and receivers
+	results     map[types.Object]bool               // the named results
+	fresh       map[types.Object]bool               // of pointers: what they point to was made where they are declared
+	unbuffered  map[types.Object]bool               // of channels
+	madeWithout map[*types.TypeName]bool            // structs that are made where no token is held
+	receivers   map[types.Object]types.Object       // of methods
+	tokenUsers  map[types.Object]bool               // of methods: see usesToken
+	escaped     map[*types.Var]bool                 // variables that were reported for what a task assigns to them
+	ignored     ignores
+	reported    map[token.Pos]bool
 }
 
 func run(pass *analysis.Pass) (any, error) {
@@ -83,13 +83,15 @@ func run(pass *analysis.Pass) (any, error) {
 	}
 	c := &checker{
 		pass: pass, info: pass.TypesInfo, root: pass.ResultOf[inspect.Analyzer].(*inspector.Inspector).Root(),
-		tiedTypes: map[types.Type]bool{},
-		escaped:   map[*types.Var]bool{},
-		receivers: map[types.Object]types.Object{}, tokenUsers: map[types.Object]bool{},
-		reported: map[token.Pos]bool{},
+		tiedTypes:  map[types.Type]bool{},
+		escaped:    map[*types.Var]bool{},
+		tokenUsers: map[types.Object]bool{},
+		reported:   map[token.Pos]bool{},
 	}
 	c.ignored = c.readIgnores()
-	c.collect()
+	c.collectVariables()
+	c.collectKinds()
+	c.collectMakers()
 	c.goroutines()
 	c.detached()
 	c.escapes()

@@ -91,7 +91,7 @@ func inSelect(cur inspector.Cursor) bool {
 	return false
 }
 
-// locksPython says whether a token is used between a call of Lock and that of Unlock, or the end of its block.
+// locksPython says whether Python is used between a call of Lock and that of Unlock, or the end of its block.
 func (c *checker) locksPython(lock inspector.Cursor) bool {
 	s, ok := ast.Unparen(lock.Node().(*ast.CallExpr).Fun).(*ast.SelectorExpr)
 	if !ok {
@@ -101,13 +101,26 @@ func (c *checker) locksPython(lock inspector.Cursor) bool {
 		if c.unlocks(next.Node(), types.ExprString(s.X)) {
 			return false
 		}
-		for id := range next.Preorder((*ast.Ident)(nil)) {
-			if v, ok := c.info.Uses[id.Node().(*ast.Ident)].(*types.Var); ok && !v.IsField() && c.tied(v.Type()) && c.matters(id) {
+		for call := range next.Preorder((*ast.CallExpr)(nil)) {
+			if c.callsPython(call.Node().(*ast.CallExpr)) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// callsPython says whether a call is of a method of a handle, or gets a token.
+func (c *checker) callsPython(call *ast.CallExpr) bool {
+	if c.isBuiltin(call, "len", "cap", "append", "copy", "clear", "delete") || c.info.Types[call.Fun].IsType() {
+		return false
+	}
+	if s, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok {
+		if m := c.info.Selections[s]; m != nil && m.Kind() == types.MethodVal && c.tied(m.Recv()) && c.usesToken(m.Obj()) {
+			return true
+		}
+	}
+	return c.anyCarries(call.Args)
 }
 
 func (c *checker) unlocks(n ast.Node, mutex string) bool {

@@ -44,7 +44,8 @@ func (a *app) vetCommand() *cobra.Command {
 		Long:  vetHelp,
 		Example: `  gilt vet ./...
   gilt vet -c 2 ./internal/report`,
-		DisableFlagParsing: true, // the flags are go vet's
+		DisableFlagParsing:    true, // the flags are go vet's
+		DisableFlagsInUseLine: true,
 		Run: func(cmd *cobra.Command, args []string) {
 			if len(args) > 0 && (args[0] == "-h" || args[0] == "--help") {
 				_ = cmd.Help()

@@ -92,6 +92,11 @@ func (r *results) add(b py.Bound) { r.all = append(r.all, b) }
 
 func (r *results) reset() { *r = results{} }
 
+// Visitor is made by whoever uses the package.
+type Visitor struct{ last py.Bound }
+
+func (v *Visitor) Visit(b py.Bound) { v.last = b }
+
 type zero struct{ b py.Bound }
 
 func (z *zero) set(b py.Bound) { z.b = b }

@@ -79,7 +79,7 @@ func notHeld(ch chan int, b py.Bound) {
 	time.Sleep(time.Second)
 }
 
-func locks(tok *gilt.Token, b py.Bound, mu *sync.Mutex, rw *sync.RWMutex, ours *gil.Mutex, n map[string]int) {
+func locks(tok *gilt.Token, b py.Bound, mu *sync.Mutex, rw *sync.RWMutex, ours *gil.Mutex, n map[string]int, owned map[string]py.Py, bounds []py.Bound) {
 	mu.Lock() // want `Python is used with a sync.Mutex locked: .* use a lock of package gil`
 	py.Eval(tok, "1")
 	mu.Unlock()
@@ -87,6 +87,14 @@ func locks(tok *gilt.Token, b py.Bound, mu *sync.Mutex, rw *sync.RWMutex, ours *
 	rw.RLock() // want `Python is used with a sync.RWMutex locked`
 	defer rw.RUnlock()
 	b.Len()
+
+	mu.Lock() // want `Python is used with a sync.Mutex locked`
+	defer mu.Unlock()
+	owned["b"] = b.Unbind()
+
+	mu.Lock()
+	bounds = append(bounds, b)
+	mu.Unlock()
 
 	mu.Lock() // only Go is run
 	n["x"]++
