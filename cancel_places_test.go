@@ -303,6 +303,7 @@ func turnOnce(rt *gilt.Runtime) error {
 	}
 	soon, cancel := context.WithTimeout(ctx, 30*time.Millisecond)
 	defer cancel()
+	//gilt:vet-ignore Go code that does not come back is what is tested
 	block := gilt.Submit(ctx, rt, func(*gilt.Token) (struct{}, error) { time.Sleep(2 * time.Millisecond); return struct{}{}, nil })
 	one := gilt.Submit(soon, rt, first)
 	next := make([]*gilt.Future[int64], 3)

@@ -92,9 +92,11 @@ func closed() error {
 	var tok *gilt.Token
 	var b py.Bound
 	if err := rt.Do(ctx, func(in *gilt.Token) error {
+		//gilt:vet-ignore used after the shutdown, to be refused
 		tok = in
 		for range 100 {
 			var err error
+			//gilt:vet-ignore used after the shutdown, to be refused
 			if b, err = py.From(in, []int{1}); err != nil {
 				return err
 			}
@@ -166,6 +168,7 @@ func shutdownUnderLoad() error {
 					err = rt.Do(ctx, func(tok *gilt.Token) error {
 						b, err := py.From(tok, []int{1})
 						if err == nil {
+							//gilt:vet-ignore what is left is for the shutdown to deal with
 							b.Unbind()
 							tok.AllowThreads(func() {})
 						}

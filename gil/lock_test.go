@@ -120,6 +120,7 @@ func TestLocks_NobodyStarves(t *testing.T) {
 		}
 		pytest.Do(t, func(tok *gilt.Token) {
 			for range 50 {
+				//gilt:vet-ignore a wait that holds the GIL is what it is compared with
 				m.With(tok, func() { time.Sleep(10 * time.Microsecond) })
 				m.RWith(tok, func() {})
 			}
@@ -290,8 +291,10 @@ func TestLocks_Misuse(t *testing.T) {
 		}
 		var dead *gilt.Token
 		pytest.Do(t, func(tok *gilt.Token) {
+			//gilt:vet-ignore it tries each misuse
 			dead = tok
 			tok.AllowThreads(func() {
+				//gilt:vet-ignore it tries each misuse
 				for _, f := range ops(tok) {
 					pytest.WantMisuse(t, "inside AllowThreads", f)
 				}
@@ -310,10 +313,12 @@ func TestLocks_Misuse(t *testing.T) {
 			rw.Lock(nil)
 			go func() {
 				defer close(done)
+				//gilt:vet-ignore it tries each misuse
 				for _, f := range ops(tok) {
 					pytest.WantMisuse(t, "another goroutine", f)
 				}
 			}()
+			//gilt:vet-ignore it tries each misuse
 			<-done // with the token live
 			m.Unlock()
 			rw.Unlock()

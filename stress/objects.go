@@ -94,14 +94,18 @@ func (a *actor) misuse() error {
 	var late *gilt.Token
 	var old py.Bound
 	err := a.do(func(tok *gilt.Token) (err error) {
+		//gilt:vet-ignore misuse that must be refused
 		late = tok
+		//gilt:vet-ignore misuse that must be refused
 		if old, err = py.From(tok, 1); err != nil {
 			return err
 		}
 		var inner py.Bound
+		//gilt:vet-ignore misuse that must be refused
 		if err = py.Scope(tok, func() (err error) { inner, err = py.From(tok, 2); return err }); err != nil {
 			return err
 		}
+		//gilt:vet-ignore misuse that must be refused
 		tok.AllowThreads(func() { err = misused(func() { _, _ = old.Int64() }) })
 		return errors.Join(err,
 			misused(func() { _, _ = inner.Int64() }),
