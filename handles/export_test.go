@@ -32,3 +32,6 @@ func AwaitedCalls() int {
 	defer awaits.mu.Unlock()
 	return len(awaits.calls)
 }
+
+// Check is what each operation does first.
+func (b Bound) Check() { b.entry("Check") }

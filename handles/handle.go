@@ -29,7 +29,7 @@ type Bound struct {
 	tok   *Token
 	obj   cpython.Object
 	scope *gil.Scope
-	owner Py // of a Borrowed
+	owner *use // of a Borrowed
 }
 
 // Token is the token that the object is tied to.
@@ -43,8 +43,8 @@ func (b Bound) entry(op string) cpython.Entry {
 	if b.obj == 0 {
 		gil.MisuseZero(op)
 	}
-	if b.owner.pin != nil {
-		b.owner.check(op)
+	if b.owner != nil {
+		b.owner.p.check(op)
 	}
 	return b.tok.EntryIn(op, b.scope)
 }
@@ -65,7 +65,7 @@ func bound(tok *Token, o cpython.Object) Bound {
 // keep keeps what an operation used reachable until it has run: C has the bare pointers, and the garbage
 // collector would give an unreachable owner's reference back.
 func keep(b Bound, values []any) {
-	runtime.KeepAlive(b.owner.pin)
+	runtime.KeepAlive(b.owner)
 	runtime.KeepAlive(values)
 }
 

@@ -25,9 +25,9 @@ type ref struct {
 	interp *cpython.Interp
 	host   *gil.Host
 	obj    atomic.Uintptr
-	turn   atomic.Uint64         // odd while it is somebody's
-	uses   atomic.Int64          // by its handle, and by each task that has borrowed it: the reference goes with the last
-	last   atomic.Pointer[Token] // that has borrowed it
+	turn   atomic.Uint64       // odd while it is somebody's
+	uses   atomic.Int64        // by its handle, and by each task that has borrowed it: the reference goes with the last
+	last   atomic.Pointer[use] // by a task that has borrowed it
 }
 
 func own(tok *Token, o cpython.Object) Py {
@@ -102,12 +102,21 @@ func (p Py) unused() {
 	}
 }
 
-// used begins a use by tok's task, unless it has one: the object stays for the task, whoever releases the handle.
-func (p Py) used(tok *Token, op string) {
+// use is a task's use of a handle: the object stays until the task has ended, whoever releases the handle.
+type use struct {
+	tok *Token
+	p   Py
+}
+
+// End ends it.
+func (u *use) End() { u.p.unused() }
+
+// used begins a use by tok's task, unless it has one.
+func (p Py) used(tok *Token, op string) *use {
 	r := p.ref
-	if r.last.Load() == tok {
+	if u := r.last.Load(); u != nil && u.tok == tok && u.p == p {
 		p.check(op)
-		return
+		return u
 	}
 	for {
 		n := r.uses.Load()
@@ -122,15 +131,11 @@ func (p Py) used(tok *Token, op string) {
 		p.unused()
 		gil.MisuseZero(op)
 	}
-	r.last.Store(tok)
-	tok.AtEnd(use(p))
+	u := &use{tok, p}
+	r.last.Store(u)
+	tok.AtEnd(u)
+	return u
 }
-
-// use is a use that ends with a task.
-type use Py
-
-// End ends it.
-func (u use) End() { Py(u).unused() }
 
 // usable checks that p may be used with tok.
 func (p Py) usable(tok *Token, op string) *ref {
@@ -164,8 +169,7 @@ func (p Py) Bind(tok *Token) Bound {
 func (p Py) Borrow(tok *Token) Borrowed {
 	const op = "Py.Borrow"
 	r := p.usable(tok, op)
-	p.used(tok, op)
-	return Borrowed{Bound{tok: tok, obj: r.object(), scope: tok.Whole(), owner: p}}
+	return Borrowed{Bound{tok: tok, obj: r.object(), scope: tok.Whole(), owner: p.used(tok, op)}}
 }
 
 // Clone gives a second owned handle to the same object.

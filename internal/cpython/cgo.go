@@ -11,10 +11,10 @@ package cpython
 // Handles of the shim cross as integers: cgo would check each pointer to a C struct at run time.
 static gilt_interp *gilt_it(uintptr_t p) { return (gilt_interp *)p; }
 static gilt_thread *gilt_th(uintptr_t p) { return (gilt_thread *)p; }
-typedef struct { uintptr_t th; uint64_t serial; uint64_t *tag; gilt_res *rest; uint64_t *last; int32_t status; } go_entry;
+typedef struct { uintptr_t th; uint64_t serial; gilt_words *words; int32_t status; } go_entry;
 static go_entry go_enter(uintptr_t it, uint64_t tag, uint64_t what, int64_t deadline) {
 	gilt_entry e = gilt_enter(gilt_it(it), tag, what, deadline);
-	return (go_entry){(uintptr_t)e.th, e.serial, e.tag, e.rest, e.last, e.status};
+	return (go_entry){(uintptr_t)e.th, e.serial, e.words, e.status};
 }
 static gilt_res go_leave(uintptr_t th, uint64_t serial) { return gilt_leave(gilt_th(th), serial); }
 static gilt_res go_turn(uintptr_t th, uint64_t serial) { return gilt_turn(gilt_th(th), serial); }
@@ -113,7 +113,7 @@ import (
 // Interp is an interpreter of the running Python.
 type Interp struct {
 	c     C.uintptr_t // gilt_interp *
-	words C.gilt_words
+	words C.gilt_gil_words
 	ID    int // 0 is the main interpreter
 
 	Pool sync.Pool // of package handles, as this
@@ -124,9 +124,7 @@ type Interp struct {
 type Entry struct {
 	th     C.uintptr_t // gilt_thread *
 	serial C.uint64_t
-	tag    *C.uint64_t // in C memory that lives as long as the thread, as rest
-	rest   *C.gilt_res
-	last   *C.uint64_t
+	words  *C.gilt_words // in C memory that lives as long as the thread
 }
 
 func sentence(s *C.char) error {
@@ -211,19 +209,19 @@ func Yield() (nested bool) { return C.gilt_yield() != 0 }
 // what is the caller's number for what it runs, which Look gives back; deadline is when its Python code is cancelled.
 func (it *Interp) Enter(tag, what uint64, deadline Deadline) (Entry, Status) {
 	e := C.go_enter(it.c, C.uint64_t(tag), C.uint64_t(what), C.int64_t(deadline))
-	return Entry{e.th, e.serial, e.tag, e.rest, e.last}, Status(e.status)
+	return Entry{e.th, e.serial, e.words}, Status(e.status)
 }
 
 // SetTag changes the scheduler's name for the task, which is the innermost one on its thread.
 func (e Entry) SetTag(tag uint64) {
 	// SAFETY: the word is the thread's own, and the goroutine is locked to the thread.
-	atomic.StoreUint64((*uint64)(unsafe.Pointer(e.tag)), tag)
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&e.words.tag)), tag)
 }
 
 // Tag is the scheduler's name for the task.
 func (e Entry) Tag() uint64 {
 	// SAFETY: as in SetTag.
-	return atomic.LoadUint64((*uint64)(unsafe.Pointer(e.tag)))
+	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&e.words.tag)))
 }
 
 // Release gives back an owned reference, from any thread, attached or not: it joins the decref queue
@@ -357,7 +355,7 @@ func (e Entry) Turn() (next Entry, more bool, r Result) {
 		r.Int = int64(c.n) // the decref queue, as of Leave
 		return Entry{}, false, r
 	}
-	return Entry{e.th, C.uint64_t(c.i), e.tag, e.rest, e.last}, true, r
+	return Entry{e.th, C.uint64_t(c.i), e.words}, true, r
 }
 
 // SetDeadline has the Python code of the task, which has none, cancelled then.
@@ -460,7 +458,7 @@ func copyObjects(room []Object, r Result) int {
 // while the thread does not have the GIL.
 func (e Entry) Operation() uint64 {
 	// SAFETY: as in SetTag.
-	return atomic.LoadUint64((*uint64)(unsafe.Pointer(e.last)))
+	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&e.words.last)))
 }
 
 // None is Python's None, the same in every interpreter.
@@ -472,7 +470,7 @@ func (e Entry) Class(c Class) Result { return result(C.go_class_object(e.th, e.s
 // Rest is the whole Result of the task's last QuickCall or QuickAttr, which did not end well.
 func (e Entry) Rest() Result {
 	// SAFETY: the memory is the thread's own, and the goroutine is locked to the thread.
-	return result(*e.rest)
+	return result(e.words.rest)
 }
 
 // Object does op on o, with values in wire form for those that need them.

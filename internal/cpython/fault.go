@@ -5,6 +5,7 @@ package cpython
 // #include <stdint.h>
 // void gilt_fail_growth(int64_t after);
 // uint64_t gilt_buffer_size(void);
+// uint64_t gilt_check_many(uintptr_t th, uint64_t serial, uint64_t n);
 import "C"
 
 // FailGrowth drops the calling thread's result buffer, and lets result buffers grow only so many times
@@ -14,3 +15,8 @@ func FailGrowth(after int) { C.gilt_fail_growth(C.int64_t(after)) }
 
 // BufferSize is the size of the calling thread's result buffer. For tests.
 func BufferSize() int { return int(C.gilt_buffer_size()) }
+
+// CheckMany does C's half of the check for misuse n times, and gives how many were right. For a benchmark.
+func (e Entry) CheckMany(n int) int {
+	return int(C.gilt_check_many(e.th, C.uint64_t(e.serial), C.uint64_t(n)))
+}

@@ -30,8 +30,8 @@ int gilt_set_switch_interval(double seconds) {
 	return r ? 0 : -1;
 }
 
-gilt_words gilt_interp_words(gilt_interp *it) {
-	return (gilt_words){it->gil ? (int32_t *)&it->gil->locked : NULL, (uint64_t *)&it->newest, (uint64_t *)&it->asked, (uint64_t *)&it->got};
+gilt_gil_words gilt_interp_words(gilt_interp *it) {
+	return (gilt_gil_words){it->gil ? (int32_t *)&it->gil->locked : NULL, (uint64_t *)&it->newest, (uint64_t *)&it->asked, (uint64_t *)&it->got};
 }
 
 static int is_gil(struct gilt_gil *g, unsigned long interval, PyThreadState *holder) {

@@ -72,9 +72,10 @@ int gilt_stop(void); // same thread; nobody else inside. Ends the interpreters, 
 void gilt_refuse(void); // from now on every entry answers GILT_STOPPED
 
 // thread.c
-// A task's tag is the scheduler's name for it, which the pacer reports; it may be changed through the pointer. last is
-// another with each operation, and 0 while the thread does not have the GIL.
-typedef struct { gilt_thread *th; uint64_t serial; uint64_t *tag; gilt_res *rest; uint64_t *last; int32_t status; } gilt_entry;
+// Words of a thread that Go reads without a crossing. A task's tag is the scheduler's name for it, which the pacer reports;
+// Go may change it. last is another with each operation, and 0 while the thread does not have the GIL.
+typedef struct { uint64_t tag, last; gilt_res rest; } gilt_words;
+typedef struct { gilt_thread *th; uint64_t serial; gilt_words *words; int32_t status; } gilt_entry;
 int gilt_nested(void); // this thread is inside a task
 int gilt_here(gilt_thread *th, uint64_t serial); // the task of that serial is one of this thread's
 int gilt_yield(void);  // the same, and it gives the GIL up if it has it: the task's next operation attaches again
@@ -142,8 +143,8 @@ void gilt_fn_free(gilt_fn *fn);
 // Words of an interpreter that are read without a crossing: whether its GIL is taken (NULL: cannot be told), the
 // highest tag that has had it, and how many have asked for it and got it. They live as long as the process, but for
 // the first, which lives as long as Python, or as the interpreter if it has its own GIL.
-typedef struct { int32_t *locked; uint64_t *newest, *asked, *got; } gilt_words;
-gilt_words gilt_interp_words(gilt_interp *it);
+typedef struct { int32_t *locked; uint64_t *newest, *asked, *got; } gilt_gil_words;
+gilt_gil_words gilt_interp_words(gilt_interp *it);
 gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag);
 gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadline, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);
 // The same for a scalar argument and result, in two registers: the value, and held << 16 | flags << 8 | status. What
@@ -179,8 +180,7 @@ typedef struct {
 	uint64_t id, serial;
 	gilt_interp *it;
 	gilt_thread *th;
-	uint64_t *tag, *last;
-	gilt_res *rest;
+	gilt_words *words;
 	int64_t *args;
 	const uint8_t *w;
 	uint64_t wn;

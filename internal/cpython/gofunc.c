@@ -105,7 +105,7 @@ static PyObject *value(gilt_goframe *f) {
 }
 
 static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args) {
-	gilt_goframe frame = {.id = f->id, .it = f->it, .th = th, .serial = th->serial, .interpreter = f->it->id, .tag = (uint64_t *)&th->tag, .last = &th->last, .rest = &th->rest};
+	gilt_goframe frame = {.id = f->id, .it = f->it, .th = th, .serial = th->serial, .interpreter = f->it->id, .words = &th->words};
 	int64_t numbers[GILT_GOARGS];
 	frame.args = numbers;
 	th->nbuf = 0;

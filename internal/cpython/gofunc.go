@@ -35,7 +35,7 @@ func (f CallFrame) Interpreter() int { return int(f.c.interpreter) }
 
 // Entry is the call as a task: its references go when the call ends.
 func (f CallFrame) Entry() Entry {
-	return Entry{C.uintptr_t(uintptr(unsafe.Pointer(f.c.th))), f.c.serial, f.c.tag, f.c.rest, f.c.last}
+	return Entry{C.uintptr_t(uintptr(unsafe.Pointer(f.c.th))), f.c.serial, f.c.words}
 }
 
 // Int is the i-th argument of a plan's letter i, b or O, the bits of a d, or where a w begins in Wire.

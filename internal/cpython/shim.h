@@ -156,13 +156,19 @@ struct gilt_thread {
 	uint64_t generation;
 	gilt_interp *attached; // whose GIL this thread holds, NULL when detached
 	uint64_t serial;       // of the innermost task, 0 when there is none
-	uint64_t last;         // ticks at the end of the last operation, see gilt_op_end; 0 while detached
+	union {
+		gilt_words words; // as Go reads them
+		struct {
+			_Atomic uint64_t tag; // of the innermost task: the scheduler's name for it
+			uint64_t last;        // ticks at the end of the last operation, see gilt_op_end; 0 while detached
+			gilt_res rest;        // of gilt_fn_scalar
+		};
+	};
 	_Atomic uint64_t in_go; // ticks at which it went back to Go with the GIL, 0 while it is in Python
 	_Atomic uint64_t since; // ticks at which this attach got the GIL, 0 while detached
 	unsigned long switches; // of the GIL, then
 	uint64_t looks;         // of the pacer, then
 	_Atomic uint64_t sampled; // ticks that the pacer saw this attach have since
-	_Atomic uint64_t tag;   // of the innermost task: the scheduler's name for it
 	_Atomic uint64_t what;  // what it runs
 	_Atomic int64_t deadline; // when it is to be cancelled, 0 for never: see push_task
 	_Atomic int at;           // the number of its interpreter, plus 1
@@ -180,7 +186,6 @@ struct gilt_thread {
 	size_t ntasks, captasks;
 	PyObject **refs; // the scopes' references, owned
 	size_t nrefs, caprefs;
-	gilt_res rest; // of gilt_fn_scalar
 	uintptr_t stack_low; // the lowest address of its C stack, 0 for not known
 	int foreign;         // it is in a Go function, on a thread that Python made
 	uint8_t *batch; // what the last gilt_fn_batch gave, malloc'ed
@@ -245,9 +250,12 @@ void gilt_forget_states(gilt_interp *it);
 // For how long (1 s) Go is taken to be short of processors when a goroutine has come back late, or watched for it.
 #define GILT_GO_BUSY (50000 * gilt_ticks_20us)
 
+// Whether the token is not the innermost one of this thread.
+static inline int gilt_misused(gilt_thread *th, uint64_t serial) { return gilt_tls != th || th->serial != serial; }
+
 // Begins an operation of a token: 0 when the thread is attached and the token is its current one.
 static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
-	if (GILT_UNLIKELY(gilt_tls != th || th->serial != serial)) return GILT_MISUSE;
+	if (GILT_UNLIKELY(gilt_misused(th, serial))) return GILT_MISUSE;
 	gilt_interp *it = th->tasks[th->ntasks - 1].it;
 	th->nbuf = 0;
 	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
