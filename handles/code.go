@@ -3,7 +3,6 @@ package handles
 import (
 	"runtime"
 
-	"gilt/gil"
 	"gilt/internal/cpython"
 )
 
@@ -64,13 +63,4 @@ func namespaces(tok *Token, op string, namespace []Object) (globals, locals cpyt
 		locals = l.obj
 	}
 	return globals, locals
-}
-
-// None gives None.
-func None(tok *Token) Bound {
-	b, err := From(tok, nil)
-	if err != nil {
-		gil.MisuseZero("None") // None is always there
-	}
-	return b
 }

@@ -87,6 +87,8 @@ static gilt_res go_entries(uintptr_t th, uint64_t serial, uintptr_t o, uint64_t 
 	return gilt_entries(gilt_th(th), serial, o, pos, size, most);
 }
 static uintptr_t go_none(void) { return gilt_none(); }
+static uintptr_t go_ellipsis(void) { return gilt_ellipsis(); }
+static uintptr_t go_not_implemented(void) { return gilt_not_implemented(); }
 static gilt_res go_class_object(uintptr_t th, uint64_t serial, int class) { return gilt_class_object(gilt_th(th), serial, class); }
 static gilt_scalar go_quick_attr(uintptr_t th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
 	return gilt_quick_attr(gilt_th(th), serial, o, name, n, rkind);
@@ -463,6 +465,12 @@ func (e Entry) Operation() uint64 {
 
 // None is Python's None, the same in every interpreter.
 var None = sync.OnceValue(func() Object { return Object(C.go_none()) })
+
+// Ellipsis is Python's Ellipsis, as None is.
+var Ellipsis = sync.OnceValue(func() Object { return Object(C.go_ellipsis()) })
+
+// NotImplemented is Python's NotImplemented, as None is.
+var NotImplemented = sync.OnceValue(func() Object { return Object(C.go_not_implemented()) })
 
 // Class gives a class itself.
 func (e Entry) Class(c Class) Result { return result(C.go_class_object(e.th, e.serial, C.int(c))) }

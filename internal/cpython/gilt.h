@@ -228,6 +228,8 @@ gilt_res gilt_items(gilt_thread *th, uint64_t serial, uintptr_t o, uint64_t from
 // unless below 0, must be that.
 gilt_res gilt_entries(gilt_thread *th, uint64_t serial, uintptr_t o, uint64_t pos, int64_t size, uint64_t most);
 uintptr_t gilt_none(void); // Python's None
+uintptr_t gilt_ellipsis(void);
+uintptr_t gilt_not_implemented(void);
 gilt_res gilt_class_object(gilt_thread *th, uint64_t serial, int class); // the class itself
 // An operation with up to two values that need no encoding, and an answer as of gilt_quick_call; for GILT_CAST a is
 // the class.

@@ -38,6 +38,8 @@ func HasOwnGIL() bool                                                           
 func Start(string, string, time.Duration) (*Interp, error)                      { return nil, ErrNoCgo }
 func NewInterp(time.Duration) (*Interp, error)                                  { return nil, ErrNoCgo }
 func None() Object                                                              { return 0 }
+func Ellipsis() Object                                                          { return 0 }
+func NotImplemented() Object                                                    { return 0 }
 func Refuse()                                                                   {}
 func Stop() int                                                                 { return 0 }
 func Nested() bool                                                              { return false }

@@ -253,6 +253,10 @@ gilt_res gilt_entries(gilt_thread *th, uint64_t serial, uintptr_t obj, uint64_t 
 
 uintptr_t gilt_none(void) { return (uintptr_t)py._Py_NoneStruct; }
 
+uintptr_t gilt_ellipsis(void) { return (uintptr_t)py._Py_EllipsisObject; }
+
+uintptr_t gilt_not_implemented(void) { return (uintptr_t)py._Py_NotImplementedStruct; }
+
 gilt_res gilt_class_object(gilt_thread *th, uint64_t serial, int class) {
 	BEGIN
 	PyObject *o = gilt_class(it, class);

@@ -163,6 +163,8 @@ PY_FUN(PyObject *, PyException_GetCause, (PyObject *))
 PY_FUN(PyObject *, PyException_GetContext, (PyObject *))
 
 PY_VAR(_Py_NoneStruct)
+PY_VAR(_Py_EllipsisObject)
+PY_VAR(_Py_NotImplementedStruct)
 PY_VAR(_Py_TrueStruct)
 PY_VAR(_Py_FalseStruct)
 PY_VAR(PyLong_Type)
