@@ -69,6 +69,16 @@ func construct[T ownType](tok *Token, args ...any) (T, error) {
 	return made[T](class.Call(args...))
 }
 
+// constructBy calls a method of the class that makes an instance.
+func constructBy[T ownType](tok *Token, method string, args ...any) (T, error) {
+	class, err := ClassOf[T](tok)
+	if err != nil {
+		var t T
+		return t, err
+	}
+	return made[T](class.Method(method, args...))
+}
+
 // values are items as arguments of an operation.
 func values[T any](items []T) []any {
 	all := make([]any, len(items))
