@@ -9,6 +9,7 @@ import (
 func TestMain(m *testing.M) {
 	pytest.Main(m, pytest.Children{
 		"other interpreter": otherInterpreter, "Python's interpreter": pythonsInterpreter,
-		"errors of two interpreters": errorsOfTwo,
+		"errors of two interpreters":      errorsOfTwo,
+		"basic types of two interpreters": basicTypesOfTwo,
 	})
 }

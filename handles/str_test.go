@@ -81,6 +81,8 @@ func TestStr(t *testing.T) {
 			x.is("(" + expr + ")[-3:9223372036854775807]")(bare(s.Slice(-3, math.MaxInt)))
 			x.is("(" + expr + ")[2:1]")(bare(s.Slice(2, 1)))
 			x.is("(" + expr + ").find('a')")(bare(s.Find("a")))
+			x.is("(" + expr + ").find(' ')")(bare(s.Find(" ")))
+			x.is("(" + expr + ").rfind(' ')")(bare(s.Rfind(" ")))
 			x.is("(" + expr + ").find('😀', 2)")(bare(s.Find("😀", 2)))
 			x.is("(" + expr + ").rfind('e', -9, -1)")(bare(s.Rfind("e", -9, -1)))
 			x.is("(" + expr + ").count('')")(bare(s.Count("")))
