@@ -38,14 +38,55 @@ type Token struct {
 	running  *Running // if its caller may be freed
 	ctx      context.Context
 	task     *Task // if it is kept: its grant is the one that counts
-	atEnd    atomic.Pointer[ending]
 }
 
 // Scope is what handles belong to. For gilt's own packages.
-type Scope struct{ ended atomic.Bool }
+type Scope struct {
+	ended atomic.Bool
+	atEnd atomic.Pointer[ending]
+}
 
 // Ended says whether the scope's references are gone.
 func (s *Scope) Ended() bool { return s.ended.Load() }
+
+// ending is what ends with a scope.
+type ending struct {
+	what Ending
+	next *ending
+}
+
+// Ending is what ends with a scope, unless it is still wanted: then with the outer one, at last with the task. For gilt's
+// own packages.
+type Ending interface {
+	Wanted() bool
+	End()
+}
+
+// AtEnd has e ended when the scope has. Another goroutine, which misuses the token, may call it at the same time.
+func (s *Scope) AtEnd(e Ending) {
+	n := &ending{what: e}
+	for {
+		n.next = s.atEnd.Load()
+		if s.atEnd.CompareAndSwap(n.next, n) {
+			return
+		}
+	}
+}
+
+// end ends the scope; outer is the one around it, nil for a task's.
+func (s *Scope) end(outer *Scope) {
+	s.ended.Store(true)
+	if s.atEnd.Load() == nil {
+		return
+	}
+	for n := s.atEnd.Swap(nil); n != nil; n = n.next {
+		if outer != nil && n.what.Wanted() {
+			outer.AtEnd(n.what)
+		} else {
+			n.what.End()
+		}
+	}
+}
 
 const (
 	stateLive uint32 = iota + 1
@@ -91,44 +132,15 @@ func (h *Host) Callback(it *cpython.Interp, e cpython.Entry, f func(*Token)) {
 	t := &Token{host: h, interp: it, entry: e, callback: true}
 	t.scope = &t.whole
 	t.state.Store(stateLive)
-	defer func() {
-		t.whole.ended.Store(true)
-		t.die()
-	}()
+	defer t.die()
 	f(t)
-}
-
-// ending is what ends with a token.
-type ending struct {
-	what interface{ End() }
-	next *ending
-}
-
-// AtEnd has e ended when the task has, or the call of a Go function. Another goroutine, which misuses the token, may
-// call it at the same time. For gilt's own packages.
-func (t *Token) AtEnd(e interface{ End() }) {
-	n := &ending{what: e}
-	for {
-		n.next = t.atEnd.Load()
-		if t.atEnd.CompareAndSwap(n.next, n) {
-			return
-		}
-	}
 }
 
 // die is the end of the token's use.
 func (t *Token) die() {
 	t.state.Store(stateDead)
-	if t.atEnd.Load() == nil {
-		return
-	}
-	for n := t.atEnd.Swap(nil); n != nil; n = n.next {
-		n.what.End()
-	}
+	t.whole.end(nil)
 }
-
-// InCallback says whether the token is of a call of a Go function by Python. For gilt's own packages.
-func (t *Token) InCallback() bool { return t.callback }
 
 // end releases the task's references and detaches; it runs deferred, so also when the function panics
 // or calls runtime.Goexit.
@@ -287,7 +299,7 @@ func (t *Token) InScope(f func() error) error {
 	outer, inner := t.scope, new(Scope)
 	t.scope = inner
 	defer func() {
-		inner.ended.Store(true)
+		inner.end(outer)
 		t.scope = outer
 		t.entry.ScopeEnd(base)
 	}()

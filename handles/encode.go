@@ -45,10 +45,7 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 		if tok == nil {
 			return nil, conversionError(TypeError, "a py.Py needs a token: call the function inside Do")
 		}
-		if tok.InCallback() { // what Go gives back is read when the call is over
-			return cpython.AppendObject(b, v.Bind(tok).obj), nil
-		}
-		return cpython.AppendObject(b, v.Borrow(tok).obj), nil
+		return cpython.AppendObject(b, v.Bind(tok).obj), nil // whoever releases v meanwhile
 	case Keyword:
 		return nil, conversionError(TypeError, "keyword argument %q is not at the end of the arguments", v.Name)
 	case encoded:

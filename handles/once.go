@@ -9,8 +9,8 @@ import (
 )
 
 // OnceCell is a Python object that is made once in each interpreter, by the first task there that asks for it: a
-// module, a class, a compiled pattern. It keeps owned references; what it gives is valid for the whole task, costs no
-// crossing, and outlives it with Unbind. A task that waits for another to make the object gives the GIL and its grant up
+// module, a class, a compiled pattern. It keeps owned references; what it gives is valid for the whole task, stays until that
+// has ended, costs no crossing, and outlives it with Unbind. A task that waits for another to make the object gives the GIL and its grant up
 // meanwhile: see gil.OnceCell, whose rules for initializers hold here too.
 //
 // The zero OnceCell is empty, and is not to be copied; most are package-level variables. Its objects go when it is

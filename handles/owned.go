@@ -88,7 +88,6 @@ func (r *ref) unused() bool {
 	if r.uses.Add(-1) > 0 {
 		return false
 	}
-	r.last.Store(nil)
 	if r.host.Traced() {
 		r.host.Gone(r)
 	}
@@ -102,14 +101,21 @@ func (p Py) unused() {
 	}
 }
 
-// use is a task's use of a handle: the object stays until the task has ended, whoever releases the handle.
+// use is a task's use of a handle: the object stays as long as it goes on, whoever releases the handle. It ends with the
+// first scope at whose end the handle was released, at last with the task.
 type use struct {
 	tok *Token
 	p   Py
 }
 
+// Wanted says whether the handle was not released.
+func (u *use) Wanted() bool { return u.p.ref.turn.Load() == u.p.turn }
+
 // End ends it.
-func (u *use) End() { u.p.unused() }
+func (u *use) End() {
+	u.p.ref.last.CompareAndSwap(u, nil) // else the handle would keep itself from the garbage collector
+	u.p.unused()
+}
 
 // used begins a use by tok's task, unless it has one.
 func (p Py) used(tok *Token, op string) *use {
@@ -133,7 +139,7 @@ func (p Py) used(tok *Token, op string) *use {
 	}
 	u := &use{tok, p}
 	r.last.Store(u)
-	tok.AtEnd(u)
+	tok.Scope().AtEnd(u)
 	return u
 }
 
@@ -164,8 +170,8 @@ func (p Py) Bind(tok *Token) Bound {
 	return bound(tok, r.Obj)
 }
 
-// Borrow ties the object to tok without a reference of its own, and without a crossing: cheaper than Bind, valid while p
-// is not released. The object itself stays until the task has ended.
+// Borrow ties the object to tok without a reference of its own and without a crossing: cheaper than Bind, and valid for the
+// task, but a misuse after p was released. The object itself then stays until the scope has ended that is open.
 func (p Py) Borrow(tok *Token) Borrowed {
 	const op = "Py.Borrow"
 	r := p.usable(tok, op)
@@ -173,7 +179,19 @@ func (p Py) Borrow(tok *Token) Borrowed {
 }
 
 // Clone gives a second owned handle to the same object.
-func (p Py) Clone(tok *Token) Py { return p.Borrow(tok).Unbind() }
+func (p Py) Clone(tok *Token) Py {
+	const op = "Py.Clone"
+	ref := p.usable(tok, op)
+	r := tok.Entry(op).NewRefIn(ref.object(), &ref.turn, p.turn)
+	runtime.KeepAlive(p.pin)
+	if r.Status == cpython.Done { // released while the task waited for the GIL
+		gil.MisuseZero(op)
+	}
+	if gil.Status(op, r) != nil {
+		return Py{}
+	}
+	return own(tok, r.Obj)
+}
 
 // Unbind gives an owned handle to b's object: the only way in which an object outlives its scope.
 func (b Bound) Unbind() Py {

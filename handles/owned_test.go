@@ -148,3 +148,38 @@ func TestReleasedHandlesStayReleased(t *testing.T) {
 		}
 	})
 }
+
+// Handles that a long task makes, borrows and releases in scopes go meanwhile; what is borrowed and not released stays good
+// when the scope has ended.
+func TestBorrowedInScopes(t *testing.T) {
+	rt := pytest.Runtime()
+	pytest.Do(t, func(tok *gilt.Token) {
+		before := rt.Stats().Handles
+		kept := list(t, tok).Unbind()
+		defer kept.Release()
+		var borrowed py.Borrowed
+		for range 1000 {
+			err := py.Scope(tok, func() error {
+				p := list(t, tok).Unbind()
+				//gilt:vet-ignore a Borrowed outlives the scope
+				borrowed = kept.Borrow(tok)
+				for range 3 {
+					if n, err := p.Borrow(tok).Len(); n != 3 || err != nil {
+						t.Error(n, err)
+					}
+				}
+				p.Release()
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := rt.Stats().Handles; n != before+1 {
+			t.Errorf("%d handles more", n-before)
+		}
+		if n, err := borrowed.Len(); n != 3 || err != nil {
+			t.Error(n, err)
+		}
+	})
+}

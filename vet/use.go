@@ -12,7 +12,7 @@ import (
 
 // reads are the methods that look at what a token or a handle says of itself: they are no use of Python.
 var reads = map[string]bool{
-	"IsZero": true, "Interpreter": true, "Interp": true, "Host": true, "Whole": true, "InCallback": true, "Context": true,
+	"IsZero": true, "Interpreter": true, "Interp": true, "Host": true, "Whole": true, "Context": true,
 }
 
 // captured gives the first use of each variable from outside a literal that holds a token.

@@ -29,7 +29,9 @@ static gilt_res go_object(uintptr_t th, uint64_t serial, int op, uintptr_t o, co
 	return gilt_object(gilt_th(th), serial, op, o, w, wn, rkind);
 }
 static gilt_res go_make(uintptr_t th, uint64_t serial, const uint8_t *w, uint64_t wn) { return gilt_make(gilt_th(th), serial, w, wn); }
-static gilt_res go_newref(uintptr_t th, uint64_t serial, uintptr_t o) { return gilt_newref(gilt_th(th), serial, o); }
+static gilt_res go_newref(uintptr_t th, uint64_t serial, uintptr_t o, const uint64_t *word, uint64_t value) {
+	return gilt_newref(gilt_th(th), serial, o, word, value);
+}
 static gilt_res go_bind(uintptr_t th, uint64_t serial, uintptr_t o, const uint64_t *word, uint64_t value) {
 	return gilt_bind(gilt_th(th), serial, o, word, value);
 }
@@ -505,7 +507,15 @@ func (e Entry) Exec(src, file string, eval bool, globals, locals Object, k Kind)
 }
 
 // NewRef gives an owned reference to o, which Interp.Release gives back.
-func (e Entry) NewRef(o Object) Result { return result(C.go_newref(e.th, e.serial, C.uintptr_t(o))) }
+func (e Entry) NewRef(o Object) Result {
+	return result(C.go_newref(e.th, e.serial, C.uintptr_t(o), nil, 0))
+}
+
+// NewRefIn is to NewRef as BindIn is to Bind.
+func (e Entry) NewRefIn(o Object, word *atomic.Uint64, value uint64) Result {
+	// SAFETY: as in BindIn.
+	return result(C.go_newref(e.th, e.serial, C.uintptr_t(o), (*C.uint64_t)(unsafe.Pointer(word)), C.uint64_t(value)))
+}
 
 // Bind gives a scope's reference to o.
 func (e Entry) Bind(o Object) Result {

@@ -241,8 +241,9 @@ gilt_res gilt_object(gilt_thread *th, uint64_t serial, int op, uintptr_t o, cons
 gilt_res gilt_make(gilt_thread *th, uint64_t serial, const uint8_t *w, uint64_t wn);
 gilt_res gilt_exec(gilt_thread *th, uint64_t serial, const char *src, uint64_t n, const char *file, uint64_t fn,
                    int eval, uintptr_t globals, uintptr_t locals, int rkind);
-gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o);      // an owned reference, not the scope's
-// A scope's reference to an owned object, if word, unless NULL, has that value: GILT_DONE otherwise.
+// An owned reference, not the scope's; and a scope's to an owned object. If word, unless NULL, has that value: GILT_DONE
+// otherwise.
+gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o, const uint64_t *word, uint64_t value);
 gilt_res gilt_bind(gilt_thread *th, uint64_t serial, uintptr_t o, const uint64_t *word, uint64_t value);
 gilt_res gilt_scope_end(gilt_thread *th, uint64_t serial, uint64_t base);
 uint64_t gilt_scope_base(gilt_thread *th, uint64_t serial); // UINT64_MAX on the wrong thread

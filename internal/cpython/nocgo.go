@@ -85,6 +85,7 @@ func (Entry) QuickObject(Op, Object, *QuickArgs, Kind) (int64, Status)          
 func (Entry) Items(Object, int, []Object) (int, uint64, Result)                 { return 0, 0, stopped }
 func (Entry) Entries(Object, int, int, []Object) (int, uint64, Result)          { return 0, 0, stopped }
 func (Entry) Operation() uint64                                                 { return 0 }
+func (Entry) NewRefIn(Object, *atomic.Uint64, uint64) Result                    { return stopped }
 func (Entry) BindIn(Object, *atomic.Uint64, uint64) Result                      { return stopped }
 func (Entry) Cast(Object, Class) Status                                         { return Stopped }
 func (Entry) Class(Class) Result                                                { return stopped }

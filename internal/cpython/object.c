@@ -348,19 +348,24 @@ gilt_res gilt_exec(gilt_thread *th, uint64_t serial, const char *src, uint64_t n
 	END
 }
 
-gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o) {
+// What is released after the look at word, in the queue that is drained with the GIL, still has its reference.
+static int released(const uint64_t *word, uint64_t value) { return word && __atomic_load_n(word, __ATOMIC_SEQ_CST) != value; }
+
+gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o, const uint64_t *word, uint64_t value) {
 	BEGIN
-	py.Py_IncRef((PyObject *)o);
-	r.obj = o;
-	gilt_own(it);
+	if (released(word, value)) r.status = GILT_DONE;
+	else {
+		py.Py_IncRef((PyObject *)o);
+		r.obj = o;
+		gilt_own(it);
+	}
 	END
 }
 
-// What is released after the look at word, in the queue that is drained with the GIL, still has its reference.
 gilt_res gilt_bind(gilt_thread *th, uint64_t serial, uintptr_t o, const uint64_t *word, uint64_t value) {
 	BEGIN
 	(void)it;
-	if (word && __atomic_load_n(word, __ATOMIC_SEQ_CST) != value) r.status = GILT_DONE;
+	if (released(word, value)) r.status = GILT_DONE;
 	else {
 		py.Py_IncRef((PyObject *)o);
 		if (gilt_push_ref(th, (PyObject *)o)) r.status = GILT_FAILED;
