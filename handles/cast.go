@@ -2,6 +2,7 @@ package handles
 
 import (
 	"reflect"
+	"slices"
 
 	"gilt/internal/cpython"
 )
@@ -51,6 +52,26 @@ func Cast[T ownType](o Object) (T, error) {
 
 // made is what an operation gave that can only be a T.
 func made[T ownType](b Bound, err error) (T, error) { return T(struct{ Bound }{b}), err }
+
+// castOf is made for what a method gave, which subclasses may have of their own: it is cast.
+func castOf[T ownType](b Bound, err error) (t T, _ error) {
+	if err != nil {
+		return t, err
+	}
+	return Cast[T](b)
+}
+
+// perform calls a method for what it does.
+func (b Bound) perform(op, method string, args ...any) error {
+	_, err := callAs[struct{}](b, op, method, args)
+	return err
+}
+
+// raisedAs says whether err is an exception of that class itself: no cause, and no group with one.
+func raisedAs(err error, class ExceptionClass) bool {
+	e, ok := err.(*Error)
+	return ok && slices.Contains(e.bases, class.name())
+}
 
 // ClassOf gives the class of a type of Python's own objects: ClassOf[List](tok) is list.
 func ClassOf[T ownType](tok *Token) (Type, error) {

@@ -77,9 +77,8 @@ type Item struct{ Key, Value Bound }
 func entries(b Bound, op string) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		var some some
-		next := 0 // position
-		size, err := b.Len()
-		for err == nil {
+		next, size, left := 0, -1, 0 // the position, how many there are, and how many are still to come
+		for {
 			if !some.valid(b, op) {
 				n, at, r := b.entry(op).Entries(b.obj, next, size, some.room(3))
 				keep(b, nil)
@@ -87,19 +86,28 @@ func entries(b Bound, op string) iter.Seq2[Item, error] {
 					pairs(b, op)(yield)
 					return
 				}
-				if err = failure(b.tok, op, r); err != nil || n == 0 {
-					break
+				if err := failure(b.tok, op, r); err != nil {
+					yield(Item{}, err)
+					return
+				}
+				if n == 0 {
+					return
+				}
+				if size < 0 {
+					size, left = int(r.Int), int(r.Int)
 				}
 				some.have(b, n, at)
 			}
+			if left == 0 { // of others in the place of those that were deleted; as CPython says
+				yield(Item{}, conversionError(RuntimeError, "dictionary keys changed during iteration"))
+				return
+			}
+			left--
 			item := Item{some.object(b), some.object(b)}
 			next = int(some.word())
 			if !yield(item, nil) {
 				return
 			}
-		}
-		if err != nil {
-			yield(Item{}, err)
 		}
 	}
 }
@@ -112,10 +120,17 @@ func pairs(b Bound, op string) iter.Seq2[Item, error] {
 			yield(Item{}, err)
 			return
 		}
-		for pair, err := range all.Iter() {
+		unpacked(all, op)(yield)
+	}
+}
+
+// unpacked iterates over pairs of a key and a value.
+func unpacked(b Bound, op string) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		for pair, err := range b.Iter() {
 			var item Item
 			if err == nil {
-				item, err = itemOf(pair)
+				item, err = itemOf(pair, op)
 			}
 			if !yield(item, err) || err != nil {
 				return
@@ -124,20 +139,34 @@ func pairs(b Bound, op string) iter.Seq2[Item, error] {
 	}
 }
 
-func itemOf(pair Bound) (Item, error) {
-	t, err := Cast[Tuple](pair)
-	if err != nil {
-		return Item{}, err
-	}
-	var both []Bound
-	for b, err := range t.Iter() {
-		if err != nil {
-			return Item{}, err
+// itemOf unpacks a key and a value as Python does: of a tuple or a list, which most are, in one crossing.
+func itemOf(pair Bound, op string) (Item, error) {
+	var both [3]Bound
+	var words [3]cpython.Object
+	n, _, r := pair.entry(op).Items(pair.obj, 0, words[:])
+	keep(pair, nil)
+	if r.Status == cpython.Done { // an iterable of another type
+		for v, err := range pair.Iter() {
+			if err != nil {
+				return Item{}, err
+			}
+			both[n] = v
+			if n++; n == len(both) {
+				break
+			}
 		}
-		both = append(both, b)
+	} else if err := failure(pair.tok, op, r); err != nil {
+		return Item{}, err
+	} else {
+		for i, o := range words[:n] {
+			both[i] = bound(pair.tok, o)
+		}
 	}
-	if len(both) != 2 {
-		return Item{}, conversionError(ValueError, "an item of %d values, not of a key and a value", len(both))
+	switch {
+	case n > 2:
+		return Item{}, conversionError(ValueError, "too many values to unpack (expected 2)")
+	case n < 2:
+		return Item{}, conversionError(ValueError, "not enough values to unpack (expected 2, got %d)", n)
 	}
 	return Item{both[0], both[1]}, nil
 }

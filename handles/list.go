@@ -32,25 +32,16 @@ func (l List) Extend(items any) error {
 }
 
 // Insert inserts a value before the index.
-func (l List) Insert(i int, value any) error {
-	_, err := l.callBound("List.Insert", "insert", []any{i, value})
-	return err
-}
+func (l List) Insert(i int, value any) error { return l.perform("List.Insert", "insert", i, value) }
 
 // Remove removes the first item that is equal to value. ValueError if there is none.
-func (l List) Remove(value any) error {
-	_, err := l.callBound("List.Remove", "remove", []any{value})
-	return err
-}
+func (l List) Remove(value any) error { return l.perform("List.Remove", "remove", value) }
 
 // Pop removes the item at the index, -1 for the last, and gives it. IndexError if there is none.
 func (l List) Pop(i int) (Bound, error) { return l.callBound("List.Pop", "pop", []any{i}) }
 
 // Clear removes all items.
-func (l List) Clear() error {
-	_, err := l.callBound("List.Clear", "clear", nil)
-	return err
-}
+func (l List) Clear() error { return l.perform("List.Clear", "clear") }
 
 // Index is the index of the first item that is equal to value. ValueError if there is none.
 func (l List) Index(value any) (int, error) {
@@ -63,24 +54,39 @@ func (l List) Count(value any) (int, error) {
 }
 
 // Reverse reverses the items in place.
-func (l List) Reverse() error {
-	_, err := l.callBound("List.Reverse", "reverse", nil)
-	return err
-}
+func (l List) Reverse() error { return l.perform("List.Reverse", "reverse") }
 
 // Sort sorts the items in place: Named("key", function) and Named("reverse", true) are list.sort's.
 func (l List) Sort(options ...Keyword) error {
-	_, err := l.callBound("List.Sort", "sort", values(options))
-	return err
+	return l.perform("List.Sort", "sort", values(options)...)
 }
 
 // Copy gives a new list of the same items.
-func (l List) Copy() (List, error) { return made[List](l.callBound("List.Copy", "copy", nil)) }
+func (l List) Copy() (List, error) { return castOf[List](l.callBound("List.Copy", "copy", nil)) }
 
 // Slice is l[from:to], a new list.
 func (l List) Slice(from, to int) (List, error) {
-	b, err := sliced(l.Bound, "List.Slice", from, to)
-	return List{b}, err
+	return castOf[List](sliced(l.Bound, "List.Slice", from, to))
+}
+
+// SetSlice is l[from:to] = items, of a Go slice or any Python iterable: they may be more or fewer than those that they replace.
+func (l List) SetSlice(from, to int, items any) error {
+	const op = "List.SetSlice"
+	s, err := sliceIn(l.Bound, op, from, to)
+	if err == nil {
+		_, err = l.do(op, cpython.OpSetItem, cpython.KindNone, s, items)
+	}
+	return err
+}
+
+// DelSlice is del l[from:to].
+func (l List) DelSlice(from, to int) error {
+	const op = "List.DelSlice"
+	s, err := sliceIn(l.Bound, op, from, to)
+	if err == nil {
+		_, err = l.do(op, cpython.OpDelItem, cpython.KindNone, s)
+	}
+	return err
 }
 
 // Tuple is tuple(l).

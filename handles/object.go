@@ -247,12 +247,7 @@ func (b Bound) Iter() iter.Seq2[Bound, error] {
 			yield(Bound{}, err)
 			return
 		}
-		for {
-			item, ok, err := it.next("Bound.Iter")
-			if err == nil && !ok || !yield(item, err) || err != nil {
-				return
-			}
-		}
+		it.rest("Bound.Iter", yield)
 	}
 }
 

@@ -32,12 +32,12 @@ func (t Tuple) Count(value any) (int, error) {
 
 // Slice is t[from:to], a tuple.
 func (t Tuple) Slice(from, to int) (Tuple, error) {
-	b, err := sliced(t.Bound, "Tuple.Slice", from, to)
-	return Tuple{b}, err
+	return castOf[Tuple](sliced(t.Bound, "Tuple.Slice", from, to))
 }
 
 // List is list(t).
 func (t Tuple) List() (List, error) { return construct[List](t.tok, t.Bound) }
 
-// Iter iterates over the items as Bound.Iter does, several of them in one crossing.
+// Iter iterates over the items as Bound.Iter does. They are brought several at a time as long as nothing else is done in
+// between.
 func (t Tuple) Iter() iter.Seq2[Bound, error] { return items(t.Bound, "Tuple.Iter") }

@@ -443,7 +443,7 @@ func (e Entry) Items(o Object, from int, room []Object) (n int, at uint64, r Res
 }
 
 // Entries is Items for a dict, from a position on: three words each, a key, its value, and the position after them. size
-// is what len(o) must be, negative if that is not known.
+// is what len(o) must be, negative if that is not known; Int is what it is.
 func (e Entry) Entries(o Object, pos, size int, room []Object) (n int, at uint64, r Result) {
 	r = result(C.go_entries(e.th, e.serial, C.uintptr_t(o), C.uint64_t(pos), C.int64_t(size), C.uint64_t(len(room)/3)))
 	return copyObjects(room, r), e.Operation(), r

@@ -227,14 +227,14 @@ gilt_res gilt_items(gilt_thread *th, uint64_t serial, uintptr_t obj, uint64_t fr
 	END
 }
 
-// Entries of a dict, from the position on: key, value and the position after it.
+// Entries of a dict, from the position on: key, value and the position after it. i is how many it has.
 gilt_res gilt_entries(gilt_thread *th, uint64_t serial, uintptr_t obj, uint64_t pos, int64_t size, uint64_t most) {
 	BEGIN
 	PyObject *o = (PyObject *)obj, *pair[2];
 	uint64_t n = 0;
 	Py_ssize_t at = (Py_ssize_t)pos;
 	if (gilt_type(o) != py.PyDict_Type) r.status = GILT_DONE;
-	else if (size >= 0 && py.PyDict_Size(o) != size) {
+	else if ((r.i = py.PyDict_Size(o)) != size && size >= 0) {
 		py.PyErr_SetString(py.PyExc_RuntimeError, "dictionary changed size during iteration"); // as CPython says
 		gilt_raised(th, it, &r);
 		END

@@ -275,6 +275,7 @@ static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
 static inline int gilt_op_ended(gilt_thread *th) {
 	uint64_t now = gilt_ticks(), took = now - th->last;
 	gilt_interp *it = th->attached;
+	if (GILT_UNLIKELY(now <= th->last)) now = th->last + 1, took = 1; // no two ends are the same, though a tick may be 40 ns
 	th->last = now;
 	atomic_store_explicit(&th->in_go, now, memory_order_relaxed);
 	int wanted = GILT_UNLIKELY(atomic_load_explicit(&it->asked, memory_order_relaxed) != atomic_load_explicit(&it->got, memory_order_relaxed)) &&
