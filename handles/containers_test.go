@@ -62,6 +62,9 @@ class Operators(Named):
     __rand__ = __rsub__ = __rxor__ = __radd__ = __rmul__ = __ror__
     def __ge__(self, o): raise ValueError('ge')
     __le__ = __ge__
+def only(cls, v):
+    if isinstance(v, cls): return v
+    raise TypeError(f"'{type(v).__name__}' object is not an instance of '{cls.__name__}'")
 def text(a):
     if isinstance(a, (set, frozenset, type({}.keys()))): return type(a).__name__ + repr(sorted(map(repr, a)))
     return type(a).__name__ + repr(a)
@@ -269,4 +272,12 @@ func callAny(f reflect.Value, b py.Bound) {
 	if len(out) == 1 && out[0].Kind() == reflect.Func {
 		out[0].Call([]reflect.Value{reflect.MakeFunc(out[0].Type().In(0), func([]reflect.Value) []reflect.Value { return []reflect.Value{reflect.ValueOf(false)} })})
 	}
+}
+
+// must is v, of what cannot fail.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
