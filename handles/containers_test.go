@@ -1,10 +1,12 @@
 package handles_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
+	"runtime"
 	"testing"
 
 	"gilt"
@@ -280,4 +282,136 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// containersOfTwo: each interpreter has its own classes, and its own object that stands for none.
+func containersOfTwo() error {
+	ctx := context.Background()
+	rt, err := gilt.Open(ctx, gilt.Config{Mode: gilt.OwnGIL, Interpreters: 2})
+	if err != nil {
+		return err
+	}
+	visited := 0
+	for range 2 {
+		err = errors.Join(err, rt.Do(ctx, func(tok *gilt.Token) (failed error) {
+			host := tok.Host()
+			tok.AllowThreads(func() {
+				failed = host.EachInterpreter(ctx, func(tok *gilt.Token) error {
+					visited++
+					return everyContainer(tok)
+				})
+			})
+			return failed
+		}))
+	}
+	if err != nil || visited != 4 {
+		return fmt.Errorf("%d visits: %w", visited, err)
+	}
+	return rt.Shutdown(ctx)
+}
+
+func TestContainersOfTwoInterpreters(t *testing.T) {
+	if pytest.Minor(t) < 12 {
+		t.Skip("interpreters with a GIL of their own came with CPython 3.12")
+	}
+	pytest.Child(t, "containers of two interpreters")
+}
+
+// everyContainer uses every type, with an object that all of them hold.
+func everyContainer(tok *gilt.Token) (err error) {
+	defer func() {
+		if v, is := recover().(error); is {
+			err = v
+		}
+	}()
+	marker := must(py.Eval(tok, "__import__('sys').__dict__.setdefault('_gilt_marker', object())"))
+	d := must(py.NewDict(tok, map[string]any{"a": marker, "b": 2}))
+	must(must(d.Merge(d)).Copy())
+	v, found, err := d.Get("a")
+	if err != nil || !found || !v.Is(marker) {
+		return fmt.Errorf("get: %v, %w", found, err)
+	}
+	proxy := must(must(d.Keys()).Mapping())
+	for _, get := range []func(any) (py.Bound, bool, error){must(py.Cast[py.Mapping](d)).Get, proxy.Get, must(proxy.Dict()).Pop} {
+		if v, found, err := get("a"); err != nil || !found || !v.Is(marker) {
+			return fmt.Errorf("get: %v, %w", found, err)
+		}
+		if v, found, err := get("none"); err != nil || found || !v.IsZero() {
+			return fmt.Errorf("get of none: %v, %w", found, err)
+		}
+	}
+	must(must(d.Keys()).Union([]any{marker}))
+	must(must(d.DictItems()).Difference([]any{}))
+	for item, err := range d.Items() {
+		if err != nil {
+			return err
+		}
+		must(item.Value.Repr())
+	}
+	for range must(d.Values()).Iter() {
+		break
+	}
+	s := must(py.NewSet(tok, marker, 1))
+	must(s.Union([]any{marker}, must(py.FrozenSetFrom(tok, s))))
+	if err := s.Add([]any{marker}); !errors.Is(err, py.TypeError) {
+		return fmt.Errorf("a list in a set: %w", err)
+	}
+	l := must(py.NewList(tok, marker, 1, marker))
+	must(l.Slice(0, 2))
+	must(must(l.Tuple()).Index(marker))
+	if err := errors.Join(l.SetSlice(0, 1, []any{marker, marker}), l.DelSlice(2, 3), l.Remove(marker)); err != nil {
+		return err
+	}
+	must(must(py.Cast[py.Sequence](l)).Concat(l))
+	must(must(py.NewRange(tok, 0, 9, 2)).Slice(1, 2))
+	it := must(py.NewIterator(tok, l))
+	if _, _, err := it.Next(); err != nil {
+		return err
+	}
+	g := must(py.Cast[py.Generator](must(py.Eval(tok, "(x for x in l)", must(py.NewDict(tok, map[string]any{"l": l}))))))
+	if v, found, err := g.Next(); err != nil || !found || !v.Is(marker) {
+		return fmt.Errorf("generator: %v, %w", found, err)
+	}
+	if s, err := g.State(); s != py.GeneratorSuspended {
+		return fmt.Errorf("%s: %w", s, err)
+	}
+	if _, _, err := g.Throw(py.Raise(py.ValueError, "v")); !errors.Is(err, py.ValueError) {
+		return fmt.Errorf("throw: %w", err)
+	}
+	if _, found, err := g.Next(); found || err != nil {
+		return fmt.Errorf("generator: %v, %w", found, err)
+	}
+	return g.Close()
+}
+
+func TestContainersKeepReferenceCounts(t *testing.T) {
+	counts := func() (n int) {
+		for range 3 {
+			runtime.GC() // errors that keep exceptions
+		}
+		pytest.Eventually(t, "the decref queue is empty", func() (empty bool) {
+			pytest.Do(t, func(tok *gilt.Token) { _ = py.Run(tok, "import gc; gc.collect()"); empty = tok.Interp().Backlog() == 0 })
+			return empty
+		})
+		pytest.Do(t, func(tok *gilt.Token) {
+			n = must(py.EvalAs[int](tok, "__import__('sys').getrefcount(__import__('sys')._gilt_marker)"))
+		})
+		return n
+	}
+	work := func(n int) {
+		pytest.Do(t, func(tok *gilt.Token) {
+			for range n {
+				if err := py.Scope(tok, func() error { return everyContainer(tok) }); err != nil {
+					t.Fatal(err)
+				}
+				noneLeft(t, tok)
+			}
+		})
+	}
+	work(1)
+	before := counts()
+	work(300)
+	if after := counts(); after > before+20 { // errors of the same chunk may be kept
+		t.Errorf("references went from %d to %d", before, after)
+	}
 }

@@ -11,5 +11,6 @@ func TestMain(m *testing.M) {
 		"other interpreter": otherInterpreter, "Python's interpreter": pythonsInterpreter,
 		"errors of two interpreters":      errorsOfTwo,
 		"basic types of two interpreters": basicTypesOfTwo,
+		"containers of two interpreters":  containersOfTwo,
 	})
 }
