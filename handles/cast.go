@@ -67,10 +67,10 @@ func (b Bound) perform(op, method string, args ...any) error {
 	return err
 }
 
-// raisedAs says whether err is an exception of that class itself: no cause, and no group with one.
-func raisedAs(err error, class ExceptionClass) bool {
-	e, ok := err.(*Error)
-	return ok && slices.Contains(e.bases, class.name())
+// raisedAs gives err if it is an exception of that class itself: no cause, and no group with one.
+func raisedAs(err error, class ExceptionClass) (*Error, bool) {
+	e, ok := any(err).(*Error)
+	return e, ok && slices.Contains(e.bases, class.name())
 }
 
 // ClassOf gives the class of a type of Python's own objects: ClassOf[List](tok) is list.

@@ -228,10 +228,7 @@ func TestMisuse_EveryMethodOfTheContainers(t *testing.T) {
 		_ = py.Scope(tok, func() error { ended = list(t, tok); return nil })
 		for _, b := range []py.Bound{{}, ended} {
 			n := 0
-			for _, o := range []py.Object{
-				py.List{Bound: b}, py.Tuple{Bound: b}, py.Slice{Bound: b}, py.Dict{Bound: b}, py.DictKeys{Bound: b}, py.DictValues{Bound: b}, py.DictItems{Bound: b}, py.Set{Bound: b}, py.FrozenSet{Bound: b},
-				py.Range{Bound: b}, py.MappingProxy{Bound: b}, py.Sequence{Bound: b}, py.Mapping{Bound: b}, py.Iterator{Bound: b}, py.Generator{Bound: b},
-			} {
+			for _, o := range handlesOf(b) {
 				v := reflect.ValueOf(o)
 				for i := range v.NumMethod() {
 					name := v.Type().Method(i).Name
@@ -250,6 +247,35 @@ func TestMisuse_EveryMethodOfTheContainers(t *testing.T) {
 			}
 		}
 		noneLeft(t, tok)
+	})
+}
+
+// handlesOf are all types' handles of the object, whatever it is.
+func handlesOf(b py.Bound) []py.Object {
+	return []py.Object{
+		py.List{Bound: b}, py.Tuple{Bound: b}, py.Slice{Bound: b}, py.Dict{Bound: b}, py.DictKeys{Bound: b}, py.DictValues{Bound: b}, py.DictItems{Bound: b}, py.Set{Bound: b}, py.FrozenSet{Bound: b},
+		py.Range{Bound: b}, py.MappingProxy{Bound: b}, py.Sequence{Bound: b}, py.Mapping{Bound: b}, py.Iterator{Bound: b}, py.Generator{Bound: b},
+	}
+}
+
+// A handle may be made of any object: what its methods then do is Python's own error, if it is one.
+func TestContainers_OfOtherObjects(t *testing.T) {
+	pytest.Do(t, func(tok *gilt.Token) {
+		ns := pytest.Module(t, tok, hostile)
+		for _, expr := range append(hostileValues, "set", "dict", "list", "iter", "{}", "set()", "__import__('sys')") {
+			_ = py.Scope(tok, func() error {
+				for i, n := 0, len(handlesOf(py.Bound{})); i < n; i++ {
+					v := reflect.ValueOf(handlesOf(evalBound(tok, expr, ns))[i])
+					for m := range v.NumMethod() {
+						callAny(v.Method(m), v.Field(0).Interface().(py.Bound))
+						if tok.Entry("test").ErrorIndicator() {
+							t.Fatalf("%s: %s.%s: the error indicator is set", expr, v.Type(), v.Type().Method(m).Name)
+						}
+					}
+				}
+				return nil
+			})
+		}
 	})
 }
 

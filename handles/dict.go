@@ -59,7 +59,7 @@ func (d Dict) Pop(key any) (v Bound, ok bool, err error) {
 func (d Dict) PopItem() (item Item, ok bool, err error) {
 	const op = "Dict.PopItem"
 	pair, err := d.callBound(op, "popitem", nil)
-	if raisedAs(err, KeyError) {
+	if _, empty := raisedAs(err, KeyError); empty {
 		return Item{}, false, nil
 	}
 	if err == nil {

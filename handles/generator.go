@@ -32,10 +32,11 @@ func (g Generator) Throw(e error) (v Bound, ok bool, err error) {
 // resume calls one of the methods that go on until the next yield.
 func (g Generator) resume(op, method string, value any) (v Bound, ok bool, err error) {
 	v, err = g.callBound(op, method, []any{value})
-	if !raisedAs(err, StopIteration) {
+	end, ended := raisedAs(err, StopIteration)
+	if !ended {
 		return v, err == nil, err
 	}
-	v, err = err.(*Error).Bind(g.tok).Attr("value")
+	v, err = end.Bind(g.tok).Attr("value")
 	return v, false, err
 }
 

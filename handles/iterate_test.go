@@ -480,3 +480,25 @@ func TestIteration_OfOtherObjects(t *testing.T) {
 		}
 	})
 }
+
+// A borrowed list whose owner is released in the loop's body is gone at once, also while items are at hand.
+func TestIteration_BorrowedAndReleased(t *testing.T) {
+	pytest.Do(t, func(tok *gilt.Token) {
+		for at := range 12 {
+			p := eval(t, tok, py.Cast[py.List], "[object() for _ in range(100)]").Unbind()
+			l := must(py.Cast[py.List](p.Borrow(tok)))
+			n := 0
+			pytest.WantMisuse(t, "was released", func() {
+				for _, err := range l.Iter() {
+					if err != nil || n > at {
+						t.Fatal("it goes on", err)
+					}
+					if n == at {
+						p.Release()
+					}
+					n++
+				}
+			})
+		}
+	})
+}

@@ -32,7 +32,8 @@ func (s Set) Remove(value any) error { return s.perform("Set.Remove", "remove", 
 
 // Pop removes some value and gives it; ok is false when the set is empty.
 func (s Set) Pop() (v Bound, ok bool, err error) {
-	if v, err = s.callBound("Set.Pop", "pop", nil); raisedAs(err, KeyError) {
+	v, err = s.callBound("Set.Pop", "pop", nil)
+	if _, empty := raisedAs(err, KeyError); empty {
 		return Bound{}, false, nil
 	}
 	return v, err == nil, err
