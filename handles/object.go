@@ -239,7 +239,8 @@ func (b Bound) Repr() (string, error) {
 
 // Iter iterates over the object as a for loop does. An exception, from making the iterator or on the
 // way, comes as the last pair. Items live as long as the scope that is open around the loop; a Scope
-// inside its body frees what the body makes.
+// inside its body frees what the body makes. With iter.Pull, next belongs in the same Do as Pull itself: in one inside it, or
+// around it, Go's runtime ends the process, as it does for every pulled iterator on a goroutine that is locked to its thread.
 func (b Bound) Iter() iter.Seq2[Bound, error] {
 	return func(yield func(Bound, error) bool) {
 		it, err := b.object("Bound.Iter", cpython.OpIter)
