@@ -73,6 +73,24 @@ func raisedAs(err error, class ExceptionClass) (*Error, bool) {
 	return e, ok && slices.Contains(e.bases, class.name())
 }
 
+// optional is what an operation gave as a T; ok is false when that is None.
+func optional[T ownType](b Bound, err error) (t T, ok bool, failed error) {
+	if err != nil || b.IsNone() {
+		return t, false, err
+	}
+	t, err = Cast[T](b)
+	return t, err == nil, err
+}
+
+// optionalText reads an attribute that is a str or None.
+func optionalText(b Bound, op, name string) (s string, ok bool, err error) {
+	p, err := attrAs[*string](b, op, name)
+	if p == nil {
+		return "", false, err
+	}
+	return *p, true, nil
+}
+
 // ClassOf gives the class of a type of Python's own objects: ClassOf[List](tok) is list.
 func ClassOf[T ownType](tok *Token) (Type, error) {
 	const op = "ClassOf"

@@ -18,8 +18,9 @@ func (b Bound) Attr(name string) (Bound, error) {
 }
 
 // AttrAs reads an attribute and converts it in the same crossing.
-func AttrAs[T any](b Bound, name string) (T, error) {
-	const op = "AttrAs"
+func AttrAs[T any](b Bound, name string) (T, error) { return attrAs[T](b, "AttrAs", name) }
+
+func attrAs[T any](b Bound, op, name string) (T, error) {
 	e := b.entry(op)
 	if k := kindOf[T](); k.Quick() {
 		i, status := e.QuickAttr(b.obj, name, k)
@@ -214,7 +215,7 @@ func (b Bound) Callable() bool {
 }
 
 // Type is type(obj).
-func (b Bound) Type() (Bound, error) { return b.object("Bound.Type", cpython.OpType) }
+func (b Bound) Type() (Type, error) { return made[Type](b.object("Bound.Type", cpython.OpType)) }
 
 // Dir is dir(obj): the names of its attributes, sorted.
 func (b Bound) Dir() ([]string, error) {
