@@ -85,7 +85,7 @@ func optional[T ownType](b Bound, err error) (t T, ok bool, failed error) {
 // optionalText reads an attribute that is a str or None.
 func optionalText(b Bound, op, name string) (s string, ok bool, err error) {
 	p, err := attrAs[*string](b, op, name)
-	if p == nil {
+	if p == nil || err != nil {
 		return "", false, err
 	}
 	return *p, true, nil

@@ -162,8 +162,8 @@ class Raises:
 				return py.NewType(tok, "X", []py.Type{class("Raises")}, nil)
 			},
 			"ValueError: type name must not contain null characters": func() (py.Type, error) { return py.NewType(tok, "a\x00b", nil, nil) },
-			"UnicodeDecodeError":                                    func() (py.Type, error) { return py.NewType(tok, "a\xff", nil, nil) },
-			"TypeError":                                             func() (py.Type, error) { return py.NewType(tok, "X", nil, make(chan int)) },
+			"UnicodeDecodeError": func() (py.Type, error) { return py.NewType(tok, "a\xff", nil, nil) },
+			"TypeError":          func() (py.Type, error) { return py.NewType(tok, "X", nil, make(chan int)) },
 		} {
 			_, err := f()
 			class, _, _ := strings.Cut(what, ":")
