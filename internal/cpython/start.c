@@ -81,6 +81,15 @@ static gilt_interp *new_interp_struct(PyInterpreterState *is) {
 	return it;
 }
 
+// On 3.12 these are no modules for an interpreter with its own GIL: refused or not, their second import in a process frees
+// what is not its own. Without them there are their Python forms, datetime's and so on.
+static int forbid(gilt_interp *it) {
+	if (it->id == 0 || gilt_minor() != 12) return 0;
+	PyObject *done = gilt_evaluate(it, "__import__('sys').modules.update(_datetime=None, _decimal=None, _zoneinfo=None)");
+	if (done) py.Py_DecRef(done);
+	return done ? 0 : -1;
+}
+
 // What each interpreter needs, with its state current: threading imported on its main thread (else
 // shutdown hangs on 3.10 and 3.12), the switch interval (each GIL has its own), our names.
 static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
@@ -92,7 +101,7 @@ static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
 	it->ask_us = (unsigned long)(switch_interval * 1e6 + 0.5);
 	double interval = it->gil && switch_interval < rest ? rest : switch_interval;
 	it->rest_us = (unsigned long)(interval * 1e6 + 0.5);
-	return gilt_set_switch_interval(interval) || gilt_names_init(it) ? -1 : 0;
+	return gilt_set_switch_interval(interval) || gilt_names_init(it) || forbid(it) ? -1 : 0;
 }
 
 static char *prepare_error(gilt_interp *it, gilt_thread *th) {
