@@ -12,5 +12,6 @@ func TestMain(m *testing.M) {
 		"errors of two interpreters":      errorsOfTwo,
 		"basic types of two interpreters": basicTypesOfTwo,
 		"containers of two interpreters":  containersOfTwo,
+		"datetimes own GIL":               datetimesOwnGIL,
 	})
 }
