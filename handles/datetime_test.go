@@ -194,6 +194,16 @@ func TestDateTime_Local(t *testing.T) {
 			t.Fatal(err)
 		}
 		gives(t, "of another machine", "2024-01-01T12:00:00+05:45")(d.ISOFormat())
+		for key, want := range map[string]string{"Asia/Kathmandu": "Asia/Kathmandu", "Europe/Berlin": "+0545", "No/Such": "+0545", "": "+0545"} {
+			py.InZone(key, func() {
+				d := must(py.NewDateTime(tok, time.Date(2024, 1, 1, 12, 0, 0, 0, local)))
+				zone, _, err := d.TZInfo()
+				if err != nil {
+					t.Fatal(err)
+				}
+				gives(t, "the zone where it is "+key, want)(zone.Str())
+			})
+		}
 		d, err = py.NewDateTime(tok, time.Unix(1700000000, 0))
 		if err != nil {
 			t.Fatal(err)
@@ -269,7 +279,6 @@ func sameClock(t *testing.T, tok *gilt.Token, at time.Time, fold int, zone, micr
 const zonesSource = `
 from datetime import *
 from zoneinfo import ZoneInfo
-import io, sys
 class Zone(tzinfo):
     def __init__(self, offset, *name): self.offset, self.name = offset, name
     def utcoffset(self, d): return self.offset if not callable(self.offset) else self.offset()
@@ -346,6 +355,7 @@ func TestDateTime_FromPython(t *testing.T) {
 			"at(lambda: 'x')": py.TypeError, "at(h, 5)": py.TypeError, "at(h, lambda: {}['x'])": py.KeyError, "at(h, '\\ud800')": py.UnicodeEncodeError,
 			"NoYear(2024, 1, 1)": py.ZeroDivisionError, "TextYear(2024, 1, 1)": py.TypeError, "NoOffset(2024, 1, 1)": py.TypeError,
 			"FarOffset(2024, 1, 1)": py.ValueError, "FartherOffset(2024, 1, 1)": py.OverflowError, "NoName(2024, 1, 1, tzinfo=berlin)": py.TypeError,
+			"datetime(2024, 1, 1, tzinfo=MyZone('Europe/Berlin'))": py.ZeroDivisionError,
 		} {
 			d := eval(t, tok, py.Cast[py.DateTime], expr, ns)
 			raisedCleanly(t, tok, expr, second(d.Time()), want, "")

@@ -35,3 +35,10 @@ func AwaitedCalls() int {
 
 // Check is what each operation does first.
 func (b Bound) Check() { b.entry("Check") }
+
+// InZone runs f as on a machine whose zone is that of the key.
+func InZone(key string, f func()) {
+	defer func(was func() string) { localKey = was }(localKey)
+	localKey = func() string { return key }
+	f()
+}

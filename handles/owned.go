@@ -51,14 +51,12 @@ func classOf(b Bound) string {
 	if err != nil {
 		return "?"
 	}
-	name, err := AttrAs[string](class, "__qualname__")
+	name, err := class.QualName()
 	if err != nil {
 		return "?"
 	}
 	return name
 }
-
-func (r *ref) object() cpython.Object { return cpython.Object(r.obj.Load()) }
 
 func (p Py) check(op string) {
 	if p.ref.turn.Load() != p.turn {
