@@ -133,6 +133,15 @@ char *gilt_start(const char *program, const char *home, double switch_interval) 
 	return err;
 }
 
+// On 3.13 _datetime's static types are the main interpreter's or nobody's: where another imports it first, the end of the
+// interpreters frees what is not theirs.
+static void import_static_types(void) {
+	if (gilt_minor() != 13) return;
+	PyObject *m = py.PyImport_ImportModule("_datetime");
+	if (m) py.Py_DecRef(m);
+	else py.PyErr_Clear(); // a Python without it
+}
+
 gilt_interp *gilt_main_interp(void) { return gilt_interps[0]; }
 int gilt_id(gilt_interp *it) { return it->id; }
 
@@ -142,6 +151,7 @@ char *gilt_new_interp(double switch_interval, gilt_interp **out) {
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return gilt_sentence("out of memory");
 	py.PyEval_RestoreThread(main_state);
+	import_static_types();
 	gilt_interp_config c = {.allow_threads = 1, .check_multi_interp_extensions = 1, .gil = 2};
 	PyThreadState *ts = NULL;
 	gilt_pystatus s = py.Py_NewInterpreterFromConfig(&ts, &c);
