@@ -45,6 +45,8 @@ func own(tok *Token, o cpython.Object) Py {
 	return Py{p, p.ref.turn.Add(1)}
 }
 
+func (r *ref) object() cpython.Object { return cpython.Object(r.obj.Load()) }
+
 // classOf is the name of b's class, for people.
 func classOf(b Bound) string {
 	class, err := b.Type()
