@@ -36,6 +36,7 @@ func TestBasicTypes_Misuse(t *testing.T) {
 	}
 	var s py.Str
 	pytest.Do(t, func(tok *gilt.Token) {
+		//gilt:vet-ignore its misuse is tested
 		if err := py.Scope(tok, func() (err error) { s, err = py.NewStr(tok, "in a scope"); return err }); err != nil {
 			t.Fatal(err)
 		}

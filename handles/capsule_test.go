@@ -23,6 +23,6 @@ capsules = [new(1, n, None) for n in names] + [new(1, None, None)]
 			givesSome(t, "Name", want, true)(must(py.Cast[py.Capsule](must(pytest.Get(t, ns, "capsules").Item(i)))).Name())
 		}
 		givesSome(t, "no name", "", false)(must(py.Cast[py.Capsule](must(pytest.Get(t, ns, "capsules").Item(-1)))).Name())
-		castsOnly(t, tok, py.Cast[py.Capsule], "PyCapsule", []string{"__import__('unicodedata')._ucnhash_CAPI"}, []string{"1", "'capsule'"})
+		castsIn(t, tok, py.Cast[py.Capsule], "PyCapsule", []string{"__import__('unicodedata')._ucnhash_CAPI"}, []string{"1", "'capsule'"})
 	})
 }

@@ -225,6 +225,7 @@ func collectItems(seq func(func(py.Item, error) bool)) (any, error) {
 func TestMisuse_EveryMethodOfTheContainers(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
 		var ended py.Bound
+		//gilt:vet-ignore its misuse is tested
 		_ = py.Scope(tok, func() error { ended = list(t, tok); return nil })
 		for _, b := range []py.Bound{{}, ended} {
 			n := 0

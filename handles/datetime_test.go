@@ -367,7 +367,7 @@ func TestDateTime_FromPython(t *testing.T) {
 			raisedCleanly(t, tok, expr, second(d.Time()), want, "")
 			raisedCleanly(t, tok, expr, second(d.TimeIn(time.UTC)), want, "")
 		}
-		castsOnly(t, tok, py.Cast[py.DateTime], "datetime", []string{"__import__('datetime').datetime.min", "type('D', (__import__('datetime').datetime,), {})(1, 2, 3)"},
+		castsIn(t, tok, py.Cast[py.DateTime], "datetime", []string{"__import__('datetime').datetime.min", "type('D', (__import__('datetime').datetime,), {})(1, 2, 3)"},
 			[]string{"__import__('datetime').date.min", "0", "'2024-01-01'"})
 	})
 }
@@ -475,7 +475,7 @@ func TestDate(t *testing.T) {
 		raisedCleanly(t, tok, "Strftime", second(odd.Strftime("%d")), py.LookupError, "%d")
 		raisedCleanly(t, tok, "Time", second(odd.Time()), py.ZeroDivisionError, "")
 		raisedCleanly(t, tok, "Time", second(eval(t, tok, py.Cast[py.Date], "huge", ns).Time()), py.OverflowError, "")
-		castsOnly(t, tok, py.Cast[py.Date], "date", []string{"__import__('datetime').date.min", "__import__('datetime').datetime.min"}, []string{"__import__('datetime').time()", "1"})
+		castsIn(t, tok, py.Cast[py.Date], "date", []string{"__import__('datetime').date.min", "__import__('datetime').datetime.min"}, []string{"__import__('datetime').time()", "1"})
 	})
 }
 
@@ -524,7 +524,7 @@ summer = time(1, tzinfo=berlin)
 		raisedCleanly(t, tok, "UTCOffset", third(odd.UTCOffset()), py.OverflowError, "does not fit")
 		raisedCleanly(t, tok, "Duration", second(odd.Duration()), py.ZeroDivisionError, "")
 		raisedCleanly(t, tok, "Duration", second(eval(t, tok, py.Cast[py.Time], "minute", ns).Duration()), py.TypeError, "")
-		castsOnly(t, tok, py.Cast[py.Time], "time", []string{"__import__('datetime').time()"}, []string{"__import__('datetime').datetime.min", "1.5"})
+		castsIn(t, tok, py.Cast[py.Time], "time", []string{"__import__('datetime').time()"}, []string{"__import__('datetime').datetime.min", "1.5"})
 	})
 }
 
@@ -567,7 +567,7 @@ huge = Huge()
 		raisedCleanly(t, tok, "Microseconds", second(odd.Microseconds()), py.TypeError, "")
 		raisedCleanly(t, tok, "TotalSeconds", second(odd.TotalSeconds()), py.TypeError, "")
 		raisedCleanly(t, tok, "Duration", second(odd.Duration()), py.ZeroDivisionError, "")
-		castsOnly(t, tok, py.Cast[py.TimeDelta], "timedelta", []string{"__import__('datetime').timedelta()"}, []string{"1"})
+		castsIn(t, tok, py.Cast[py.TimeDelta], "timedelta", []string{"__import__('datetime').timedelta()"}, []string{"1"})
 	})
 }
 
@@ -610,6 +610,6 @@ func TestTimeZone(t *testing.T) {
 		raisedCleanly(t, tok, "Location", second(z.Location()), py.UnicodeEncodeError, "")
 		z = eval(t, tok, py.Cast[py.TimeZone], "(lambda d: d.timezone(d.timedelta(microseconds=5)))(__import__('datetime'))")
 		raisedCleanly(t, tok, "Location", second(z.Location()), py.ValueError, "5 microseconds is not one of whole seconds")
-		castsOnly(t, tok, py.Cast[py.TimeZone], "timezone", []string{"__import__('datetime').timezone.utc"}, []string{"1", "__import__('zoneinfo').ZoneInfo('UTC')"})
+		castsIn(t, tok, py.Cast[py.TimeZone], "timezone", []string{"__import__('datetime').timezone.utc"}, []string{"1", "__import__('zoneinfo').ZoneInfo('UTC')"})
 	})
 }

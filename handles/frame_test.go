@@ -71,8 +71,8 @@ g = generator()
 		want, err := py.EvalAs[string](tok, "''.join(__import__('traceback').format_tb(tb))", must(py.NewDict(tok, map[string]any{"tb": tb})))
 		gives(t, "Format", want)(tb.Format())
 
-		castsOnly(t, tok, py.Cast[py.FrameObject], "frame", []string{"__import__('sys')._getframe()"}, []string{"lambda: 0", "1"})
-		castsOnly(t, tok, py.Cast[py.TracebackObject], "traceback",
+		castsIn(t, tok, py.Cast[py.FrameObject], "frame", []string{"__import__('sys')._getframe()"}, []string{"lambda: 0", "1"})
+		castsIn(t, tok, py.Cast[py.TracebackObject], "traceback",
 			[]string{"__import__('types').TracebackType(None, __import__('sys')._getframe(), 0, 1)"}, []string{"ValueError()", "1"})
 	})
 }

@@ -63,8 +63,8 @@ h = bare['h']
 		gives(t, "Code.File", "a\nfile.py")(module.File())
 		gives(t, "Code.ArgCount", 0)(module.ArgCount())
 
-		castsOnly(t, tok, py.Cast[py.Function], "function", []string{"lambda: 0"}, []string{"len", "int", "[].append", "(lambda: 0).__call__"})
-		castsOnly(t, tok, py.Cast[py.Code], "code", []string{"compile('1', 'f', 'eval')"}, []string{"'1'", "lambda: 0"})
+		castsIn(t, tok, py.Cast[py.Function], "function", []string{"lambda: 0"}, []string{"len", "int", "[].append", "(lambda: 0).__call__"})
+		castsIn(t, tok, py.Cast[py.Code], "code", []string{"compile('1', 'f', 'eval')"}, []string{"'1'", "lambda: 0"})
 	})
 }
 

@@ -345,6 +345,7 @@ func TestIteration_PulledAcrossScopes(t *testing.T) {
 // An iterator that outlives its task is refused.
 func TestIteration_PulledAfterTheTask(t *testing.T) {
 	var seq iter.Seq2[py.Bound, error]
+	//gilt:vet-ignore what is iterated is changed, or misused, on purpose
 	pytest.Do(t, func(tok *gilt.Token) { seq = eval(t, tok, py.Cast[py.List], "[1, 2, 3]").Iter() })
 	next, stop := iter.Pull2(seq)
 	defer stop()
@@ -406,6 +407,7 @@ func TestIteration_InsideAllowThreads(t *testing.T) {
 		}
 		tok.AllowThreads(func() {
 			pytest.WantMisuse(t, "inside AllowThreads", func() {
+				//gilt:vet-ignore what is iterated is changed, or misused, on purpose
 				for range l.Iter() {
 					t.Error("it iterated")
 				}
@@ -418,6 +420,7 @@ func TestIteration_InsideAllowThreads(t *testing.T) {
 				t.Fatal(n, err, bad)
 			}
 			tok.AllowThreads(func() {
+				//gilt:vet-ignore what is iterated is changed, or misused, on purpose
 				pytest.WantMisuse(t, "inside AllowThreads", func() { _, _ = v.Int64() })
 			})
 			seen++

@@ -46,6 +46,6 @@ class Getter:
 		raisedCleanly(t, tok, "NewMethod of what is not callable", second(py.NewMethod(tok, py.None(tok), 1)), py.TypeError, "callable")
 		raisedCleanly(t, tok, "NewMethod of nothing", second(py.NewMethod(tok, nil, 1)), py.TypeError, "callable")
 		raisedCleanly(t, tok, "NewMethod of a chan", second(py.NewMethod(tok, f, make(chan int))), py.TypeError, "chan int")
-		castsOnly(t, tok, py.Cast[py.Method], "method", []string{"type('C', (), {'m': lambda s: 0})().m"}, []string{"len", "[].append", "lambda: 0", "1"})
+		castsIn(t, tok, py.Cast[py.Method], "method", []string{"type('C', (), {'m': lambda s: 0})().m"}, []string{"len", "[].append", "lambda: 0", "1"})
 	})
 }

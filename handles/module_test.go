@@ -46,7 +46,7 @@ func TestModule(t *testing.T) {
 		}
 		givesSome(t, "Doc", "Text wrapping and filling.\n", true)(textwrap.Doc())
 		givesSome(t, "File of sys", "", false)(eval(t, tok, py.Cast[py.Module], "__import__('sys')").File())
-		castsOnly(t, tok, py.Cast[py.Module], "module",
+		castsIn(t, tok, py.Cast[py.Module], "module",
 			[]string{"__import__('sys')", "type('M', (type(__import__('sys')),), {})('m')"}, []string{"1", "__import__('sys').__dict__", "type(__import__('sys'))"})
 	})
 }

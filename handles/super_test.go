@@ -52,6 +52,6 @@ b, liar, raises = B(), Liar(), Raises()
 			}
 			raisedCleanly(t, tok, what, err, want, "")
 		}
-		castsOnly(t, tok, py.Cast[py.Super], "super", []string{"super(int, True)", "type('S', (super,), {})(int, 1)"}, []string{"super", "1"})
+		castsIn(t, tok, py.Cast[py.Super], "super", []string{"super(int, True)", "type('S', (super,), {})(int, 1)"}, []string{"super", "1"})
 	})
 }

@@ -44,8 +44,8 @@ func raisedCleanly(t testing.TB, tok *gilt.Token, what string, err error, class 
 	}
 }
 
-// castsOnly checks that Cast takes instances of subclasses and nothing else.
-func castsOnly[T py.Object](t testing.TB, tok *gilt.Token, cast func(py.Object) (T, error), class string, good, bad []string) {
+// castsIn checks that Cast takes instances of subclasses and nothing else.
+func castsIn[T py.Object](t testing.TB, tok *gilt.Token, cast func(py.Object) (T, error), class string, good, bad []string) {
 	t.Helper()
 	for _, expr := range good {
 		b := must(py.Eval(tok, expr))
@@ -60,16 +60,6 @@ func castsOnly[T py.Object](t testing.TB, tok *gilt.Token, cast func(py.Object) 
 		raisedCleanly(t, tok, "Cast of "+expr, err, py.TypeError, "TypeError: '"+name+"' object is not an instance of '"+class+"'")
 	}
 }
-
-// must is the value of a pair, whose error must be nil.
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
-func third[T any](_ T, _ bool, err error) error { return err }
 
 func TestType(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
@@ -111,7 +101,7 @@ class Abstract(abc.ABC):
 		if made, err := class("int").Call("12"); err != nil || must(made.Int64()) != 12 {
 			t.Error("a call:", made, err)
 		}
-		castsOnly(t, tok, py.Cast[py.Type], "type", []string{"int", "type", "type('M', (type,), {})('C', (), {})"}, []string{"1", "list[int]", "len"})
+		castsIn(t, tok, py.Cast[py.Type], "type", []string{"int", "type", "type('M', (type,), {})('C', (), {})"}, []string{"1", "list[int]", "len"})
 	})
 }
 

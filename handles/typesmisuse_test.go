@@ -18,6 +18,7 @@ func TestTypesOfOtherFiles_Misuse(t *testing.T) {
 		&py.WeakRef{}, &py.Super{}, &py.GenericAlias{}, &py.Date{}, &py.Time{}, &py.DateTime{}, &py.TimeDelta{}, &py.TimeZone{},
 	}
 	var over py.Bound
+	//gilt:vet-ignore its misuse is tested
 	pytest.Do(t, func(tok *gilt.Token) { over = py.None(tok) })
 	bound := reflect.TypeFor[py.Bound]()
 	methods := 0

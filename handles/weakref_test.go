@@ -56,7 +56,7 @@ func TestWeakRef(t *testing.T) {
 		raisedCleanly(t, tok, "of nothing", second(py.NewWeakRef(tok, nil, nil)), py.TypeError, "cannot create weak reference to 'NoneType' object")
 		raisedCleanly(t, tok, "of a list", second(py.NewWeakRef(tok, must(py.NewList(tok)), nil)), py.TypeError, "cannot create weak reference to 'list' object")
 		raisedCleanly(t, tok, "a callback", second(py.NewWeakRef(tok, alive, make(chan int))), py.TypeError, "chan int")
-		castsOnly(t, tok, py.Cast[py.WeakRef], "ReferenceType",
+		castsIn(t, tok, py.Cast[py.WeakRef], "ReferenceType",
 			[]string{"__import__('weakref').ref(int)", "type('R', (__import__('weakref').ref,), {})(int)"},
 			[]string{"__import__('weakref').WeakSet()", "int"})
 	})
