@@ -62,11 +62,14 @@ g = generator()
 		tb := eval(t, tok, py.Cast[py.TracebackObject], "raised()", ns)
 		var lines []int
 		var names []string
-		for at, ok := tb, true; ok; at, ok, err = at.Next() {
+		for at, ok := tb, true; ok; {
 			lines = append(lines, must(at.Line()))
 			names = append(names, must(must(must(at.Frame()).Code()).Name()))
+			if at, ok, err = at.Next(); err != nil {
+				t.Fatal(err)
+			}
 		}
-		gives(t, "the lines", []int{13, 10, 11})(lines, err)
+		gives(t, "the lines", []int{13, 10, 11})(lines, nil)
 		gives(t, "the functions", []string{"raised", "fail", "fail"})(names, nil)
 		want, err := py.EvalAs[string](tok, "''.join(__import__('traceback').format_tb(tb))", must(py.NewDict(tok, map[string]any{"tb": tb})))
 		gives(t, "Format", want)(tb.Format())

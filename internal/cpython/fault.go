@@ -18,5 +18,5 @@ func BufferSize() int { return int(C.gilt_buffer_size()) }
 
 // CheckMany does C's half of the check for misuse n times, and gives how many were right. For a benchmark.
 func (e Entry) CheckMany(n int) int {
-	return int(C.gilt_check_many(e.th, C.uint64_t(e.serial), C.uint64_t(n)))
+	return int(C.gilt_check_many(e.th, e.serial, C.uint64_t(n)))
 }
