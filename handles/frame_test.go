@@ -72,6 +72,9 @@ g = generator()
 		gives(t, "the lines", []int{13, 10, 11})(lines, nil)
 		gives(t, "the functions", []string{"raised", "fail", "fail"})(names, nil)
 		want, err := py.EvalAs[string](tok, "''.join(__import__('traceback').format_tb(tb))", must(py.NewDict(tok, map[string]any{"tb": tb})))
+		if err != nil {
+			t.Fatal(err)
+		}
 		gives(t, "Format", want)(tb.Format())
 
 		castsIn(t, tok, py.Cast[py.FrameObject], "frame", []string{"__import__('sys')._getframe()"}, []string{"lambda: 0", "1"})
