@@ -45,9 +45,9 @@ $(LINT):
 bench: build ## The named workloads, each beside the usual way to embed Python in Go
 	$(BIN)/gilt bench
 
-stress: unpack ## A random mix for 60 s against invariants, and 10,000,000 handles
+stress: unpack ## A random mix for 60 s against invariants, 10,000,000 handles and as many callbacks
 	$(GO) test -count=1 -timeout 10m -v ./stress -stress.duration=60s
-	$(GO) test -count=1 -timeout 10m -v ./handles -run '^TestManyHandles$$' -handles.many=10000000
+	$(GO) test -count=1 -timeout 10m -v ./handles -run '^TestMany' -handles.many=10000000 -handles.callbacks=10000000
 
 fuzz: unpack ## Each fuzz target for 30 s
 	@for p in $$($(GO) list -f '{{.Dir}}' ./...); do \

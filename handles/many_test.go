@@ -2,6 +2,7 @@ package handles_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -16,7 +17,10 @@ import (
 	"gilt/internal/pytest"
 )
 
-var many = flag.Int("handles.many", 200_000, "how many handles TestManyHandles makes and drops")
+var (
+	many      = flag.Int("handles.many", 200_000, "how many handles TestManyHandles makes and drops")
+	callbacks = flag.Int("handles.callbacks", 200_000, "how many calls of Go functions TestManyCallbacks makes")
+)
 
 // Handles made and dropped on 4 goroutines, half of them while detached, some left to the garbage collector: memory stays
 // level, what waits for its decref is bounded, and nothing is left.
@@ -90,14 +94,56 @@ func release(handles []py.Py) {
 	}
 }
 
-func residentKB(t testing.TB) int64 {
+// Calls of Go functions, of the fast form and with a token, from 4 tasks at once: memory, goroutines and threads stay level.
+func TestManyCallbacks(t *testing.T) {
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("no /proc/self/status to read the resident memory from")
+	}
+	rt := pytest.Runtime()
+	pytest.AddModule(t, gilt.GoModule{Name: "gilt_many", Funcs: []gilt.GoFunc{
+		{Name: "add", Func: func(a, b int) int { return a + b }},
+		{Name: "text", Func: func(_ *gilt.Token, s string) string { return s + "!" }},
+	}})
+	run := func(n int) {
+		var all errgroup.Group
+		for range 4 {
+			all.Go(func() error {
+				return rt.Do(ctx, func(tok *gilt.Token) error {
+					return py.Run(tok, fmt.Sprintf(`
+from gilt_many import add, text
+for i in range(%d):
+    assert add(i, 1) == i + 1 and text("abc") == "abc!"
+`, n/8))
+				})
+			})
+		}
+		if err := all.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(*callbacks / 4)
+	runtime.GC()
+	kB, goroutines, threads := residentKB(t), runtime.NumGoroutine(), statusField(t, "Threads:")
+	run(*callbacks * 3 / 4)
+	runtime.GC()
+	endKB, endGoroutines, endThreads := residentKB(t), runtime.NumGoroutine(), statusField(t, "Threads:")
+	t.Logf("%d calls, after a quarter and at the end: RSS %d and %d kB, goroutines %d and %d, threads %d and %d",
+		*callbacks, kB, endKB, goroutines, endGoroutines, threads, endThreads)
+	if endKB > kB*5/4+16<<10 || endGoroutines > goroutines+4 || endThreads > threads+4 {
+		t.Error("not level")
+	}
+}
+
+func residentKB(t testing.TB) int64 { return statusField(t, "VmRSS:") }
+
+func statusField(t testing.TB, name string) int64 {
 	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		t.Error(err)
 		return 0
 	}
-	_, after, _ := strings.Cut(string(status), "VmRSS:")
+	_, after, _ := strings.Cut(string(status), name)
 	n, err := strconv.ParseInt(strings.Fields(after)[0], 10, 64)
 	if err != nil {
 		t.Error(err)
