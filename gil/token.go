@@ -24,8 +24,8 @@ import (
 type Token struct {
 	entry  cpython.Entry
 	state  atomic.Uint32
-	whole  Scope  // the task
-	scope  *Scope // the innermost one
+	whole  Scope                 // the task
+	scope  atomic.Pointer[Scope] // the innermost one; nil is whole. Another goroutine, which misuses the token, may look
 	host   *Host
 	interp *cpython.Interp
 	grant  scheduler.Grant // with which it began, or came back
@@ -102,7 +102,7 @@ func (t *Token) begin() error {
 	runtime.LockOSThread()
 	e, status := t.interp.Enter(t.grant.Tag(), t.what, t.deadline)
 	if status == cpython.OK {
-		t.entry, t.scope = e, &t.whole
+		t.entry = e
 		t.state.Store(stateLive)
 		return nil
 	}
@@ -122,7 +122,7 @@ func (t *Token) adopt(e cpython.Entry) {
 		e.SetDeadline(t.deadline)
 	}
 	t.interp.Took(t.grant.Tag())
-	t.entry, t.scope = e, &t.whole
+	t.entry = e
 	t.state.Store(stateLive)
 }
 
@@ -130,7 +130,6 @@ func (t *Token) adopt(e cpython.Entry) {
 // attached. The call's references go when it returns; the token is dead then. For gilt's own packages.
 func (h *Host) Callback(it *cpython.Interp, e cpython.Entry, f func(*Token)) {
 	t := &Token{host: h, interp: it, entry: e, callback: true}
-	t.scope = &t.whole
 	t.state.Store(stateLive)
 	defer t.die()
 	f(t)
@@ -256,7 +255,12 @@ func Status(op string, r cpython.Result) error {
 }
 
 // Scope is the innermost scope, which new handles belong to. For gilt's own packages.
-func (t *Token) Scope() *Scope { return t.scope }
+func (t *Token) Scope() *Scope {
+	if s := t.scope.Load(); s != nil {
+		return s
+	}
+	return &t.whole
+}
 
 // Whole is the task as a scope. For gilt's own packages.
 func (t *Token) Whole() *Scope { return &t.whole }
@@ -296,11 +300,11 @@ func (t *Token) InScope(f func() error) error {
 	if !ok {
 		Misuse(op, ruleThread)
 	}
-	outer, inner := t.scope, new(Scope)
-	t.scope = inner
+	outer, inner := t.Scope(), new(Scope)
+	t.scope.Store(inner)
 	defer func() {
 		inner.end(outer)
-		t.scope = outer
+		t.scope.Store(outer)
 		t.entry.ScopeEnd(base)
 	}()
 	return f()
