@@ -39,11 +39,12 @@ func TestReleaseRacesWithUse(t *testing.T) {
 		n = 500
 	}
 	var handles [16]atomic.Pointer[py.Py] // of lists [i]
-	var good, bad atomic.Int64
+	var good, bad, used atomic.Int64
 	var all errgroup.Group
-	for range 2 {
+	const makers = 2
+	for range makers {
 		all.Go(func() error { // makes them
-			for range n {
+			for used.Load() < int64(4*makers*n) {
 				i := rand.IntN(len(handles))
 				err := rt.Do(ctx, func(tok *gilt.Token) error {
 					l, err := py.NewList(tok, i)
@@ -63,7 +64,7 @@ func TestReleaseRacesWithUse(t *testing.T) {
 			return nil
 		})
 		all.Go(func() error { // releases them
-			for range 10 * n {
+			for used.Load() < int64(4*makers*n) {
 				if p := handles[rand.IntN(len(handles))].Load(); p != nil {
 					p.Release()
 				}
@@ -88,12 +89,15 @@ func TestReleaseRacesWithUse(t *testing.T) {
 			},
 		} {
 			all.Go(func() error {
-				for range n {
+				for done := 0; done < n; {
 					i := rand.IntN(len(handles))
 					p := handles[i].Load()
 					if p == nil {
+						runtime.Gosched()
 						continue
 					}
+					done++
+					used.Add(1)
 					err := rt.Do(ctx, func(tok *gilt.Token) (err error) {
 						if misused(func() {
 							var b, item py.Bound
@@ -114,6 +118,7 @@ func TestReleaseRacesWithUse(t *testing.T) {
 						return err
 					})
 					if err != nil {
+						used.Add(1 << 40) // the others end too
 						return err
 					}
 				}
