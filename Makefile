@@ -30,7 +30,7 @@ test-matrix: build ## The tests on every libpython found, 3.10 to 3.14; names th
 	@GILT=$(BIN)/gilt GO="$(GO)" sh ./.ci/matrix $(PYTHONS)
 
 test-asan: unpack ## The C shim's tests under AddressSanitizer
-	ASAN_OPTIONS=detect_leaks=0 $(GO) test -asan -timeout 20m ./internal/cpython ./thread ./gil ./handles
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 $(GO) test -asan -timeout 20m ./internal/cpython ./thread ./gil ./handles
 
 lint: $(LINT) ## go vet, gilt vet and golangci-lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
