@@ -27,7 +27,7 @@ func TestInterruptedPlaces(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "gilt_slow_import.py"), []byte("import gilt_cancel\ngilt_cancel.spin()\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for what, source := range map[string]string{
+	places := map[string]string{
 		"in an import": "import sys\nsys.path.insert(0, dir)\nimport gilt_slow_import",
 		"in a __del__": `
 import gilt_cancel
@@ -38,13 +38,16 @@ while True:
     D()
     gilt_cancel.spin_for(0.001)
 `,
-		"in a handler":        "import gilt_cancel\ntry: raise ValueError\nexcept ValueError: gilt_cancel.spin()",
-		"in a generator":      "import gilt_cancel\ndef g():\n    yield gilt_cancel.spin()\nlist(g())",
-		"in exec":             "exec('n = 0\\nwhile True: n += 1')",
-		"in a lock's with":    "import threading, gilt_cancel\nwith threading.Lock(): gilt_cancel.spin()",
-		"in a sort":           "import gilt_cancel\nsorted([3, 2, 1], key=lambda x: gilt_cancel.spin())",
-		"in a thread's start": "import threading, gilt_cancel\nwhile True:\n    t = threading.Thread(target=lambda: None)\n    t.start()\n    t.join()",
-	} {
+		"in a handler":     "import gilt_cancel\ntry: raise ValueError\nexcept ValueError: gilt_cancel.spin()",
+		"in a generator":   "import gilt_cancel\ndef g():\n    yield gilt_cancel.spin()\nlist(g())",
+		"in exec":          "exec('n = 0\\nwhile True: n += 1')",
+		"in a lock's with": "import threading, gilt_cancel\nwith threading.Lock(): gilt_cancel.spin()",
+		"in a sort":        "import gilt_cancel\nsorted([3, 2, 1], key=lambda x: gilt_cancel.spin())",
+	}
+	if pytest.Minor(t) >= 13 { // before, threading is Python code, whose locks an interruption at the wrong moment leaves locked
+		places["in a thread's start"] = "import threading, gilt_cancel\nwhile True:\n    t = threading.Thread(target=lambda: None)\n    t.start()\n    t.join()"
+	}
+	for what, source := range places {
 		began := time.Now()
 		err := rt.Do(within(t, ctx, 20*time.Millisecond), func(tok *gilt.Token) error {
 			ns, err := py.NewDict(tok, map[string]any{"dir": dir})
@@ -71,7 +74,7 @@ func TestInterruptedInGo(t *testing.T) {
 	ctx, rt := cancelModule(t)
 	// Inside AllowThreads: Python is not run there, so it is raised afterwards.
 	entered := make(chan error, 1)
-	soon := within(t, ctx, 10*time.Millisecond)
+	soon := within(t, ctx, 30*time.Millisecond)
 	err := rt.Do(soon, func(tok *gilt.Token) error {
 		tok.AllowThreads(func() { <-soon.Done() })
 		entered <- py.Run(tok, "n = 0\nwhile True: n += 1")
@@ -94,7 +97,7 @@ func TestInterruptedInGo(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	err = rt.Do(within(t, ctx, 10*time.Millisecond), func(tok *gilt.Token) error {
+	err = rt.Do(within(t, ctx, 30*time.Millisecond), func(tok *gilt.Token) error {
 		_, err := f.Bind(tok).Call()
 		return err
 	})
@@ -356,7 +359,7 @@ func TestInterruptedThenAllowThreads(t *testing.T) {
 		"AllowThreads": func(tok *gilt.Token) { tok.AllowThreads(func() {}) },
 		"another task that is interrupted": func(tok *gilt.Token) {
 			tok.AllowThreads(func() {
-				soon, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+				soon, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 				defer cancel()
 				err := rt.Do(soon, func(tok *gilt.Token) error { return py.Run(tok, "import gilt_cancel\ngilt_cancel.spin()") })
 				interrupted(t, "the inner one", err)
@@ -364,7 +367,7 @@ func TestInterruptedThenAllowThreads(t *testing.T) {
 		},
 	} {
 		for range 20 {
-			err := rt.Do(within(t, ctx, 5*time.Millisecond), func(tok *gilt.Token) error {
+			err := rt.Do(within(t, ctx, 30*time.Millisecond), func(tok *gilt.Token) error {
 				err := py.Run(tok, "import gilt_cancel\ngilt_cancel.spin()")
 				cleanUp(tok)
 				return err
