@@ -398,7 +398,7 @@ def keeps_on(d):
 		large[fmt.Sprint(i)] = i
 	}
 	args[1023], args[1024] = map[string]int{"stubborn": 1}, large
-	soon, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	soon, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
 	if _, errs := f.Batch(soon, args); errs == nil || !errors.Is(errs[1024], gilt.ErrUninterruptible) {
 		return fmt.Errorf("it was not freed: %w", errors.Join(errs...))
