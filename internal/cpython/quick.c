@@ -9,6 +9,18 @@ static inline gilt_scalar quick_end(gilt_thread *th, gilt_res *r) {
 	return (gilt_scalar){r->obj ? (int64_t)r->obj : r->i, (uint64_t)r->status};
 }
 
+// Whether an operation is short for certain and runs no Python code, so that it needs no time stamp.
+static inline int is_brief(int op, PyObject *o) { return op == GILT_APPEND && gilt_type(o) == py.PyList_Type; }
+
+// The end of one that was: a full one when there is any reason to look at the time.
+static inline void brief_ended(gilt_thread *th) {
+	gilt_interp *it = th->attached;
+	if (GILT_UNLIKELY(atomic_load_explicit(&it->asked, memory_order_relaxed) != atomic_load_explicit(&it->got, memory_order_relaxed) ||
+	                  th->last < atomic_load_explicit(&it->go_busy, memory_order_relaxed)))
+		gilt_op_ended(th);
+	else atomic_store_explicit(&th->in_go, ++th->last, memory_order_relaxed);
+}
+
 static gilt_scalar refused(gilt_thread *th, int status) { // a wrong thread's th is not ours to write to
 	if (status != GILT_MISUSE) th->rest = (gilt_res){.status = status};
 	return (gilt_scalar){0, (uint64_t)status};
@@ -55,6 +67,10 @@ gilt_scalar gilt_quick_object(gilt_thread *th, uint64_t serial, int op, uintptr_
 	else gilt_operate(th, it, op, (PyObject *)o, v[0], v[1], how & 0xf, &r);
 	for (int i = 0; i < 2; i++)
 		if (v[i]) py.Py_DecRef(v[i]);
+	if (GILT_LIKELY(r.status == GILT_OK) && is_brief(op, (PyObject *)o)) {
+		brief_ended(th);
+		return (gilt_scalar){r.i, GILT_OK};
+	}
 	return quick_end(th, &r);
 }
 
