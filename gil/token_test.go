@@ -740,3 +740,41 @@ func wait(f *gil.Future[int]) error {
 	_, err := f.Wait(ctx)
 	return err
 }
+
+// Python code runs between two pieces of submitted work that share an attach: what the first left behind goes, and may call
+// Go functions that give the GIL up. The class was charged the time since the machine had started.
+func TestSubmittedWorkIsChargedWhatItHeld(t *testing.T) {
+	rt := pytest.Runtime()
+	class, err := rt.Class("between two pieces of work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pytest.AddModule(t, gilt.GoModule{Name: "gilt_between", Funcs: []gilt.GoFunc{
+		{Name: "away", Func: func(tok *gilt.Token) { tok.AllowThreads(func() {}) }},
+	}})
+	pytest.Install(t, "gilt_between_use", "import gilt_between\nclass C:\n    def __del__(self): gilt_between.away()\n")
+	leaves := func(tok *gilt.Token) (struct{}, error) {
+		c, err := py.Eval(tok, "__import__('gilt_between_use').C()")
+		if err == nil {
+			c.Unbind().Release()
+		}
+		return struct{}{}, err
+	}
+	began := time.Now()
+	for range 100 {
+		var work []*gilt.Future[struct{}]
+		for range 4 {
+			work = append(work, gilt.Submit(gilt.WithClass(ctx, class), rt, leaves))
+		}
+		for _, f := range work {
+			if _, err := f.Wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, c := range rt.Stats().Classes {
+		if c.Name == "between two pieces of work" && c.Held > time.Since(began) {
+			t.Errorf("charged %v for %v", c.Held, time.Since(began))
+		}
+	}
+}

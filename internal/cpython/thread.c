@@ -400,14 +400,14 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 	}
 	r.flags = flags_of(th, now);
 	end_attached(th, it, t->base);
-	books_end(th, it, gilt_ticks());
-	r.held = gilt_to_ns(th->held);
-	th->held = 0;
 	atomic_store_explicit(&th->ending, 1, memory_order_relaxed);
 	if (GILT_UNLIKELY(gilt_backlog(it) > 0)) gilt_drain(it, GILT_DRAIN);
 	// What it left behind may have given the GIL up as it went, and the canceller taken it. The next task does not
 	// attach, which would look at this.
 	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0)) gilt_swallow(th, it);
+	books_end(th, it, gilt_ticks()); // after all Python code of it, in which a Go function may end an attach and its books
+	r.held = gilt_to_ns(th->held);
+	th->held = 0;
 	atomic_store_explicit(&th->deadline, 0, memory_order_release);
 	atomic_store_explicit(&th->ending, 0, memory_order_relaxed);
 	th->last = gilt_ticks();
