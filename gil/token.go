@@ -174,6 +174,9 @@ func (t *Token) Entry(op string) cpython.Entry {
 	return t.entry
 }
 
+// Called says whether the token is of a call of a Go function by Python. For gilt's own packages.
+func (t *Token) Called() bool { return t.callback }
+
 // Interp is the interpreter that the token is of. For gilt's own packages.
 func (t *Token) Interp() *cpython.Interp { return t.interp }
 

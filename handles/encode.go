@@ -67,6 +67,10 @@ func encodeBound(tok *Token, b []byte, v Bound) ([]byte, error) {
 		return nil, conversionError(TypeError, "a py.Bound needs a token: call the function inside Do")
 	}
 	v.entryFor(tok, "argument")
+	v, err := v.kept()
+	if err != nil {
+		return nil, err
+	}
 	return cpython.AppendObject(b, v.obj), nil
 }
 

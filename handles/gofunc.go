@@ -426,6 +426,10 @@ func (c *callee) give(tok *Token, frame cpython.CallFrame, out []reflect.Value) 
 			return nil
 		}
 		b.entryFor(tok, "the result of "+c.name)
+		b, err := b.kept()
+		if err != nil {
+			return err
+		}
 		frame.ReturnObject(b.obj)
 	default:
 		w, err := encodeAny(tok, nil, v.Interface(), 0)

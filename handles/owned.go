@@ -208,3 +208,13 @@ func (b Bound) Unbind() Py {
 type Borrowed struct {
 	Bound
 }
+
+// kept is b with a reference of its own, if b is borrowed in a call of a Go function: it may be the result, which Python takes
+// when the call's borrowing has ended. Until then the object stays, whoever releases the handle.
+func (b Bound) kept() (Bound, error) {
+	const op = "Borrowed"
+	if b.owner == nil || !b.tok.Called() {
+		return b, nil
+	}
+	return result(b.tok, op, b.tok.Entry(op).Bind(b.obj))
+}

@@ -1,11 +1,13 @@
 package handles_test
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -187,4 +189,75 @@ func TestBorrowedInScopes(t *testing.T) {
 			t.Error(n, err)
 		}
 	})
+}
+
+// What a Go function gives Python is good though its handle is released before Python, which waits for the GIL, has taken it.
+func TestBorrowedResult(t *testing.T) {
+	rt := pytest.Runtime()
+	pytest.Install(t, "gilt_borrowed_result", "gone = []\nclass C(list):\n    def __del__(self): gone.append(1)\n")
+	lent := func(tok *gilt.Token) (b py.Borrowed, err error) {
+		var p py.Py
+		err = py.Scope(tok, func() error {
+			v, err := py.Eval(tok, "__import__('gilt_borrowed_result').C()")
+			if err == nil {
+				p = v.Unbind()
+			}
+			return err
+		})
+		if err != nil {
+			return b, err
+		}
+		b = p.Borrow(tok)
+		busy := make(chan struct{})
+		tok.AllowThreads(func() {
+			go func() {
+				_ = rt.Do(context.Background(), func(tok *gilt.Token) error {
+					close(busy)
+					return py.Run(tok, "pow(7, 1_000_000)") // does not give the GIL up
+				})
+			}()
+			<-busy
+		})
+		time.AfterFunc(50*time.Millisecond, p.Release)
+		return b, nil
+	}
+	for name, f := range map[string]any{
+		"itself": lent,
+		"as a list": func(tok *gilt.Token) (l py.List, err error) {
+			b, err := lent(tok)
+			return py.List{Bound: b.Bound}, err
+		},
+		"in a value": func(tok *gilt.Token) ([]any, error) {
+			b, err := lent(tok)
+			return []any{b}, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pytest.Do(t, func(tok *gilt.Token) {
+				m, err := py.NewFunction(tok, py.GoFunc{Name: "f", Func: f})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err = m.Call(); err != nil {
+					t.Fatal(err)
+				}
+				gone := "__import__('gilt_borrowed_result').gone"
+				use, err := py.Eval(tok, "lambda f: [(x := f()), list("+gone+")][1]")
+				if err != nil {
+					t.Fatal(err)
+				}
+				before, err := py.EvalAs[int](tok, "len("+gone+")")
+				if err != nil {
+					t.Fatal(err)
+				}
+				b, err := use.Call(m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n, err := b.Len(); n != before || err != nil {
+					t.Errorf("%d are gone, and %d were: %v", n, before, err)
+				}
+			})
+		})
+	}
 }
