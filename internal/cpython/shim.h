@@ -210,7 +210,8 @@ static inline uint64_t gilt_ticks(void) {
 	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
 	return v;
 #else
-	extern 	return gilt_clock_ns();
+	extern uint64_t gilt_clock_ns(void);
+	return gilt_clock_ns();
 #endif
 }
 uint64_t gilt_clock_ns(void);

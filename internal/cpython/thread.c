@@ -181,8 +181,8 @@ void gilt_detach_now(gilt_thread *th) {
 }
 
 void gilt_look_for_delay(gilt_thread *th, gilt_interp *it) {
-	uint64_t now = gilt_ticks();
-	if (now - th->last > 50 * gilt_ticks_20us) atomic_store_explicit(&it->go_busy, now + GILT_GO_BUSY, memory_order_relaxed);
+	uint64_t now = gilt_ticks(); // which may be before last: see gilt_op_ended
+	if (now > th->last && now - th->last > 50 * gilt_ticks_20us) atomic_store_explicit(&it->go_busy, now + GILT_GO_BUSY, memory_order_relaxed);
 }
 
 static _Thread_local uint64_t serials;
