@@ -261,3 +261,32 @@ func TestBorrowedResult(t *testing.T) {
 		})
 	}
 }
+
+// The functions of prepared calls that the garbage collector has taken are no handles that were released.
+func TestPreparedFunctionsAreNoHandles(t *testing.T) {
+	rt := pytest.Runtime()
+	before := rt.Stats().Handles
+	for same := 0; same < 10; same++ { // those that other tests have left go first
+		runtime.GC()
+		time.Sleep(2 * time.Millisecond)
+		if now := rt.Stats().Handles; now != before {
+			before, same = now, 0
+		}
+	}
+	const n = 20
+	var dropped atomic.Int32
+	for range n {
+		f, err := gilt.Lookup[float64, float64](context.Background(), rt, "math:sqrt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.AddCleanup(f, func(int) { dropped.Add(1) }, 0)
+	}
+	for end := time.Now().Add(10 * time.Second); dropped.Load() < n && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		runtime.GC()
+	}
+	time.Sleep(10 * time.Millisecond) // its own cleanup comes with that
+	if after := rt.Stats().Handles; after < before {
+		t.Errorf("%d handles, and %d before", after, before)
+	}
+}

@@ -196,7 +196,7 @@ gilt_fn *gilt_fn_new(const char *module, const char *name, uint64_t what, int *m
 void gilt_fn_free(gilt_fn *fn) {
 	for (int i = 0; i < gilt_ninterps; i++) {
 		PyObject *o = atomic_load(&fn->obj[i]);
-		if (o) gilt_release(gilt_interps[i], (uintptr_t)o);
+		if (o) gilt_release_own(gilt_interps[i], o);
 	}
 	free(fn->module);
 	free(fn->name);

@@ -233,6 +233,7 @@ extern pthread_mutex_t gilt_all_mu; // guards these
 extern gilt_thread **gilt_threads;
 extern size_t gilt_nthreads;
 int64_t gilt_task_end(gilt_thread *th, int32_t *flags); // nanoseconds held
+void gilt_release_own(gilt_interp *it, PyObject *o);       // as gilt_release, of a reference that Go was never given
 void gilt_wake_janitor(void);
 enum { GILT_DRAIN = 256 };
 void gilt_drain(gilt_interp *it, size_t most); // up to GILT_DRAIN of the decref queue, with the GIL

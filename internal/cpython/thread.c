@@ -452,6 +452,10 @@ gilt_res gilt_scope_end(gilt_thread *th, uint64_t serial, uint64_t base) {
 
 void gilt_release(gilt_interp *it, uintptr_t obj) { gilt_release_all(it, &obj, 1); }
 
+void gilt_release_own(gilt_interp *it, PyObject *o) {
+	if (atomic_load(&gilt_generation) != 0) release(it, &o, 1);
+}
+
 void gilt_release_all(gilt_interp *it, const uintptr_t *objs, uint64_t n) {
 	if (atomic_load(&gilt_generation) == 0) return; // Python is gone, and its objects with it
 	int64_t given = 0;
