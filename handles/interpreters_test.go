@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"gilt"
 	"gilt/gil"
@@ -103,3 +104,56 @@ host.f()
 }
 
 func TestGoFunctionInPythonsInterpreter(t *testing.T) { pytest.Child(t, "Python's interpreter") }
+
+// intoAnother: the Python code of a task goes into another of the runtime's interpreters, and calls a Go function there.
+func intoAnother() error {
+	ctx := context.Background()
+	rt, err := gilt.Open(ctx, gilt.Config{Mode: gilt.OwnGIL, Interpreters: 2})
+	if err != nil {
+		return err
+	}
+	began, calls := time.Now(), 0
+	err = rt.Do(ctx, func(tok *gil.Token) error {
+		return tok.Host().EachInterpreter(ctx, func(tok *gil.Token) error {
+			f, err := py.NewFunction(tok, py.GoFunc{Name: "f", Func: func(tok *gil.Token) (int, error) {
+				calls++
+				return py.EvalAs[int](tok, "1 + 1")
+			}})
+			if err != nil {
+				return err
+			}
+			builtins, err := py.Import(tok, "builtins")
+			if err != nil {
+				return err
+			}
+			return builtins.SetAttr("f", f)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	err = rt.Do(ctx, func(tok *gil.Token) error {
+		return py.Run(tok, `
+try: import _interpreters as interpreters
+except ImportError: import _xxsubinterpreters as interpreters
+here = interpreters.get_current()
+other = 3 - (here[0] if isinstance(here, tuple) else int(here))
+for _ in range(3):
+    failed = interpreters.run_string(other, 'assert f() == 2')
+    assert failed is None, failed
+`)
+	})
+	if err != nil || calls != 3 {
+		return fmt.Errorf("%d calls: %w", calls, err)
+	}
+	if held := rt.Stats().All.Held; held > 2*time.Since(began) {
+		return fmt.Errorf("charged %v for %v", held, time.Since(began))
+	}
+	return rt.Shutdown(ctx)
+}
+
+// The class was charged the time since the machine had started.
+func TestGoFunctionCalledFromAnotherInterpreter(t *testing.T) {
+	pytest.NeedOwnGIL(t)
+	pytest.Child(t, "into another interpreter")
+}

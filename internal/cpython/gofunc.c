@@ -131,12 +131,20 @@ static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args)
 	return o;
 }
 
-// A thread that Python made has a thread state that is not ours, and is attached by itself.
-typedef struct { PyThreadState *ts; gilt_interp *attached; int foreign; } borrowed;
+// A thread that Python made has a thread state that is not ours, and is attached by itself. One of ours, whose Python code has
+// changed to another interpreter, goes on with the books of its own attach.
+typedef struct {
+	PyThreadState *ts;
+	gilt_interp *attached;
+	int foreign;
+	uint64_t since, last, looks, sampled;
+	unsigned long switches;
+} borrowed;
 
 static void enter_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 	gilt_state *st = &th->states[it->id];
-	*b = (borrowed){st->ts, th->attached, th->foreign};
+	*b = (borrowed){.ts = st->ts, .attached = th->attached, .foreign = th->foreign, .since = atomic_load(&th->since), .last = th->last,
+	                .looks = th->looks, .sampled = atomic_load(&th->sampled), .switches = th->switches};
 	pthread_mutex_lock(&gilt_all_mu); // the state is not ours to give back
 	th->generation = atomic_load(&gilt_alive);
 	st->ts = py.PyThreadState_Get();
@@ -149,7 +157,9 @@ static void enter_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 
 static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 	add(&it->inside, -1);
-	atomic_store(&th->since, 0);
+	th->last = b->last, th->looks = b->looks, th->switches = b->switches;
+	atomic_store(&th->sampled, b->sampled);
+	atomic_store(&th->since, b->since);
 	pthread_mutex_lock(&gilt_all_mu);
 	th->states[it->id].ts = b->ts;
 	th->foreign = b->foreign;
