@@ -44,7 +44,7 @@ func (h *Host) task(g scheduler.Grant) task { return task{h.lanes[g.Lane()].ID, 
 // WantTasks has tasks kept that begin from now on, and tok's. For gilt's own packages.
 func (h *Host) WantTasks(tok *Token) {
 	h.tasks.wanted.Store(true)
-	if tok.task == nil && tok.grant.Class() != nil {
+	if tok.task == nil && !tok.callback && tok.grant.Class() != nil { // that of a call is its task's, which is kept or not
 		tok.task = h.keep(tok.ctx, tok.grant, tok.running)
 	}
 }

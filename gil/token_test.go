@@ -778,3 +778,19 @@ func TestSubmittedWorkIsChargedWhatItHeld(t *testing.T) {
 		}
 	}
 }
+
+// A Go function that waits and then makes another is no task more: such were kept for ever.
+func TestCallsAreNoTasks(t *testing.T) {
+	rt := pytest.Runtime()
+	pytest.AddModule(t, gilt.GoModule{Name: "gilt_makes", Funcs: []gilt.GoFunc{{Name: "make", Func: func(tok *gilt.Token) (py.Bound, error) {
+		tok.AllowThreads(func() {})
+		return py.NewFunction(tok, gilt.GoFunc{Name: "f", Func: func(tok *gilt.Token) { tok.AllowThreads(func() {}) }})
+	}}}})
+	for range 100 {
+		if err := rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "__import__('gilt_makes').make()()") }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := host(t)
+	pytest.Eventually(t, "no task is kept when none runs", func() bool { return h.KeptTasks() == 0 })
+}
