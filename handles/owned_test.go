@@ -161,7 +161,7 @@ func TestReleasedHandlesStayReleased(t *testing.T) {
 func TestBorrowedInScopes(t *testing.T) {
 	rt := pytest.Runtime()
 	pytest.Do(t, func(tok *gilt.Token) {
-		before := rt.Stats().Handles
+		before := handlesLeft(rt)
 		kept := list(t, tok).Unbind()
 		defer kept.Release()
 		var borrowed py.Borrowed
@@ -262,17 +262,23 @@ func TestBorrowedResult(t *testing.T) {
 	}
 }
 
-// The functions of prepared calls that the garbage collector has taken are no handles that were released.
-func TestPreparedFunctionsAreNoHandles(t *testing.T) {
-	rt := pytest.Runtime()
+// handlesLeft is how many handles there are, when those that other tests have left to the garbage collector have gone.
+func handlesLeft(rt *gilt.Runtime) int64 {
 	before := rt.Stats().Handles
-	for same := 0; same < 10; same++ { // those that other tests have left go first
+	for same := 0; same < 10; same++ {
 		runtime.GC()
 		time.Sleep(2 * time.Millisecond)
 		if now := rt.Stats().Handles; now != before {
 			before, same = now, 0
 		}
 	}
+	return before
+}
+
+// The functions of prepared calls that the garbage collector has taken are no handles that were released.
+func TestPreparedFunctionsAreNoHandles(t *testing.T) {
+	rt := pytest.Runtime()
+	before := handlesLeft(rt)
 	const n = 20
 	var dropped atomic.Int32
 	for range n {
