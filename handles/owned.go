@@ -25,9 +25,9 @@ type ref struct {
 	interp *cpython.Interp
 	host   *gil.Host
 	obj    atomic.Uintptr
-	turn   atomic.Uint64       // odd while it is somebody's
-	uses   atomic.Int64        // by its handle, and by each task that has borrowed it: the reference goes with the last
-	last   atomic.Pointer[use] // by a task that has borrowed it
+	turn   atomic.Uint64          // odd while it is somebody's
+	uses   atomic.Int64           // by its handle, and by each task that has borrowed it: the reference goes with the last
+	last   [4]atomic.Pointer[use] // by tasks that have borrowed it
 }
 
 func own(tok *Token, o cpython.Object) Py {
@@ -113,16 +113,20 @@ func (u *use) Wanted() bool { return u.p.ref.turn.Load() == u.p.turn }
 
 // End ends it.
 func (u *use) End() {
-	u.p.ref.last.CompareAndSwap(u, nil) // else the handle would keep itself from the garbage collector
+	for i := range u.p.ref.last {
+		u.p.ref.last[i].CompareAndSwap(u, nil) // else the handle would keep itself from the garbage collector
+	}
 	u.p.unused()
 }
 
 // used begins a use by tok's task, unless it has one.
 func (p Py) used(tok *Token, op string) *use {
 	r := p.ref
-	if u := r.last.Load(); u != nil && u.tok == tok && u.p == p {
-		p.check(op)
-		return u
+	for i := range r.last {
+		if u := r.last[i].Load(); u != nil && u.tok == tok && u.p == p {
+			p.check(op)
+			return u
+		}
 	}
 	for {
 		n := r.uses.Load()
@@ -138,9 +142,19 @@ func (p Py) used(tok *Token, op string) *use {
 		gil.MisuseZero(op)
 	}
 	u := &use{tok, p}
-	r.last.Store(u)
+	r.note(u)
 	tok.Scope().AtEnd(u)
 	return u
+}
+
+// note keeps a use to be found again; with more tasks at once than there are places, each turn of one begins another.
+func (r *ref) note(u *use) {
+	for i := range r.last {
+		if r.last[i].CompareAndSwap(nil, u) {
+			return
+		}
+	}
+	r.last[r.uses.Load()%int64(len(r.last))].Store(u)
 }
 
 // usable checks that p may be used with tok.
