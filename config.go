@@ -62,7 +62,8 @@ type Config struct {
 	// At least 10 ms. Defaults to 1 s; a negative one reports nothing.
 	Watchdog time.Duration
 	// TraceHandles notes where each owned handle (a Py) is made, and Shutdown reports, to log/slog, those that were not
-	// released, by the places where they were made. For finding leaks: a handle takes some microseconds more.
+	// released, by the places where they were made. What an OnceCell keeps is none of them. For finding leaks: a handle
+	// takes some microseconds more.
 	TraceHandles bool
 	// Class is what classes are made of that Runtime.Class makes on first use. The zero ClassConfig has
 	// weight 1 and no limits of its own.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"gilt"
 	py "gilt/handles"
@@ -48,6 +49,20 @@ func traceHandles() error {
 	kept[0].Release()
 	if n := rt.Stats().Handles; n != 5 {
 		return fmt.Errorf("%d handles are counted, not 5", n)
+	}
+	var cell, set py.OnceCell // which are to keep what they have
+	defer cell.Clear()
+	defer set.Clear()
+	err = rt.Do(ctx, func(tok *gilt.Token) error {
+		if _, err := py.NewDateTime(tok, time.Now()); err != nil { // for which gilt keeps a module
+			return err
+		}
+		set.Set(tok, py.None(tok))
+		_, err := cell.GetOrInit(tok, func(tok *gilt.Token) (py.Bound, error) { return py.From(tok, 1) })
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	if err := rt.Shutdown(ctx); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 // meanwhile: see gil.OnceCell, whose rules for initializers hold here too.
 //
 // The zero OnceCell is empty, and is not to be copied; most are package-level variables. Its objects go when it is
-// emptied by Clear, or is garbage, and nothing that it gave is in use any more.
+// emptied by Clear, or is garbage, and nothing that it gave is in use any more. Config.TraceHandles does not report them.
 type OnceCell struct {
 	cells sync.Map // *cpython.Interp to *gil.OnceCell[Py]
 }
@@ -43,7 +43,7 @@ func (c *OnceCell) Set(tok *Token, b Bound) bool {
 	if p.IsZero() {
 		return false // the runtime is closed
 	}
-	set := c.in(tok.Interp()).Set(p)
+	set := c.in(tok.Interp()).Set(p.kept())
 	if !set {
 		p.Release()
 	}
@@ -70,7 +70,7 @@ func (c *OnceCell) GetOrInitContext(ctx context.Context, tok *Token, f func(*Tok
 		}
 		b.entryFor(tok, op)
 		if p := b.Unbind(); !p.IsZero() {
-			return p, nil
+			return p.kept(), nil
 		}
 		return Py{}, gil.ErrClosed
 	})

@@ -45,6 +45,14 @@ func own(tok *Token, o cpython.Object) Py {
 	return Py{p, p.ref.turn.Add(1)}
 }
 
+// kept has Config.TraceHandles not report p: it is kept for good.
+func (p Py) kept() Py {
+	if p.ref.host.Traced() {
+		p.ref.host.Gone(p.ref)
+	}
+	return p
+}
+
 func (r *ref) object() cpython.Object { return cpython.Object(r.obj.Load()) }
 
 // classOf is the name of b's class, for people.

@@ -14,7 +14,7 @@ type Stats struct {
 	Lanes   []LaneStats
 	Jams    uint64     // what the watchdog has told of: tasks that kept others from Python while they waited in Go; filled in by package gil
 	Lost    []LostTask // what could not be interrupted and goes on though its caller was freed; filled in by package gil
-	Handles int64      // owned handles that were not released, and errors that hold their exceptions; filled in by package gil
+	Handles int64      // owned handles that were not released, those of an OnceCell too, and errors that hold their exceptions; filled in by package gil
 	Backlog int64      // released objects whose decref waits for the next task; filled in by package gil
 }
 
