@@ -43,13 +43,18 @@ var own = func() map[string]bool {
 	return map[string]bool{root: true, root + "/gil": true, root + "/handles": true, root + "/thread": true}
 }()
 
+// between says whether a frame is of what lies between a Go function that Python called and the call of Python.
+func between(function string) bool {
+	return strings.HasPrefix(function, "runtime.") || strings.HasPrefix(function, "gilt/internal/cpython.") || strings.HasPrefix(function, "_cgoexp_")
+}
+
 // callSite is the first frame that is not gilt's own.
 func callSite() string {
 	pcs := make([]uintptr, 32)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
 	for {
 		f, more := frames.Next()
-		if !own[path.Dir(f.File)] || strings.HasSuffix(f.File, "_test.go") || !more {
+		if !own[path.Dir(f.File)] && !between(f.Function) || strings.HasSuffix(f.File, "_test.go") || !more {
 			return fmt.Sprintf("%s:%d", f.File, f.Line)
 		}
 	}

@@ -3,6 +3,7 @@ package handles
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
 
@@ -18,6 +19,9 @@ type AsyncFunc[A, R any] struct {
 
 // LookupAsync prepares the async def function named by spec, as Lookup does, to be awaited on l.
 func LookupAsync[A, R any](ctx context.Context, l *Loop, spec string) (*AsyncFunc[A, R], error) {
+	if err := resultOf[R](); err != nil {
+		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
+	}
 	if _, err := Lookup[Args, struct{}](ctx, l.host, spec); err != nil {
 		return nil, err
 	}

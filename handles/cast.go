@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 
+	"gilt/gil"
 	"gilt/internal/cpython"
 )
 
@@ -13,6 +14,14 @@ type Object interface{ handle() Bound }
 
 func (b Bound) handle() Bound { return b }
 
+// handleOf is o's handle: nil is none.
+func handleOf(op string, o Object) Bound {
+	if v := reflect.ValueOf(o); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		gil.MisuseZero(op)
+	}
+	return o.handle()
+}
+
 // classed is ownType as an interface of values.
 type classed interface {
 	Object
@@ -21,7 +30,12 @@ type classed interface {
 
 var classedType = reflect.TypeFor[classed]()
 
-// cast sets v, which is of a classed type, to b if it is an instance of that class.
+// isOwn says whether t is one of the types of Python's own objects: no pointer to one, and nothing that embeds one.
+func isOwn(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.NumField() == 1 && t.Field(0).Type == boundType && t.Implements(classedType)
+}
+
+// cast sets v, which is of a type of Python's own objects, to b if it is an instance of that class.
 func cast(b Bound, op string, class cpython.Class, v reflect.Value) error {
 	if status := b.entry(op).Cast(b.obj, class); status != cpython.OK {
 		return quickFailure(b.tok, op, status)
@@ -41,7 +55,7 @@ type ownType interface {
 func Cast[T ownType](o Object) (T, error) {
 	const op = "Cast"
 	var t T
-	b := o.handle()
+	b := handleOf(op, o)
 	status := b.entry(op).Cast(b.obj, t.class())
 	keep(b, nil)
 	if status != cpython.OK {

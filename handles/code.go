@@ -53,12 +53,12 @@ func namespaces(tok *Token, op string, namespace []Object) (globals, locals cpyt
 		panic("gilt: " + op + ": at most two namespaces: globals and locals")
 	}
 	if len(namespace) > 0 {
-		g := namespace[0].handle()
+		g := handleOf(op, namespace[0])
 		g.entryFor(tok, op)
 		globals = g.obj
 	}
 	if len(namespace) > 1 {
-		l := namespace[1].handle()
+		l := handleOf(op, namespace[1])
 		l.entryFor(tok, op)
 		locals = l.obj
 	}

@@ -57,13 +57,14 @@ func As[T any](b Bound) (T, error) {
 //
 //	nil → None; bool; all ints, *big.Int → int; floats → float; string → str; []byte → bytes;
 //	slices and arrays → list; maps → dict; structs → dict of their exported fields, by the names of
-//	`py:"name"` or `json:"name"` tags; pointers as what they point to; Bound and Py as their object.
+//	`py:"name"` or `json:"name"` tags; pointers as what they point to; handles as their object.
 //
 // As goes the other way: None gives a pointer, slice, map or any its nil; an integer of any type, alone or
 // inside another, takes an int, a bool or an object with __index__, and never a float; int, float, str, bytes, list,
 // tuple and dict give int64 (or *big.Int), float64, string, []byte, []any and map[string]any (map[any]any
 // when a key is no str) where any is asked for. An int that does not fit is an OverflowError, a value of
-// another type is a TypeError; nothing is cut or guessed.
+// another type is a TypeError; nothing is cut or guessed. A handle (a Bound, a Py, a List and so on) is asked for alone, not
+// inside another type. A time.Time has NewDateTime and DateTime.Time, a complex number NewComplex and Complex.Complex128.
 func From(tok *Token, v any) (Bound, error) {
 	const op = "From"
 	e := tok.Entry(op)

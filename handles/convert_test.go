@@ -9,7 +9,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"gilt"
 	py "gilt/handles"
@@ -425,7 +427,41 @@ func TestDictsAndStructs(t *testing.T) {
 		refused[bool]("1", py.TypeError, "not an instance of 'bool'"), refused[[]bool]("[1]", py.TypeError, "'int'"), as[bool]("True", true), as[struct{}]("object()", struct{}{}),
 		refused[any]("object()", py.TypeError, "'object'"), refused[[]any]("[1, object()]", py.TypeError, "'object'"), refused[map[string]any]("{'a': {1}}", py.TypeError, "'set'"),
 		refused[chan int]("1", py.TypeError, "chan int"), refused[error]("1", py.TypeError, "error"), refused[func()]("1", py.TypeError, "func()"),
-		refused[[]py.Py]("[{}]", py.TypeError, ""), refused[map[string]py.Bound]("{'a': {}}", py.TypeError, ""),
+		refused[[]py.Py]("[{}]", py.TypeError, "handles.Py"), refused[map[string]py.Bound]("{'a': {}}", py.TypeError, "handles.Bound"),
+		refused[*py.List]("[]", py.TypeError, "handles.List"), refused[[]py.List]("[[]]", py.TypeError, "handles.List"), refused[embedding]("[]", py.TypeError, "'list'"),
+		refused[time.Time]("{}", py.TypeError, "DateTime"), refused[[]time.Time]("object()", py.TypeError, "DateTime"), refused[outerTime]("{'T': {}}", py.TypeError, "field T"), as("{'N': 1}", outerTime{N: 1}),
+		refused[complex128]("1j", py.TypeError, "Complex"), refused[sync.Mutex]("{}", py.TypeError, "no exported fields"),
+	})
+}
+
+type embedding struct{ py.List }
+
+type outerTime struct {
+	N int
+	T time.Time
+}
+
+// Pointers to handles are as what they point to, and nil is None.
+func TestConvert_PointersToHandles(t *testing.T) {
+	pytest.Do(t, func(tok *gilt.Token) {
+		l, err := py.NewList(tok, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same, err := py.Eval(tok, "lambda a, b=None, c=0, d=0: a is b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]any{{&l, l}, {l, &l.Bound}, {(*py.List)(nil), nil}, {l, &l, "not", "quick"}} {
+			if is, err := py.CallAs[bool](same, args...); !is || err != nil {
+				t.Errorf("%T, %T: %v, %v", args[0], args[1], is, err)
+			}
+		}
+		for v, want := range map[any]string{time.Time{}: "NewDateTime", 1i: "NewComplex"} {
+			if _, err := py.From(tok, []any{v}); !errors.Is(err, py.TypeError) || !strings.Contains(err.Error(), want) {
+				t.Error(err)
+			}
+		}
 	})
 }
 

@@ -21,7 +21,7 @@ func decoded[T any](tok *Token, op string, run func(cpython.Kind) cpython.Result
 		}
 		return v, err
 	}
-	if c, ok := any(v).(classed); ok {
+	if c, ok := any(v).(classed); ok && isOwn(reflect.TypeFor[T]()) {
 		var b Bound
 		if b, err = result(tok, op, run(cpython.KindObject)); err == nil {
 			err = cast(b, op, c.class(), reflect.ValueOf(&v).Elem())
@@ -29,6 +29,11 @@ func decoded[T any](tok *Token, op string, run func(cpython.Kind) cpython.Result
 		return v, err
 	}
 	k := kindOf[T]()
+	if k == cpython.KindWire {
+		if err := readable(reflect.TypeFor[T](), 0); err != nil {
+			return v, err
+		}
+	}
 	r := run(k)
 	if err = failure(tok, op, r); err != nil {
 		return v, err
@@ -279,6 +284,48 @@ var kindNames = map[byte]string{
 
 var pyType, boundType, borrowedType = reflect.TypeFor[Py](), reflect.TypeFor[Bound](), reflect.TypeFor[Borrowed]()
 
+// isHandle says whether t is a type of handle.
+func isHandle(t reflect.Type) bool {
+	return t == pyType || t == boundType || t == borrowedType || isOwn(t)
+}
+
+// readable says why no object is converted to t, as far as that is the same for all. Structs are asked when there is a
+// value for them.
+func readable(t reflect.Type, depth int) error {
+	switch {
+	case t == bigType || depth > 8: // a type that contains itself
+		return nil
+	case isHandle(t):
+		return conversionError(TypeError, "a %s cannot be inside a converted value: convert to it alone, or use Bound.Item and Bound.Attr", t)
+	case t == timeType:
+		return conversionError(TypeError, "no Python object is converted to Go's %s: convert to a DateTime, whose Time gives it", t)
+	}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return readable(t.Elem(), depth+1)
+	case reflect.Map:
+		if err := readable(t.Key(), depth+1); err != nil {
+			return err
+		}
+		return readable(t.Elem(), depth+1)
+	case reflect.Struct:
+		if t.NumField() == 0 || len(fieldsOf(t)) > 0 {
+			return nil
+		}
+		return conversionError(TypeError, "no Python object is converted to Go's %s: it has no exported fields", t)
+	case reflect.Complex64, reflect.Complex128:
+		return conversionError(TypeError, "no Python object is converted to Go's %s: convert to a Complex, whose Complex128 gives it", t)
+	case reflect.Interface:
+		if t.NumMethod() == 0 {
+			return nil
+		}
+	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
+	default:
+		return nil
+	}
+	return conversionError(TypeError, "no Python object is converted to Go's %s", t)
+}
+
 // typeName is the Python type of the value whose tag was read.
 func typeName(r *cpython.Reader, tag byte) string {
 	if tag == 'x' {
@@ -302,11 +349,13 @@ func readInto(r *cpython.Reader, v reflect.Value) error {
 // readTagged reads the rest of a value whose tag was read.
 func readTagged(r *cpython.Reader, tag byte, v reflect.Value) error {
 	t := v.Type()
-	switch t {
-	case bigType:
+	if t == bigType {
 		return readBig(r, tag, v.Addr().Interface().(*big.Int))
-	case pyType, boundType, borrowedType:
-		return conversionError(TypeError, "a %s cannot be inside a converted value: convert to it alone, or use Bound.Item and Bound.Attr", t)
+	}
+	if t.Kind() == reflect.Struct {
+		if err := readable(t, 0); err != nil {
+			return err
+		}
 	}
 	switch t.Kind() {
 	case reflect.Interface:

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"gilt/internal/cpython"
 )
@@ -40,10 +41,13 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 	case Bound:
 		return encodeBound(tok, b, v)
 	case Object:
+		if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer {
+			return encodeValue(tok, b, p, depth)
+		}
 		return encodeBound(tok, b, v.handle())
 	case Py:
 		if tok == nil {
-			return nil, conversionError(TypeError, "a py.Py needs a token: call the function inside Do")
+			return nil, errNoToken()
 		}
 		return cpython.AppendObject(b, v.Bind(tok).obj), nil // whoever releases v meanwhile
 	case Keyword:
@@ -62,9 +66,13 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 // encoded is a value in wire form.
 type encoded []byte
 
+func errNoToken() error {
+	return conversionError(TypeError, "a prepared function takes no handles: call the object by Bound.Call, inside Do")
+}
+
 func encodeBound(tok *Token, b []byte, v Bound) ([]byte, error) {
 	if tok == nil {
-		return nil, conversionError(TypeError, "a py.Bound needs a token: call the function inside Do")
+		return nil, errNoToken()
 	}
 	v.entryFor(tok, "argument")
 	v, err := v.kept()
@@ -76,7 +84,7 @@ func encodeBound(tok *Token, b []byte, v Bound) ([]byte, error) {
 
 const maxDepth = 500 // as wire.c has it
 
-var bigType = reflect.TypeFor[big.Int]()
+var bigType, timeType = reflect.TypeFor[big.Int](), reflect.TypeFor[time.Time]()
 
 func encodeValue(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
 	if depth > maxDepth {
@@ -110,7 +118,18 @@ func encodeValue(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, erro
 	case reflect.Struct:
 		return encodeStruct(tok, b, v, depth)
 	}
-	return nil, conversionError(TypeError, "cannot convert Go's %s to a Python object", v.Type())
+	return nil, cannot(v.Type(), "")
+}
+
+// cannot is the error for a Go type that From does not convert.
+func cannot(t reflect.Type, why string) error {
+	switch t {
+	case timeType:
+		why = ": NewDateTime, NewDate and NewTime do"
+	case reflect.TypeFor[complex128](), reflect.TypeFor[complex64]():
+		why = ": NewComplex does"
+	}
+	return conversionError(TypeError, "cannot convert Go's %s to a Python object%s", t, why)
 }
 
 func encodePointer(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
@@ -164,7 +183,7 @@ func encodeStruct(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, err
 	}
 	fields := fieldsOf(v.Type())
 	if len(fields) == 0 && v.NumField() > 0 { // time.Time, sync.Mutex: an empty dict would lose it in silence
-		return nil, conversionError(TypeError, "cannot convert Go's %s to a Python object: it has no exported fields", v.Type())
+		return nil, cannot(v.Type(), ": it has no exported fields")
 	}
 	b = cpython.AppendDict(b, len(fields))
 	var err error

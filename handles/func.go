@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"reflect"
 	"runtime"
 	"strings"
 
@@ -31,7 +32,7 @@ type Func[A, R any] struct {
 // Lookup prepares the function named by spec, "module:function" or "module:Class.method", to be called
 // with one argument of type A, or none when A is struct{}, or several when A is Args. The result is
 // converted to R; struct{} drops it. The module is imported now, in one interpreter; in the others at
-// the first call there.
+// the first call there. Handles are neither arguments nor results: call objects by Bound.Call, inside Do.
 func Lookup[A, R any](ctx context.Context, h *gil.Host, spec string) (*Func[A, R], error) {
 	return lookup[A, R](ctx, h, spec, encoder[A]())
 }
@@ -40,6 +41,9 @@ func lookup[A, R any](ctx context.Context, h *gil.Host, spec string, encode func
 	module, name, ok := strings.Cut(spec, ":")
 	if !ok || module == "" || name == "" || strings.ContainsRune(spec, 0) {
 		return nil, fmt.Errorf("gilt: function %q: write it as module:function", spec)
+	}
+	if err := resultOf[R](); err != nil {
+		return nil, fmt.Errorf("gilt: function %q: %w", spec, err)
 	}
 	what, forget := gil.Prepared(spec)
 	fn, err := cpython.NewFn(module, name, what)
@@ -56,6 +60,18 @@ func lookup[A, R any](ctx context.Context, h *gil.Host, spec string, encode func
 	}
 	runtime.AddCleanup(f, func(fn *cpython.Fn) { fn.Free(); forget() }, fn)
 	return f, nil
+}
+
+// resultOf says why no prepared function gives an R.
+func resultOf[R any]() error {
+	t := reflect.TypeFor[R]()
+	if isHandle(t) {
+		return conversionError(TypeError, "a prepared function gives no handles: call the object by Bound.Call, inside Do")
+	}
+	if kindOf[R]() != cpython.KindWire {
+		return nil
+	}
+	return readable(t, 0)
 }
 
 func (f *Func[A, R]) resolve(ctx context.Context) error {

@@ -25,7 +25,7 @@ type GoFunc struct {
 	// slice, **more as a map with string keys. Without one, arguments go by position.
 	Signature string
 	// Native gives the GIL and the task's grant back while Func runs, on a goroutine of its own; arguments and results
-	// are converted with them. Func takes no *Token and no Bound. Its caller's thread counts against Config.MaxThreads
+	// are converted with them. Func takes no *Token, and no handle but a Py. Its caller's thread counts against Config.MaxThreads
 	// meanwhile. What Func waits for in Python, such as Runtime.Do, it does with the context.Context that it takes: then
 	// there is always room for it.
 	Native bool
@@ -34,7 +34,7 @@ type GoFunc struct {
 	// awaits is, when its event loop is gone, and when the runtime shuts down: its cause is ErrClosed then, unless
 	// it was the runtime's own loop, whose coroutines Shutdown cancels.
 	Async bool
-	// Func is a Go func. Its arguments are converted as As does, a Bound is the object itself; a first parameter of
+	// Func is a Go func. Its arguments are converted as As does, a Bound or a Py is the object itself; a first parameter of
 	// type *Token is not Python's, but gives the call's token; before it, a context.Context gives that of the task that
 	// runs the Python code, with its class and deadline. It returns nothing, a value, an error, or both; the
 	// value is converted as From does, and an error is raised (see Raise).
@@ -183,8 +183,16 @@ func newCallee(h *gil.Host, f GoFunc) (*callee, error) {
 			continue
 		case in == contextType:
 			return nil, fmt.Errorf("parameter %d is a context.Context: it is the first", i+1)
-		case in == tokenType || isObject(in) && apart:
+		case in == tokenType:
 			return nil, fmt.Errorf("parameter %d is a %s: a *Token is the first parameter, and of no Native or Async function", i+1, in)
+		case isObject(in) && apart:
+			return nil, fmt.Errorf("parameter %d is a %s, and a Native or Async function has no token to use it: take a py.Py, or a Go type", i+1, in)
+		case in == borrowedType:
+			return nil, fmt.Errorf("parameter %d is a %s, which only Py.Borrow gives: take a py.Bound", i+1, in)
+		case in != pyType && !isObject(in):
+			if err := readable(in, 0); err != nil {
+				return nil, fmt.Errorf("parameter %d: %w", i+1, err)
+			}
 		}
 		c.plan += letter(in)
 	}
@@ -194,6 +202,9 @@ func newCallee(h *gil.Host, f GoFunc) (*callee, error) {
 	outs := t.NumOut()
 	if outs > 2 || outs == 2 && t.Out(1) != errorType {
 		return nil, fmt.Errorf("it returns %d values: return nothing, a value, an error, or a value and an error", outs)
+	}
+	if outs > 0 && isObject(t.Out(0)) && apart {
+		return nil, fmt.Errorf("it returns a %s, and a Native or Async function has no token to make one: return a py.Py, or a Go type", t.Out(0))
 	}
 	return c, nil
 }
@@ -210,14 +221,14 @@ func letter(t reflect.Type) string {
 	case reflect.Bool:
 		return "b"
 	}
-	if isObject(t) {
+	if isObject(t) || t == pyType {
 		return "O"
 	}
 	return "w"
 }
 
 // isObject says whether an argument of that type is the object itself.
-func isObject(t reflect.Type) bool { return t == boundType || t.Implements(classedType) }
+func isObject(t reflect.Type) bool { return t == boundType || isOwn(t) }
 
 // fastCall is the call of a function of a common type; nil for any other.
 func fastCall(f any) func(cpython.CallFrame) bool {
@@ -392,8 +403,12 @@ func (c *callee) arguments(tok *Token, frame cpython.CallFrame) ([]reflect.Value
 }
 
 func setObject(v reflect.Value, b Bound) error {
-	if v.Type() == boundType {
+	switch v.Type() {
+	case boundType:
 		v.Set(reflect.ValueOf(b))
+		return nil
+	case pyType:
+		v.Set(reflect.ValueOf(b.Unbind()))
 		return nil
 	}
 	return cast(b, "Function", v.Interface().(classed).class(), v)

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"gilt/gil"
 	py "gilt/handles"
@@ -31,6 +32,65 @@ func callable(t *testing.T, tok *gil.Token, f py.GoFunc) py.Bound {
 		t.Fatal(err)
 	}
 	return ns.Bound
+}
+
+// What cannot be a function for Python is refused when it is made, in words that say what can.
+func TestGoFunctionTypesThatCannotBe(t *testing.T) {
+	type rows struct{ py.List }
+	pytest.Do(t, func(tok *gil.Token) {
+		for _, tc := range []struct {
+			f    py.GoFunc
+			want string
+		}{
+			{py.GoFunc{Func: func([]py.List) {}}, "parameter 1: TypeError: a handles.List cannot be inside"},
+			{py.GoFunc{Func: func(int, *py.Dict) {}}, "parameter 2: TypeError: a handles.Dict cannot be inside"},
+			{py.GoFunc{Func: func(py.Borrowed) {}}, "take a py.Bound"},
+			{py.GoFunc{Func: func(py.Object) {}}, "no Python object is converted to Go's handles.Object"},
+			{py.GoFunc{Func: func(time.Time) {}}, "convert to a DateTime"},
+			{py.GoFunc{Func: func(complex128) {}}, "convert to a Complex"},
+			{py.GoFunc{Func: func(chan int) {}}, "chan int"},
+			{py.GoFunc{Native: true, Func: func(py.List) {}}, "take a py.Py, or a Go type"},
+			{py.GoFunc{Async: true, Func: func() py.List { return py.List{} }}, "return a py.Py, or a Go type"},
+		} {
+			tc.f.Name = "f"
+			if _, err := py.NewFunction(tok, tc.f); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%T: %v, want %q", tc.f.Func, err, tc.want)
+			}
+		}
+		ns := callable(t, tok, py.GoFunc{Func: func(rows) {}})
+		if _, err := py.Eval(tok, "f([])", ns); !errors.Is(err, py.TypeError) {
+			t.Error(err)
+		}
+		ns = callable(t, tok, py.GoFunc{Func: func() *py.List { return nil }})
+		if none, err := py.EvalAs[bool](tok, "f() is None", ns); !none || err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A Py is the object itself, also for a Native function, which has no token to use it.
+func TestGoFunctionsTakeAndGiveOwnedHandles(t *testing.T) {
+	pytest.Do(t, func(tok *gil.Token) {
+		for _, f := range []py.GoFunc{{}, {Native: true}} {
+			f.Func = func(p py.Py, n int) py.Py { return p }
+			ns := callable(t, tok, f)
+			if same, err := py.EvalAs[bool](tok, "f(f, 1) is f", ns); !same || err != nil {
+				t.Error(f.Native, same, err)
+			}
+		}
+	})
+}
+
+// A Go function that returns a handle of the task around it is told where Python was called.
+func TestMisuseInAGoFunctionNamesTheCallOfPython(t *testing.T) {
+	pytest.Do(t, func(tok *gil.Token) {
+		outer := py.None(tok)
+		f, err := py.NewFunction(tok, py.GoFunc{Name: "f", Func: func() py.Object { return outer }}) //gilt:vet-ignore the test is of this misuse
+		if err != nil {
+			t.Fatal(err)
+		}
+		pytest.WantMisuse(t, "an outer task", func() { _, _ = f.Call() })
+	})
 }
 
 func TestGoFunctionArgumentsAndResults(t *testing.T) {

@@ -318,6 +318,10 @@ func TestMisuse_ZeroValues(t *testing.T) {
 			"namespace":         func() { _, _ = py.Eval(tok, "1", py.Bound{}) },
 			"locals":            func() { _, _ = py.Eval(tok, "1", b, py.Bound{}) },
 			"Is":                func() { b.Is(py.Bound{}) },
+			"nil namespace":     func() { _, _ = py.Eval(tok, "1", nil) },
+			"Is nil":            func() { b.Is(nil) },
+			"Cast nil":          func() { _, _ = py.Cast[py.List](nil) },
+			"Cast nil pointer":  func() { _, _ = py.Cast[py.List]((*py.Bound)(nil)) },
 		} {
 			t.Run(name, func(t *testing.T) { pytest.WantMisuse(t, zero, f) })
 		}

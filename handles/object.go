@@ -196,9 +196,10 @@ func (b Bound) IsSubclass(class any) (bool, error) {
 
 // Is says whether both are the same object.
 func (b Bound) Is(other Object) bool {
-	o := other.handle()
-	b.entry("Bound.Is")
-	o.entry("Bound.Is")
+	const op = "Bound.Is"
+	o := handleOf(op, other)
+	b.entry(op)
+	o.entry(op)
 	return b.obj == o.obj
 }
 

@@ -430,7 +430,10 @@ notcallable = 3
 		"not UTF-8": second(call[string, string](t, "prep:echo", "\xff")),
 		"too large": second(call[uint64, int64](t, "prep:echo", 1<<63)),
 		"arity":     second(call[struct{}, int](t, "prep:echo", struct{}{})),
-		"Py result": second(call[struct{}, py.Bound](t, "prep:none", struct{}{})),
+		"a handle":  second(gilt.Lookup[struct{}, py.Bound](ctx, rt, "prep:none")),
+		"handles":   second(gilt.Lookup[struct{}, []py.List](ctx, rt, "prep:none")),
+		"a time":    second(gilt.Lookup[struct{}, map[string]time.Time](ctx, rt, "prep:none")),
+		"coroutine": second(gilt.LookupAsync[struct{}, py.Py](ctx, rt, "prep:none")),
 	} {
 		var e *py.Error
 		if !errors.As(err, &e) {

@@ -2,6 +2,7 @@ package handles
 
 import (
 	"math"
+	"reflect"
 
 	"gilt/internal/cpython"
 )
@@ -56,6 +57,9 @@ func quickArg(tok *Token, a any, q *cpython.QuickArgs) bool {
 		a.entryFor(tok, "argument")
 		return q.Add(cpython.ArgObject, int64(a.obj))
 	case Object:
+		if reflect.TypeOf(a).Kind() == reflect.Pointer {
+			return false
+		}
 		b := a.handle()
 		b.entryFor(tok, "argument")
 		return q.Add(cpython.ArgObject, int64(b.obj))
