@@ -26,26 +26,22 @@ func ByteArrayFromHex(tok *Token, text string) (ByteArray, error) {
 
 // Append appends a byte.
 func (b ByteArray) Append(v byte) error {
-	_, err := b.callBound("ByteArray.Append", "append", []any{int(v)})
-	return err
+	return b.perform("ByteArray.Append", "append", int(v))
 }
 
 // Extend appends bytes, or the ints from 0 to 255 of any Python iterable.
 func (b ByteArray) Extend(items any) error {
-	_, err := b.callBound("ByteArray.Extend", "extend", []any{items})
-	return err
+	return b.perform("ByteArray.Extend", "extend", items)
 }
 
 // Insert inserts a byte before the index.
 func (b ByteArray) Insert(i int, v byte) error {
-	_, err := b.callBound("ByteArray.Insert", "insert", []any{i, int(v)})
-	return err
+	return b.perform("ByteArray.Insert", "insert", i, int(v))
 }
 
 // Remove removes the first byte of that value. ValueError if there is none.
 func (b ByteArray) Remove(v byte) error {
-	_, err := b.callBound("ByteArray.Remove", "remove", []any{int(v)})
-	return err
+	return b.perform("ByteArray.Remove", "remove", int(v))
 }
 
 // Pop removes the byte at the index, -1 for the last, and gives it. IndexError if there is none.
@@ -55,43 +51,27 @@ func (b ByteArray) Pop(i int) (byte, error) {
 
 // Clear removes all bytes.
 func (b ByteArray) Clear() error {
-	_, err := b.callBound("ByteArray.Clear", "clear", nil)
-	return err
+	return b.perform("ByteArray.Clear", "clear")
 }
 
 // Reverse reverses the bytes in place.
 func (b ByteArray) Reverse() error {
-	_, err := b.callBound("ByteArray.Reverse", "reverse", nil)
-	return err
+	return b.perform("ByteArray.Reverse", "reverse")
 }
 
 // Copy gives a new bytearray of the same bytes.
 func (b ByteArray) Copy() (ByteArray, error) {
-	return made[ByteArray](b.callBound("ByteArray.Copy", "copy", nil))
+	return castOf[ByteArray](b.callBound("ByteArray.Copy", "copy", nil))
 }
 
 // SetSlice is b[from:to] = data: bytes of any length, or the ints of an iterable, come in the place of those.
 func (b ByteArray) SetSlice(from, to int, data any) error {
-	const op = "ByteArray.SetSlice"
-	b.entry(op)
-	s, err := NewSlice(b.tok, from, to, nil)
-	if err != nil {
-		return err
-	}
-	_, err = b.do(op, cpython.OpSetItem, cpython.KindNone, s, data)
-	return err
+	return setSlice(b.Bound, "ByteArray.SetSlice", from, to, data)
 }
 
 // DelSlice is del b[from:to].
 func (b ByteArray) DelSlice(from, to int) error {
-	const op = "ByteArray.DelSlice"
-	b.entry(op)
-	s, err := NewSlice(b.tok, from, to, nil)
-	if err != nil {
-		return err
-	}
-	_, err = b.do(op, cpython.OpDelItem, cpython.KindNone, s)
-	return err
+	return delSlice(b.Bound, "ByteArray.DelSlice", from, to)
 }
 
 // Resize cuts bytes off at the end, or appends zeros, until there are n. It is no single operation of Python's: it asks for
@@ -118,13 +98,13 @@ func (b ByteArray) At(i int) (byte, error) { return byteAt(b.Bound, "ByteArray.A
 
 // Slice is b[from:to].
 func (b ByteArray) Slice(from, to int) (ByteArray, error) {
-	return made[ByteArray](sliced(b.Bound, "ByteArray.Slice", from, to))
+	return castOf[ByteArray](sliced(b.Bound, "ByteArray.Slice", from, to))
 }
 
 // Decode is b.decode(encoding, errors): an empty encoding is "utf-8", and empty errors are "strict". UnicodeDecodeError for
 // what is not in the encoding, LookupError when there is no such encoding.
 func (b ByteArray) Decode(encoding, errors string) (Str, error) {
-	return made[Str](b.callBound("ByteArray.Decode", "decode", []any{cmp.Or(encoding, "utf-8"), cmp.Or(errors, "strict")}))
+	return castOf[Str](b.callBound("ByteArray.Decode", "decode", []any{cmp.Or(encoding, "utf-8"), cmp.Or(errors, "strict")}))
 }
 
 // Hex is b.hex(): two digits for each byte.
@@ -132,77 +112,77 @@ func (b ByteArray) Hex() (string, error) { return callAs[string](b.Bound, "ByteA
 
 // Upper is b.upper(), of the ASCII letters.
 func (b ByteArray) Upper() (ByteArray, error) {
-	return made[ByteArray](b.callBound("ByteArray.Upper", "upper", nil))
+	return castOf[ByteArray](b.callBound("ByteArray.Upper", "upper", nil))
 }
 
 // Lower is b.lower(), of the ASCII letters.
 func (b ByteArray) Lower() (ByteArray, error) {
-	return made[ByteArray](b.callBound("ByteArray.Lower", "lower", nil))
+	return castOf[ByteArray](b.callBound("ByteArray.Lower", "lower", nil))
 }
 
 // Strip is b.strip(bytes): of white space when it is nil.
 func (b ByteArray) Strip(bytes any) (ByteArray, error) {
-	return made[ByteArray](b.callBound("ByteArray.Strip", "strip", []any{bytes}))
+	return castOf[ByteArray](b.callBound("ByteArray.Strip", "strip", []any{bytes}))
 }
 
 // Lstrip is b.lstrip(bytes): of white space when it is nil.
 func (b ByteArray) Lstrip(bytes any) (ByteArray, error) {
-	return made[ByteArray](b.callBound("ByteArray.Lstrip", "lstrip", []any{bytes}))
+	return castOf[ByteArray](b.callBound("ByteArray.Lstrip", "lstrip", []any{bytes}))
 }
 
 // Rstrip is b.rstrip(bytes): of white space when it is nil.
 func (b ByteArray) Rstrip(bytes any) (ByteArray, error) {
-	return made[ByteArray](b.callBound("ByteArray.Rstrip", "rstrip", []any{bytes}))
+	return castOf[ByteArray](b.callBound("ByteArray.Rstrip", "rstrip", []any{bytes}))
 }
 
 // RemovePrefix is b.removeprefix(prefix).
 func (b ByteArray) RemovePrefix(prefix any) (ByteArray, error) {
-	return made[ByteArray](b.callBound("ByteArray.RemovePrefix", "removeprefix", []any{prefix}))
+	return castOf[ByteArray](b.callBound("ByteArray.RemovePrefix", "removeprefix", []any{prefix}))
 }
 
 // RemoveSuffix is b.removesuffix(suffix).
 func (b ByteArray) RemoveSuffix(suffix any) (ByteArray, error) {
-	return made[ByteArray](b.callBound("ByteArray.RemoveSuffix", "removesuffix", []any{suffix}))
+	return castOf[ByteArray](b.callBound("ByteArray.RemoveSuffix", "removesuffix", []any{suffix}))
 }
 
 // Replace is b.replace(from, to, count): all of them when count is negative.
 func (b ByteArray) Replace(from, to any, count int) (ByteArray, error) {
-	return made[ByteArray](b.callBound("ByteArray.Replace", "replace", []any{from, to, count}))
+	return castOf[ByteArray](b.callBound("ByteArray.Replace", "replace", []any{from, to, count}))
 }
 
 // Translate is b.translate(table), of a table of 256 bytes.
 func (b ByteArray) Translate(table any) (ByteArray, error) {
-	return made[ByteArray](b.callBound("ByteArray.Translate", "translate", []any{table}))
+	return castOf[ByteArray](b.callBound("ByteArray.Translate", "translate", []any{table}))
 }
 
 // Join is b.join(items), of a Go [][]byte or any Python iterable of what has bytes.
 func (b ByteArray) Join(items any) (ByteArray, error) {
-	return made[ByteArray](b.callBound("ByteArray.Join", "join", []any{items}))
+	return castOf[ByteArray](b.callBound("ByteArray.Join", "join", []any{items}))
 }
 
 // Split is b.split(sep, limit): at runs of white space when sep is nil, everywhere when limit is negative.
 func (b ByteArray) Split(sep any, limit int) (List, error) {
-	return made[List](b.callBound("ByteArray.Split", "split", []any{sep, limit}))
+	return castOf[List](b.callBound("ByteArray.Split", "split", []any{sep, limit}))
 }
 
 // Rsplit is b.rsplit(sep, limit), which counts from the end.
 func (b ByteArray) Rsplit(sep any, limit int) (List, error) {
-	return made[List](b.callBound("ByteArray.Rsplit", "rsplit", []any{sep, limit}))
+	return castOf[List](b.callBound("ByteArray.Rsplit", "rsplit", []any{sep, limit}))
 }
 
 // SplitLines is b.splitlines(keepEnds).
 func (b ByteArray) SplitLines(keepEnds bool) (List, error) {
-	return made[List](b.callBound("ByteArray.SplitLines", "splitlines", []any{keepEnds}))
+	return castOf[List](b.callBound("ByteArray.SplitLines", "splitlines", []any{keepEnds}))
 }
 
 // Partition is b.partition(sep): what is before the first sep, sep, and what is after it.
 func (b ByteArray) Partition(sep any) (Tuple, error) {
-	return made[Tuple](b.callBound("ByteArray.Partition", "partition", []any{sep}))
+	return castOf[Tuple](b.callBound("ByteArray.Partition", "partition", []any{sep}))
 }
 
 // Rpartition is b.rpartition(sep): what is before the last sep, sep, and what is after it.
 func (b ByteArray) Rpartition(sep any) (Tuple, error) {
-	return made[Tuple](b.callBound("ByteArray.Rpartition", "rpartition", []any{sep}))
+	return castOf[Tuple](b.callBound("ByteArray.Rpartition", "rpartition", []any{sep}))
 }
 
 // Find is b.find(sub, *bounds): the index of the first one, or -1; sub may be an int. Bounds are a start, and an end.

@@ -209,6 +209,7 @@ func TestByteArray_Subclasses(t *testing.T) {
 		x.fails("at", py.TypeError)(bare(n.At(0)))
 		x.fails("pop", py.TypeError)(bare(n.Pop(0)))
 		x.fails("find", py.TypeError)(bare(n.Find(1)))
+		x.fails("copy", py.TypeError)(bare(n.Copy()))
 		x.is("b'abc'")(bare(n.Bytes()))
 	})
 }

@@ -54,13 +54,13 @@ func (b Bytes) At(i int) (byte, error) { return byteAt(b.Bound, "Bytes.At", i) }
 
 // Slice is b[from:to].
 func (b Bytes) Slice(from, to int) (Bytes, error) {
-	return made[Bytes](sliced(b.Bound, "Bytes.Slice", from, to))
+	return castOf[Bytes](sliced(b.Bound, "Bytes.Slice", from, to))
 }
 
 // Decode is b.decode(encoding, errors): an empty encoding is "utf-8", and empty errors are "strict". UnicodeDecodeError for
 // what is not in the encoding, LookupError when there is no such encoding.
 func (b Bytes) Decode(encoding, errors string) (Str, error) {
-	return made[Str](b.callBound("Bytes.Decode", "decode", []any{cmp.Or(encoding, "utf-8"), cmp.Or(errors, "strict")}))
+	return castOf[Str](b.callBound("Bytes.Decode", "decode", []any{cmp.Or(encoding, "utf-8"), cmp.Or(errors, "strict")}))
 }
 
 // Hex is b.hex(): two digits for each byte.
@@ -68,77 +68,77 @@ func (b Bytes) Hex() (string, error) { return callAs[string](b.Bound, "Bytes.Hex
 
 // Upper is b.upper(), of the ASCII letters.
 func (b Bytes) Upper() (Bytes, error) {
-	return made[Bytes](b.callBound("Bytes.Upper", "upper", nil))
+	return castOf[Bytes](b.callBound("Bytes.Upper", "upper", nil))
 }
 
 // Lower is b.lower(), of the ASCII letters.
 func (b Bytes) Lower() (Bytes, error) {
-	return made[Bytes](b.callBound("Bytes.Lower", "lower", nil))
+	return castOf[Bytes](b.callBound("Bytes.Lower", "lower", nil))
 }
 
 // Strip is b.strip(bytes): of white space when it is nil.
 func (b Bytes) Strip(bytes any) (Bytes, error) {
-	return made[Bytes](b.callBound("Bytes.Strip", "strip", []any{bytes}))
+	return castOf[Bytes](b.callBound("Bytes.Strip", "strip", []any{bytes}))
 }
 
 // Lstrip is b.lstrip(bytes): of white space when it is nil.
 func (b Bytes) Lstrip(bytes any) (Bytes, error) {
-	return made[Bytes](b.callBound("Bytes.Lstrip", "lstrip", []any{bytes}))
+	return castOf[Bytes](b.callBound("Bytes.Lstrip", "lstrip", []any{bytes}))
 }
 
 // Rstrip is b.rstrip(bytes): of white space when it is nil.
 func (b Bytes) Rstrip(bytes any) (Bytes, error) {
-	return made[Bytes](b.callBound("Bytes.Rstrip", "rstrip", []any{bytes}))
+	return castOf[Bytes](b.callBound("Bytes.Rstrip", "rstrip", []any{bytes}))
 }
 
 // RemovePrefix is b.removeprefix(prefix).
 func (b Bytes) RemovePrefix(prefix any) (Bytes, error) {
-	return made[Bytes](b.callBound("Bytes.RemovePrefix", "removeprefix", []any{prefix}))
+	return castOf[Bytes](b.callBound("Bytes.RemovePrefix", "removeprefix", []any{prefix}))
 }
 
 // RemoveSuffix is b.removesuffix(suffix).
 func (b Bytes) RemoveSuffix(suffix any) (Bytes, error) {
-	return made[Bytes](b.callBound("Bytes.RemoveSuffix", "removesuffix", []any{suffix}))
+	return castOf[Bytes](b.callBound("Bytes.RemoveSuffix", "removesuffix", []any{suffix}))
 }
 
 // Replace is b.replace(from, to, count): all of them when count is negative.
 func (b Bytes) Replace(from, to any, count int) (Bytes, error) {
-	return made[Bytes](b.callBound("Bytes.Replace", "replace", []any{from, to, count}))
+	return castOf[Bytes](b.callBound("Bytes.Replace", "replace", []any{from, to, count}))
 }
 
 // Translate is b.translate(table), of a table of 256 bytes.
 func (b Bytes) Translate(table any) (Bytes, error) {
-	return made[Bytes](b.callBound("Bytes.Translate", "translate", []any{table}))
+	return castOf[Bytes](b.callBound("Bytes.Translate", "translate", []any{table}))
 }
 
 // Join is b.join(items), of a Go [][]byte or any Python iterable of what has bytes.
 func (b Bytes) Join(items any) (Bytes, error) {
-	return made[Bytes](b.callBound("Bytes.Join", "join", []any{items}))
+	return castOf[Bytes](b.callBound("Bytes.Join", "join", []any{items}))
 }
 
 // Split is b.split(sep, limit): at runs of white space when sep is nil, everywhere when limit is negative.
 func (b Bytes) Split(sep any, limit int) (List, error) {
-	return made[List](b.callBound("Bytes.Split", "split", []any{sep, limit}))
+	return castOf[List](b.callBound("Bytes.Split", "split", []any{sep, limit}))
 }
 
 // Rsplit is b.rsplit(sep, limit), which counts from the end.
 func (b Bytes) Rsplit(sep any, limit int) (List, error) {
-	return made[List](b.callBound("Bytes.Rsplit", "rsplit", []any{sep, limit}))
+	return castOf[List](b.callBound("Bytes.Rsplit", "rsplit", []any{sep, limit}))
 }
 
 // SplitLines is b.splitlines(keepEnds).
 func (b Bytes) SplitLines(keepEnds bool) (List, error) {
-	return made[List](b.callBound("Bytes.SplitLines", "splitlines", []any{keepEnds}))
+	return castOf[List](b.callBound("Bytes.SplitLines", "splitlines", []any{keepEnds}))
 }
 
 // Partition is b.partition(sep): what is before the first sep, sep, and what is after it.
 func (b Bytes) Partition(sep any) (Tuple, error) {
-	return made[Tuple](b.callBound("Bytes.Partition", "partition", []any{sep}))
+	return castOf[Tuple](b.callBound("Bytes.Partition", "partition", []any{sep}))
 }
 
 // Rpartition is b.rpartition(sep): what is before the last sep, sep, and what is after it.
 func (b Bytes) Rpartition(sep any) (Tuple, error) {
-	return made[Tuple](b.callBound("Bytes.Rpartition", "rpartition", []any{sep}))
+	return castOf[Tuple](b.callBound("Bytes.Rpartition", "rpartition", []any{sep}))
 }
 
 // Find is b.find(sub, *bounds): the index of the first one, or -1; sub may be an int. Bounds are a start, and an end.

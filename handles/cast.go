@@ -140,3 +140,11 @@ func values[T any](items []T) []any {
 	}
 	return all
 }
+
+// listed is items as a list to convert, which is none when they are nil.
+func listed(items []any) []any {
+	if items == nil {
+		return []any{}
+	}
+	return items
+}

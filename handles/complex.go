@@ -33,5 +33,5 @@ func (c Complex) Imag() (float64, error) { return AttrAs[float64](c.Bound, "imag
 
 // Conjugate is c.conjugate().
 func (c Complex) Conjugate() (Complex, error) {
-	return made[Complex](c.callBound("Complex.Conjugate", "conjugate", nil))
+	return castOf[Complex](c.callBound("Complex.Conjugate", "conjugate", nil))
 }

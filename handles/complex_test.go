@@ -41,6 +41,7 @@ func TestComplex_Failures(t *testing.T) {
 		x.fails("real", py.TypeError)(bare(n.Real()))
 		x.fails("imag", py.TypeError)(bare(n.Imag()))
 		x.fails("both", py.TypeError)(bare(n.Complex128()))
+		x.fails("conjugate", py.TypeError)(bare(n.Conjugate()))
 		a := eval(t, tok, py.Cast[py.Complex], "CAngry(1, 2)", x.ns)
 		x.fails("real", py.RuntimeError)(bare(a.Real()))
 		x.fails("both", py.RuntimeError)(bare(a.Complex128()))

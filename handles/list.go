@@ -13,10 +13,7 @@ func (List) class() cpython.Class { return cpython.ClassList }
 
 // NewList gives a new list of items, each converted as From does. From makes one of a slice.
 func NewList(tok *Token, items ...any) (List, error) {
-	if items == nil {
-		items = []any{}
-	}
-	return made[List](From(tok, items))
+	return made[List](From(tok, listed(items)))
 }
 
 // Append appends a value.
@@ -71,22 +68,12 @@ func (l List) Slice(from, to int) (List, error) {
 
 // SetSlice is l[from:to] = items, of a Go slice or any Python iterable: they may be more or fewer than those that they replace.
 func (l List) SetSlice(from, to int, items any) error {
-	const op = "List.SetSlice"
-	s, err := sliceIn(l.Bound, op, from, to)
-	if err == nil {
-		_, err = l.do(op, cpython.OpSetItem, cpython.KindNone, s, items)
-	}
-	return err
+	return setSlice(l.Bound, "List.SetSlice", from, to, items)
 }
 
 // DelSlice is del l[from:to].
 func (l List) DelSlice(from, to int) error {
-	const op = "List.DelSlice"
-	s, err := sliceIn(l.Bound, op, from, to)
-	if err == nil {
-		_, err = l.do(op, cpython.OpDelItem, cpython.KindNone, s)
-	}
-	return err
+	return delSlice(l.Bound, "List.DelSlice", from, to)
 }
 
 // Tuple is tuple(l).

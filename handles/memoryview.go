@@ -21,8 +21,7 @@ func (m MemoryView) ToBytes() ([]byte, error) {
 // Release is m.release(): the object's memory is no longer held. More calls do nothing. BufferError when something else holds
 // the view's memory.
 func (m MemoryView) Release() error {
-	_, err := m.callBound("MemoryView.Release", "release", nil)
-	return err
+	return m.perform("MemoryView.Release", "release")
 }
 
 // NBytes is m.nbytes: how many bytes ToBytes gives. Len is the length of the first dimension.

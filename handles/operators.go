@@ -40,8 +40,10 @@ func (b Bound) Compare(value any) (int, error) {
 		code cpython.Op
 		is   int
 	}{{cpython.OpEqual, 0}, {cpython.OpLess, -1}, {cpython.OpGreater, 1}} {
-		if yes, err := b.truth("Bound.Compare", c.code, value); yes || err != nil {
-			return c.is, err
+		if yes, err := b.truth("Bound.Compare", c.code, value); err != nil {
+			return 0, err
+		} else if yes {
+			return c.is, nil
 		}
 	}
 	return 0, conversionError(TypeError, "neither less than, equal to, nor greater than the other")

@@ -13,14 +13,6 @@ func NewSet(tok *Token, items ...any) (Set, error) { return SetFrom(tok, listed(
 // SetFrom is set(items), of a Go slice or any Python iterable.
 func SetFrom(tok *Token, items any) (Set, error) { return construct[Set](tok, items) }
 
-// listed is items as a list to convert, which is none when they are nil.
-func listed(items []any) []any {
-	if items == nil {
-		return []any{}
-	}
-	return items
-}
-
 // Add adds a value.
 func (s Set) Add(value any) error { return s.perform("Set.Add", "add", value) }
 

@@ -41,3 +41,21 @@ func sliced(b Bound, op string, from, to int) (Bound, error) {
 	}
 	return b.object(op, cpython.OpGetItem, s)
 }
+
+// setSlice is b[from:to] = items.
+func setSlice(b Bound, op string, from, to int, items any) error {
+	s, err := sliceIn(b, op, from, to)
+	if err == nil {
+		_, err = b.do(op, cpython.OpSetItem, cpython.KindNone, s, items)
+	}
+	return err
+}
+
+// delSlice is del b[from:to].
+func delSlice(b Bound, op string, from, to int) error {
+	s, err := sliceIn(b, op, from, to)
+	if err == nil {
+		_, err = b.do(op, cpython.OpDelItem, cpython.KindNone, s)
+	}
+	return err
+}

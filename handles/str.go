@@ -18,7 +18,7 @@ func NewStr(tok *Token, text string) (Str, error) { return made[Str](From(tok, t
 
 // str calls a method that gives a str.
 func (s Str) str(op, name string, args ...any) (Str, error) {
-	return made[Str](s.callBound(op, name, args))
+	return castOf[Str](s.callBound(op, name, args))
 }
 
 // is calls a method that says whether.
@@ -42,13 +42,13 @@ func (s Str) TextLossy() (string, error) {
 
 // Encode is s.encode(encoding, errors): an empty encoding is "utf-8", and empty errors are "strict". UnicodeEncodeError for
 // what the encoding does not have, LookupError when there is no such encoding.
-func (s Str) Encode(encoding, errors string) ([]byte, error) {
-	return callBytes(s.Bound, "Str.Encode", "encode", cmp.Or(encoding, "utf-8"), cmp.Or(errors, "strict"))
+func (s Str) Encode(encoding, errors string) (Bytes, error) {
+	return castOf[Bytes](s.callBound("Str.Encode", "encode", []any{cmp.Or(encoding, "utf-8"), cmp.Or(errors, "strict")}))
 }
 
 // Slice is s[from:to], by code points.
 func (s Str) Slice(from, to int) (Str, error) {
-	return made[Str](sliced(s.Bound, "Str.Slice", from, to))
+	return castOf[Str](sliced(s.Bound, "Str.Slice", from, to))
 }
 
 // Upper is s.upper().
@@ -98,27 +98,27 @@ func (s Str) Translate(table any) (Str, error) { return s.str("Str.Translate", "
 
 // Split is s.split(sep, limit): at runs of white space when sep is nil, everywhere when limit is negative.
 func (s Str) Split(sep any, limit int) (List, error) {
-	return made[List](s.callBound("Str.Split", "split", []any{sep, limit}))
+	return castOf[List](s.callBound("Str.Split", "split", []any{sep, limit}))
 }
 
 // Rsplit is s.rsplit(sep, limit), which counts from the end.
 func (s Str) Rsplit(sep any, limit int) (List, error) {
-	return made[List](s.callBound("Str.Rsplit", "rsplit", []any{sep, limit}))
+	return castOf[List](s.callBound("Str.Rsplit", "rsplit", []any{sep, limit}))
 }
 
 // SplitLines is s.splitlines(keepEnds).
 func (s Str) SplitLines(keepEnds bool) (List, error) {
-	return made[List](s.callBound("Str.SplitLines", "splitlines", []any{keepEnds}))
+	return castOf[List](s.callBound("Str.SplitLines", "splitlines", []any{keepEnds}))
 }
 
 // Partition is s.partition(sep): what is before the first sep, sep, and what is after it.
 func (s Str) Partition(sep any) (Tuple, error) {
-	return made[Tuple](s.callBound("Str.Partition", "partition", []any{sep}))
+	return castOf[Tuple](s.callBound("Str.Partition", "partition", []any{sep}))
 }
 
 // Rpartition is s.rpartition(sep): what is before the last sep, sep, and what is after it.
 func (s Str) Rpartition(sep any) (Tuple, error) {
-	return made[Tuple](s.callBound("Str.Rpartition", "rpartition", []any{sep}))
+	return castOf[Tuple](s.callBound("Str.Rpartition", "rpartition", []any{sep}))
 }
 
 // Join is s.join(items), of a Go []string or any Python iterable.
