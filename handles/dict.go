@@ -19,6 +19,9 @@ func NewDict(tok *Token, v map[string]any) (Dict, error) {
 	return made[Dict](From(tok, v))
 }
 
+// DictFrom is dict(items), of a Go map, any Python mapping, or pairs of a key and a value.
+func DictFrom(tok *Token, items any) (Dict, error) { return construct[Dict](tok, items) }
+
 // DictFromKeys is dict.fromkeys(keys, value): a new dict of the keys, a Go slice or any Python iterable, all with the same
 // value.
 func DictFromKeys(tok *Token, keys, value any) (Dict, error) {

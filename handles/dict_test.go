@@ -15,6 +15,7 @@ func TestDict(t *testing.T) {
 	castsOnly(t, py.Cast[py.Dict], "dict", []string{"{}", "type('Sub', (dict,), {})()", "__import__('collections').OrderedDict()", "__import__('collections').defaultdict(int)"},
 		[]string{"[]", "object.__dict__", "__import__('os').environ", "type('Liar', (), {'__class__': dict})()", "{}.keys()"})
 	againstPython(t, aDict, hostileValues, py.Cast[py.Dict],
+		method[py.Dict]{"dict(x)", func(d py.Dict, x py.Bound) (any, error) { return py.DictFrom(d.Token(), x) }},
 		method[py.Dict]{"c.get(x)", func(d py.Dict, x py.Bound) (any, error) { return ok(d.Get(x)) }},
 		method[py.Dict]{"c.get(x, 7)", func(d py.Dict, x py.Bound) (any, error) { return d.GetOr(x, 7) }},
 		method[py.Dict]{"c.get('z', x)", func(d py.Dict, x py.Bound) (any, error) { return d.GetOr("z", x) }},

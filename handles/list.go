@@ -11,10 +11,13 @@ type List struct{ Bound }
 
 func (List) class() cpython.Class { return cpython.ClassList }
 
-// NewList gives a new list of items, each converted as From does. From makes one of a slice.
+// NewList gives a new list of items, each converted as From does.
 func NewList(tok *Token, items ...any) (List, error) {
 	return made[List](From(tok, listed(items)))
 }
+
+// ListFrom is list(items), of a Go slice or any Python iterable, such as a set or a view of a dict.
+func ListFrom(tok *Token, items any) (List, error) { return construct[List](tok, items) }
 
 // Append appends a value.
 func (l List) Append(value any) error {

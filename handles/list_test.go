@@ -15,6 +15,7 @@ const aList = "[3, 1, 'a', 1.0, None]"
 func TestList(t *testing.T) {
 	castsOnly(t, py.Cast[py.List], "list", []string{"[]", "type('Sub', (list,), {})()"}, []string{"(1,)", "{}", "{}.keys()", "type('Liar', (), {'__class__': list})()"})
 	againstPython(t, aList, hostileValues, py.Cast[py.List],
+		method[py.List]{"list(x)", func(l py.List, x py.Bound) (any, error) { return py.ListFrom(l.Token(), x) }},
 		method[py.List]{"c.append(x)", func(l py.List, x py.Bound) (any, error) { return done(l.Append(x)) }},
 		method[py.List]{"c.extend(x)", func(l py.List, x py.Bound) (any, error) { return done(l.Extend(x)) }},
 		method[py.List]{"c.insert(1, x)", func(l py.List, x py.Bound) (any, error) { return done(l.Insert(1, x)) }},

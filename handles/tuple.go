@@ -20,6 +20,9 @@ func NewTuple(tok *Token, items ...any) (Tuple, error) {
 	return l.Tuple()
 }
 
+// TupleFrom is tuple(items), of a Go slice or any Python iterable.
+func TupleFrom(tok *Token, items any) (Tuple, error) { return construct[Tuple](tok, items) }
+
 // Index is the index of the first item that is equal to value. ValueError if there is none.
 func (t Tuple) Index(value any) (int, error) {
 	return callAs[int](t.Bound, "Tuple.Index", "index", []any{value})

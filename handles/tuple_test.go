@@ -15,6 +15,7 @@ const aTuple = "(3, 1, 'a', 1.0, None)"
 func TestTuple(t *testing.T) {
 	castsOnly(t, py.Cast[py.Tuple], "tuple", []string{"()", "__import__('collections').namedtuple('P', 'x')(1)"}, []string{"[1]", "{}", "type('Liar', (), {'__class__': tuple})()"})
 	againstPython(t, aTuple, hostileValues, py.Cast[py.Tuple],
+		method[py.Tuple]{"tuple(x)", func(c py.Tuple, x py.Bound) (any, error) { return py.TupleFrom(c.Token(), x) }},
 		method[py.Tuple]{"c.index(x)", func(c py.Tuple, x py.Bound) (any, error) { return c.Index(x) }},
 		method[py.Tuple]{"c.count(x)", func(c py.Tuple, x py.Bound) (any, error) { return c.Count(x) }},
 		method[py.Tuple]{"c[x]", func(c py.Tuple, x py.Bound) (any, error) { return c.Item(x) }},
