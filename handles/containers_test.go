@@ -233,7 +233,7 @@ func TestMisuse_EveryMethodOfTheContainers(t *testing.T) {
 				v := reflect.ValueOf(o)
 				for i := range v.NumMethod() {
 					name := v.Type().Method(i).Name
-					if name == "Token" || name == "IsZero" {
+					if name == "Token" || name == "IsZero" || name == "String" {
 						continue
 					}
 					n++

@@ -233,6 +233,18 @@ func (b Bound) Str() (string, error) {
 	return string(r.Data), err
 }
 
+// String is str(obj) for package fmt, by the token's goroutine as everything else. What str raises is told in its place.
+func (b Bound) String() string {
+	if b.IsZero() {
+		return "<no object>"
+	}
+	s, err := b.Str()
+	if err != nil {
+		return "<" + err.Error() + ">"
+	}
+	return s
+}
+
 // Repr is repr(obj).
 func (b Bound) Repr() (string, error) {
 	r, err := b.data("Bound.Repr", cpython.OpRepr, cpython.KindStr)

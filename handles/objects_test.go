@@ -3,6 +3,7 @@ package handles_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -387,6 +388,33 @@ o = C()
 		}
 		if ok, err := o.IsInstance(pytest.Get(t, ns, "C")); !ok || err != nil {
 			t.Error(ok, err)
+		}
+	})
+}
+
+// Package fmt prints objects as Python's print does, and what cannot be printed without harm.
+func TestPrinting(t *testing.T) {
+	pytest.Do(t, func(tok *gilt.Token) {
+		l, err := py.NewList(tok, 1, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		angry, err := py.Eval(tok, "type('Angry', (), {'__str__': lambda self: 1 // 0})()")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ended py.Bound
+		_ = py.Scope(tok, func() error {
+			ended, err = py.From(tok, "x") //gilt:vet-ignore the test is of this misuse
+			return err
+		})
+		for want, v := range map[string]any{
+			"[1, 'a']": l, "None": py.None(tok), "<no object>": py.Str{}, "{[1, 'a'] None}": py.Item{Key: l.Bound, Value: py.None(tok)},
+			"<ZeroDivisionError: ": angry, "scope has ended": ended,
+		} {
+			if got := fmt.Sprint(v); !strings.Contains(got, want) {
+				t.Errorf("%q, want %q", got, want)
+			}
 		}
 	})
 }
