@@ -110,11 +110,13 @@ func (b Bound) callBound(op, name string, args []any) (Bound, error) {
 }
 
 // CallAs calls an object and converts the result in the same crossing.
-func CallAs[T any](b Bound, args ...any) (T, error) { return callAs[T](b, "CallAs", "", args) }
+func CallAs[T any, O Object](o O, args ...any) (T, error) {
+	return callAs[T](bare("CallAs", o), "CallAs", "", args)
+}
 
 // MethodAs calls a method and converts the result in the same crossing.
-func MethodAs[T any](b Bound, name string, args ...any) (T, error) {
-	return callAs[T](b, "MethodAs", name, args)
+func MethodAs[T any, O Object](o O, name string, args ...any) (T, error) {
+	return callAs[T](bare("MethodAs", o), "MethodAs", name, args)
 }
 
 func callAs[T any](b Bound, op, name string, args []any) (v T, err error) {

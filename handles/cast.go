@@ -30,6 +30,14 @@ type classed interface {
 
 var classedType = reflect.TypeFor[classed]()
 
+// bare is handleOf for what is no interface mostly.
+func bare[O Object](op string, o O) Bound {
+	if any(o) == nil {
+		gil.MisuseZero(op)
+	}
+	return o.handle()
+}
+
 // isOwn says whether t is one of the types of Python's own objects: no pointer to one, and nothing that embeds one.
 func isOwn(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t.NumField() == 1 && t.Field(0).Type == boundType && t.Implements(classedType)

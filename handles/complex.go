@@ -26,10 +26,10 @@ func (c Complex) Complex128() (complex128, error) {
 }
 
 // Real is c.real.
-func (c Complex) Real() (float64, error) { return AttrAs[float64](c.Bound, "real") }
+func (c Complex) Real() (float64, error) { return AttrAs[float64](c, "real") }
 
 // Imag is c.imag.
-func (c Complex) Imag() (float64, error) { return AttrAs[float64](c.Bound, "imag") }
+func (c Complex) Imag() (float64, error) { return AttrAs[float64](c, "imag") }
 
 // Conjugate is c.conjugate().
 func (c Complex) Conjugate() (Complex, error) {

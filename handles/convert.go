@@ -45,8 +45,9 @@ func (b Bound) Bytes() ([]byte, error) {
 }
 
 // As converts an object to a Go value: see From for the pairs.
-func As[T any](b Bound) (T, error) {
+func As[T any, O Object](o O) (T, error) {
 	const op = "As"
+	b := bare(op, o)
 	e := b.entry(op)
 	v, err := decoded[T](b.tok, op, func(k cpython.Kind) cpython.Result { return e.Object(cpython.OpConvert, b.obj, nil, k) })
 	keep(b, nil)

@@ -45,7 +45,7 @@ h = bare['h']
 		if _, err := eval(t, tok, py.Cast[py.Function], "h", ns).Globals(); err != nil {
 			t.Error(err)
 		}
-		gives(t, "a call", 7)(py.CallAs[int](f.Bound, 7, py.Named("c", 1)))
+		gives(t, "a call", 7)(py.CallAs[int](f, 7, py.Named("c", 1)))
 
 		c, err := f.Code()
 		if err != nil {

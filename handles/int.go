@@ -38,7 +38,7 @@ func IntFromBytes(tok *Token, data []byte, order string, signed bool) (Int, erro
 }
 
 // Big gives the value.
-func (i Int) Big() (*big.Int, error) { return As[*big.Int](i.Bound) }
+func (i Int) Big() (*big.Int, error) { return As[*big.Int](i) }
 
 // Uint64 gives the value of one that is not negative and fits. OverflowError for any other.
 func (i Int) Uint64() (uint64, error) {

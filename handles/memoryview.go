@@ -25,28 +25,28 @@ func (m MemoryView) Release() error {
 }
 
 // NBytes is m.nbytes: how many bytes ToBytes gives. Len is the length of the first dimension.
-func (m MemoryView) NBytes() (int, error) { return AttrAs[int](m.Bound, "nbytes") }
+func (m MemoryView) NBytes() (int, error) { return AttrAs[int](m, "nbytes") }
 
 // ItemSize is m.itemsize: how many bytes an item has.
-func (m MemoryView) ItemSize() (int, error) { return AttrAs[int](m.Bound, "itemsize") }
+func (m MemoryView) ItemSize() (int, error) { return AttrAs[int](m, "itemsize") }
 
 // Format is m.format: an item's format, as of the module struct.
-func (m MemoryView) Format() (string, error) { return AttrAs[string](m.Bound, "format") }
+func (m MemoryView) Format() (string, error) { return AttrAs[string](m, "format") }
 
 // NDim is m.ndim: how many dimensions it has.
-func (m MemoryView) NDim() (int, error) { return AttrAs[int](m.Bound, "ndim") }
+func (m MemoryView) NDim() (int, error) { return AttrAs[int](m, "ndim") }
 
 // Shape is m.shape: how many items it has in each dimension.
-func (m MemoryView) Shape() ([]int, error) { return AttrAs[[]int](m.Bound, "shape") }
+func (m MemoryView) Shape() ([]int, error) { return AttrAs[[]int](m, "shape") }
 
 // Strides is m.strides: how many bytes there are from an item to the next, in each dimension.
-func (m MemoryView) Strides() ([]int, error) { return AttrAs[[]int](m.Bound, "strides") }
+func (m MemoryView) Strides() ([]int, error) { return AttrAs[[]int](m, "strides") }
 
 // ReadOnly is m.readonly.
-func (m MemoryView) ReadOnly() (bool, error) { return AttrAs[bool](m.Bound, "readonly") }
+func (m MemoryView) ReadOnly() (bool, error) { return AttrAs[bool](m, "readonly") }
 
 // Contiguous is m.contiguous: whether the items lie side by side.
-func (m MemoryView) Contiguous() (bool, error) { return AttrAs[bool](m.Bound, "contiguous") }
+func (m MemoryView) Contiguous() (bool, error) { return AttrAs[bool](m, "contiguous") }
 
 // Object is m.obj: the object whose memory it is.
 func (m MemoryView) Object() (Bound, error) { return m.Attr("obj") }

@@ -36,9 +36,9 @@ class Getter:
 		if err != nil {
 			t.Fatal(err)
 		}
-		gives(t, "a call", []any{"me", int64(5)})(py.CallAs[[]any](made.Bound, 5))
+		gives(t, "a call", []any{"me", int64(5)})(py.CallAs[[]any](made, 5))
 		made, err = py.NewMethod(tok, must(pytest.Get(t, ns, "Getter").Call()), 1)
-		gives(t, "a call", []int{1, 2})(py.CallAs[[]int](made.Bound, 2))
+		gives(t, "a call", []int{1, 2})(py.CallAs[[]int](made, 2))
 		if self, e := made.Self(); err != nil || e != nil || must(self.Int64()) != 1 {
 			t.Error(err, e)
 		}

@@ -320,6 +320,10 @@ func TestMisuse_ZeroValues(t *testing.T) {
 			"Is":                func() { b.Is(py.Bound{}) },
 			"nil namespace":     func() { _, _ = py.Eval(tok, "1", nil) },
 			"Is nil":            func() { b.Is(nil) },
+			"As nil":            func() { _, _ = py.As[int](py.Object(nil)) },
+			"CallAs nil":        func() { _, _ = py.CallAs[int](py.Object(nil)) },
+			"MethodAs nil":      func() { _, _ = py.MethodAs[int](py.Object(nil), "f") },
+			"AttrAs nil":        func() { _, _ = py.AttrAs[int](py.Object(nil), "f") },
 			"Cast nil":          func() { _, _ = py.Cast[py.List](nil) },
 			"Cast nil pointer":  func() { _, _ = py.Cast[py.List]((*py.Bound)(nil)) },
 		} {

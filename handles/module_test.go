@@ -36,8 +36,8 @@ func TestModule(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		gives(t, "y", "z")(py.AttrAs[string](m.Bound, "y"))
-		gives(t, "__all__", []string{"x", "y"})(py.AttrAs[[]string](m.Bound, "__all__"))
+		gives(t, "y", "z")(py.AttrAs[string](m, "y"))
+		gives(t, "__all__", []string{"x", "y"})(py.AttrAs[[]string](m, "__all__"))
 
 		textwrap := eval(t, tok, py.Cast[py.Module], "__import__('textwrap')")
 		file, ok, err := textwrap.File()

@@ -18,7 +18,9 @@ func (b Bound) Attr(name string) (Bound, error) {
 }
 
 // AttrAs reads an attribute and converts it in the same crossing.
-func AttrAs[T any](b Bound, name string) (T, error) { return attrAs[T](b, "AttrAs", name) }
+func AttrAs[T any, O Object](o O, name string) (T, error) {
+	return attrAs[T](bare("AttrAs", o), "AttrAs", name)
+}
 
 func attrAs[T any](b Bound, op, name string) (T, error) {
 	e := b.entry(op)

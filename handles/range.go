@@ -13,13 +13,13 @@ func NewRange(tok *Token, start, stop, step int) (Range, error) {
 }
 
 // Start is r.start.
-func (r Range) Start() (int, error) { return AttrAs[int](r.Bound, "start") }
+func (r Range) Start() (int, error) { return AttrAs[int](r, "start") }
 
 // Stop is r.stop.
-func (r Range) Stop() (int, error) { return AttrAs[int](r.Bound, "stop") }
+func (r Range) Stop() (int, error) { return AttrAs[int](r, "stop") }
 
 // Step is r.step.
-func (r Range) Step() (int, error) { return AttrAs[int](r.Bound, "step") }
+func (r Range) Step() (int, error) { return AttrAs[int](r, "step") }
 
 // Index is the index of a value. ValueError if the range does not have it.
 func (r Range) Index(value any) (int, error) {

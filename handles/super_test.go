@@ -30,17 +30,17 @@ b, liar, raises = B(), Liar(), Raises()
 		if err != nil {
 			t.Fatal(err)
 		}
-		gives(t, "x", "A")(py.AttrAs[string](s.Bound, "x"))
-		gives(t, "m", "A.m")(py.MethodAs[string](s.Bound, "m"))
+		gives(t, "x", "A")(py.AttrAs[string](s, "x"))
+		gives(t, "m", "A.m")(py.MethodAs[string](s, "m"))
 		raisedCleanly(t, tok, "bad", second(s.Attr("bad")), py.ZeroDivisionError, "")
 		raisedCleanly(t, tok, "missing", second(s.Attr("missing")), py.AttributeError, "missing")
 		s, err = py.NewSuper(tok, class, class)
-		gives(t, "x of the class", "A")(py.AttrAs[string](s.Bound, "x"))
+		gives(t, "x of the class", "A")(py.AttrAs[string](s, "x"))
 		if err != nil {
 			t.Error(err)
 		}
 		s, err = py.NewSuper(tok, class, pytest.Get(t, ns, "liar"))
-		gives(t, "x of one that says it is a B", "A")(py.AttrAs[string](s.Bound, "x"))
+		gives(t, "x of one that says it is a B", "A")(py.AttrAs[string](s, "x"))
 		if err != nil {
 			t.Error(err)
 		}

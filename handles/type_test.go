@@ -124,7 +124,7 @@ class Raises:
 		}
 		gives(t, "Name", "C")(c.Name())
 		gives(t, "Module", "m")(c.Module())
-		gives(t, "x", 3)(py.AttrAs[int](c.Bound, "x"))
+		gives(t, "x", 3)(py.AttrAs[int](c, "x"))
 		gives(t, "its metaclass", "M")(must(c.Type()).Name())
 		gives(t, "its base", true)(c.IsSubtype(class("B")))
 		plain, err := py.NewType(tok, "Plain", nil, nil)
@@ -135,7 +135,7 @@ class Raises:
 		raisedCleanly(t, tok, "Module of one that has none", err, py.AttributeError, "")
 		d := eval(t, tok, py.Cast[py.Dict], "{'y': 4}")
 		c, err = py.NewType(tok, "D", nil, d)
-		gives(t, "y", 4)(py.AttrAs[int](c.Bound, "y"))
+		gives(t, "y", 4)(py.AttrAs[int](c, "y"))
 		if err != nil || must(d.Len()) != 1 {
 			t.Error("the namespace was changed:", err)
 		}
