@@ -277,6 +277,7 @@ func TestGoFunctionReenters(t *testing.T) {
 	})
 }
 
+//gilt:vet-ignore it is a test of misuse
 func TestOuterTokenInsideCallbackIsMisuse(t *testing.T) {
 	pytest.Do(t, func(tok *gil.Token) {
 		var misuse any
@@ -298,6 +299,7 @@ func TestOuterTokenInsideCallbackIsMisuse(t *testing.T) {
 	})
 }
 
+//gilt:vet-ignore it is a test of misuse
 func TestTokenOfACallAfterItIsMisuse(t *testing.T) {
 	pytest.Do(t, func(tok *gil.Token) {
 		var kept *gil.Token

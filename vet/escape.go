@@ -18,7 +18,7 @@ func (c *checker) escapes() {
 		}
 		lit, k := c.crossed(a)
 		switch {
-		case k == task || k == submitted:
+		case k == task || k == submitted || k == called:
 			c.escaped[a.root] = true
 			c.report(a.to, ruleEscape, "%s is assigned to %s, which is declared outside the task: it is valid only inside the function that was given the token; %s",
 				c.noun(a.typ), a.root.Name(), instead(a.typ))
@@ -51,7 +51,7 @@ func (c *checker) crossed(a assignment) (lit *ast.FuncLit, k kind) {
 			break
 		}
 		switch of := c.kinds[f]; {
-		case of == task || of == submitted:
+		case of == task || of == submitted || of == called:
 			return f, of
 		case of == scope && lit == nil:
 			lit, k = f, scope

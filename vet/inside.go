@@ -13,6 +13,7 @@ func (c *checker) detached() {
 // nested finds uses of an outer task's token inside another task.
 func (c *checker) nested() {
 	c.insideOf(task, ruleNested, "%s belongs to an outer task, and this is another one: use the token that this function is given, and pass objects as handles of Unbind")
+	c.insideOf(called, ruleNested, "%s belongs to the task around, and Python calls this function with a token of its own: take a *Token as the first parameter, and pass objects as handles of Unbind")
 }
 
 func (c *checker) insideOf(k kind, rule, format string) {
@@ -22,7 +23,7 @@ func (c *checker) insideOf(k kind, rule, format string) {
 			continue
 		}
 		for _, id := range c.captured(lit) {
-			if v, ok := c.info.Uses[id].(*types.Var); ok && k == task && c.escaped[v] {
+			if v, ok := c.info.Uses[id].(*types.Var); ok && k != allowed && c.escaped[v] {
 				continue // that it is used in tasks is the same mistake
 			}
 			c.report(id, rule, format, c.what(id.Name, c.info.TypeOf(id)))

@@ -17,6 +17,7 @@ const (
 	submitted      // it is a task, on another one
 	allowed        // it runs inside AllowThreads
 	elsewhere      // it runs on another goroutine
+	called         // Python calls it, with a token of its own
 )
 
 // runs says what functions do with the functions that they are given.
@@ -50,6 +51,15 @@ func (c *checker) collectKinds() {
 		}
 		for _, arg := range call.Args {
 			c.is(arg, k)
+		}
+	}
+	for cur := range c.root.Preorder((*ast.CompositeLit)(nil)) {
+		if lit := cur.Node().(*ast.CompositeLit); isNamed(c.info.TypeOf(lit), "gilt/handles", "GoFunc") {
+			for _, e := range lit.Elts {
+				if kv, ok := e.(*ast.KeyValueExpr); ok {
+					c.is(kv.Value, called)
+				}
+			}
 		}
 	}
 	c.wrappedTasks()

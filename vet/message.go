@@ -27,11 +27,23 @@ func (c *checker) noun(t types.Type) string {
 		return "a Bound"
 	case isNamed(t, "gilt/handles", "Borrowed"):
 		return "a Borrowed"
+	case isHandle(t):
+		return "a " + types.TypeString(t, shortName)
 	}
 	if _, ok := types.Unalias(t).(*types.Signature); ok {
 		return "a function that uses a token or a Bound"
 	}
 	return "a value that holds a token or a Bound (" + types.TypeString(t, shortName) + ")"
+}
+
+// isHandle says whether t is one of the types of Python's own objects, such as py.List.
+func isHandle(t types.Type) bool {
+	n, ok := types.Unalias(t).(*types.Named)
+	if !ok || n.Obj().Pkg() == nil || !suffix(plain(n.Obj().Pkg().Path()), "gilt/handles") {
+		return false
+	}
+	s, ok := n.Underlying().(*types.Struct)
+	return ok && s.NumFields() == 1 && s.Field(0).Embedded() && isNamed(s.Field(0).Type(), "gilt/handles", "Bound")
 }
 
 // shortName is a package's name as programs write it.

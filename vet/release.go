@@ -86,7 +86,7 @@ func (c *checker) loops(cur inspector.Cursor) bool {
 				return true
 			}
 		case *ast.FuncLit:
-			if c.kinds[n] == unknown {
+			if k := c.kinds[n]; k == unknown || k == called {
 				return false
 			}
 		}

@@ -79,14 +79,14 @@ func tiedNamed(t *types.Named, seen map[types.Type]bool) bool {
 	return tied(t.Underlying(), seen)
 }
 
-// embedsTied is for gilt's own types, which may hold tokens inside: the handles among them embed a Bound.
+// embedsTied is for gilt's own types, which may hold tokens inside: the handles among them embed a Bound, or show it, as an Item does.
 func embedsTied(t *types.Named, seen map[types.Type]bool) bool {
 	s, ok := t.Underlying().(*types.Struct)
 	if !ok {
 		return false
 	}
 	for f := range s.Fields() {
-		if f.Embedded() && tied(f.Type(), seen) {
+		if (f.Embedded() || f.Exported()) && tied(f.Type(), seen) {
 			return true
 		}
 	}

@@ -95,7 +95,7 @@ func channels(tok *gilt.Token, b py.Bound, list py.List, out chan any, bounds ch
 	out <- tok                    // want `tok, a token, is sent on a channel`
 	out <- map[string]any{"b": b} // want `is sent on a channel`
 	bounds <- b                   // want `b, a Bound, is sent on a channel`
-	out <- list                   // want `list, a value that holds a token or a Bound \(py.List\), is sent on a channel`
+	out <- list                   // want `list, a py.List, is sent on a channel`
 	select {
 	case bounds <- b: // want `b, a Bound, is sent on a channel`
 	default:

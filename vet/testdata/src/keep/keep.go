@@ -55,7 +55,7 @@ func NewServer() *Server { return &Server{} }
 
 func (s *Server) handle(tok *gilt.Token, b py.Bound) {
 	s.tok = tok         // want `a token is kept in a Server, a struct that may outlive the task, for it is made where no token is: .*`
-	s.list = py.List{b} // want `a value that holds a token or a Bound \(py.List\) is kept in a Server`
+	s.list = py.List{b} // want `a py.List is kept in a Server`
 	s.last = b          // want `a Bound is kept in a Server`
 	s.names["b"] = b    // want `a Bound is kept in a Server`
 	s.state.b = b       // want `a Bound is kept in a state`
@@ -128,3 +128,5 @@ func cells(tok *gilt.Token) {
 	_, _ = number.GetOrInit(tok, func() (int, error) { return 1, nil })
 	_, _ = pattern.GetOrInit(tok, func(tok *gilt.Token) (py.Bound, error) { return py.Eval(tok, "1") })
 }
+
+var item py.Item // want `py.Item`

@@ -21,6 +21,9 @@ func (b Bound) Unbind() Py                      { return Py{} }
 
 type Borrowed struct{ Bound }
 
+// Item shows Bounds.
+type Item struct{ Key, Value Bound }
+
 // List is a Bound with more methods.
 type List struct{ Bound }
 
