@@ -358,7 +358,7 @@ func everyContainer(tok *gilt.Token) (err error) {
 	if err != nil || !found || !v.Is(marker) {
 		return fmt.Errorf("get: %v, %w", found, err)
 	}
-	proxy := must(must(d.Keys()).Mapping())
+	proxy := must(must(d.KeysView()).Mapping())
 	for _, get := range []func(any) (py.Bound, bool, error){must(py.Cast[py.Mapping](d)).Get, proxy.Get, must(proxy.Dict()).Pop} {
 		if v, found, err := get("a"); err != nil || !found || !v.Is(marker) {
 			return fmt.Errorf("get: %v, %w", found, err)
@@ -367,15 +367,15 @@ func everyContainer(tok *gilt.Token) (err error) {
 			return fmt.Errorf("get of none: %v, %w", found, err)
 		}
 	}
-	must(must(d.Keys()).Union([]any{marker}))
-	must(must(d.DictItems()).Difference([]any{}))
+	must(must(d.KeysView()).Union([]any{marker}))
+	must(must(d.ItemsView()).Difference([]any{}))
 	for item, err := range d.Items() {
 		if err != nil {
 			return err
 		}
 		must(item.Value.Repr())
 	}
-	for range must(d.Values()).Iter() {
+	for range must(d.ValuesView()).Iter() {
 		break
 	}
 	s := must(py.NewSet(tok, marker, 1))

@@ -91,20 +91,26 @@ func (d Dict) Clear() error { return d.perform("Dict.Clear", "clear") }
 // Copy gives a new dict of the same items.
 func (d Dict) Copy() (Dict, error) { return castOf[Dict](d.callBound("Dict.Copy", "copy", nil)) }
 
-// Keys is d.keys(), a view.
-func (d Dict) Keys() (DictKeys, error) {
-	return castOf[DictKeys](d.callBound("Dict.Keys", "keys", nil))
+// KeysView is d.keys(), a view.
+func (d Dict) KeysView() (DictKeys, error) {
+	return castOf[DictKeys](d.callBound("Dict.KeysView", "keys", nil))
 }
 
-// Values is d.values(), a view.
-func (d Dict) Values() (DictValues, error) {
-	return castOf[DictValues](d.callBound("Dict.Values", "values", nil))
+// ValuesView is d.values(), a view.
+func (d Dict) ValuesView() (DictValues, error) {
+	return castOf[DictValues](d.callBound("Dict.ValuesView", "values", nil))
 }
 
-// DictItems is d.items(), a view. Items is for loops.
-func (d Dict) DictItems() (DictItems, error) {
-	return castOf[DictItems](d.callBound("Dict.DictItems", "items", nil))
+// ItemsView is d.items(), a view.
+func (d Dict) ItemsView() (DictItems, error) {
+	return castOf[DictItems](d.callBound("Dict.ItemsView", "items", nil))
 }
+
+// Keys iterates over d.keys().
+func (d Dict) Keys() iter.Seq2[Bound, error] { return parts(d.Bound, "Dict.Keys", "keys") }
+
+// Values iterates over d.values().
+func (d Dict) Values() iter.Seq2[Bound, error] { return parts(d.Bound, "Dict.Values", "values") }
 
 // Items iterates over the keys and their values, in the order in which they came in. As in Python it is a RuntimeError
 // when the dict's size changes meanwhile, or others have come in the place of keys that were deleted. They are brought

@@ -36,9 +36,11 @@ func TestDict(t *testing.T) {
 		methods := []method[py.Dict]{
 			{"c.copy()", func(d py.Dict, _ py.Bound) (any, error) { return d.Copy() }},
 			{"c.clear()", func(d py.Dict, _ py.Bound) (any, error) { return done(d.Clear()) }},
-			{"c.keys()", func(d py.Dict, _ py.Bound) (any, error) { return d.Keys() }},
-			{"c.values()", func(d py.Dict, _ py.Bound) (any, error) { return d.Values() }},
-			{"c.items()", func(d py.Dict, _ py.Bound) (any, error) { return d.DictItems() }},
+			{"list(c.keys())", func(d py.Dict, _ py.Bound) (any, error) { return collect(t, d.Keys()) }},
+			{"list(c.values())", func(d py.Dict, _ py.Bound) (any, error) { return collect(t, d.Values()) }},
+			{"c.keys()", func(d py.Dict, _ py.Bound) (any, error) { return d.KeysView() }},
+			{"c.values()", func(d py.Dict, _ py.Bound) (any, error) { return d.ValuesView() }},
+			{"c.items()", func(d py.Dict, _ py.Bound) (any, error) { return d.ItemsView() }},
 			{"c.popitem() if c else None", popItem},
 			{"[c.popitem(), c.popitem()][-1] if len(c) > 1 else None", func(d py.Dict, x py.Bound) (any, error) {
 				if n, err := d.Len(); n < 2 {
@@ -152,9 +154,9 @@ sub = Sub(a=1)
 		for want, err := range map[string]error{
 			"TypeError: 'int' object is not an instance of 'dict'":             second(d.Merge(d)),
 			"TypeError: 'list' object is not an instance of 'dict'":            second(d.Copy()),
-			"TypeError: 'list' object is not an instance of 'dict_keys'":       second(d.Keys()),
-			"TypeError: 'NoneType' object is not an instance of 'dict_values'": second(d.Values()),
-			"TypeError: 'Sub' object is not an instance of 'dict_items'":       second(d.DictItems()),
+			"TypeError: 'list' object is not an instance of 'dict_keys'":       second(d.KeysView()),
+			"TypeError: 'NoneType' object is not an instance of 'dict_values'": second(d.ValuesView()),
+			"TypeError: 'Sub' object is not an instance of 'dict_items'":       second(d.ItemsView()),
 		} {
 			wantText(t, tok, err, want)
 		}
@@ -240,7 +242,7 @@ func TestDictViews(t *testing.T) {
 func TestDictViewsAreLive(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
 		d := must(py.NewDict(tok, map[string]any{"a": 1}))
-		keys, items := must(d.Keys()), must(d.DictItems())
+		keys, items := must(d.KeysView()), must(d.ItemsView())
 		if err := d.Set("b", 2); err != nil {
 			t.Fatal(err)
 		}
