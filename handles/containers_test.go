@@ -96,10 +96,10 @@ func againstPython[T py.Object](t *testing.T, create string, xs []string, cast f
 			for _, m := range methods {
 				if err := py.Scope(tok, func() error {
 					c := eval(t, tok, cast, create, ns)
-					v, err := m.call(c, evalBound(tok, x, ns))
+					v, err := m.call(c, must(py.Eval(tok, x, ns)))
 					got := outcome(t, tok, ns, v, err, c)
-					other := evalBound(tok, create, ns)
-					for name, v := range map[string]any{"c": other, "x": evalBound(tok, x, ns)} {
+					other := must(py.Eval(tok, create, ns))
+					for name, v := range map[string]any{"c": other, "x": must(py.Eval(tok, x, ns))} {
 						if err := ns.SetItem(name, v); err != nil {
 							return err
 						}
@@ -115,14 +115,6 @@ func againstPython[T py.Object](t *testing.T, create string, xs []string, cast f
 			}
 		}
 	})
-}
-
-func evalBound(tok *gilt.Token, expr string, ns py.Bound) py.Bound {
-	b, err := py.Eval(tok, expr, ns)
-	if err != nil {
-		panic(fmt.Sprintf("%s: %v", expr, err))
-	}
-	return b
 }
 
 // outcome is what came, and what the object is then.
@@ -175,7 +167,7 @@ func castsOnly[T py.Object](t *testing.T, cast func(py.Object) (T, error), class
 			eval(t, tok, cast, expr, ns)
 		}
 		for _, expr := range append(bad, "None", "object()", "type") {
-			b := evalBound(tok, expr, ns)
+			b := must(py.Eval(tok, expr, ns))
 			name, err := py.EvalAs[string](tok, "type("+expr+").__name__", ns)
 			if err != nil {
 				t.Fatal(err)
@@ -266,7 +258,7 @@ func TestContainers_OfOtherObjects(t *testing.T) {
 		for _, expr := range append(hostileValues, "set", "dict", "list", "iter", "{}", "set()", "__import__('sys')") {
 			_ = py.Scope(tok, func() error {
 				for i, n := 0, len(handlesOf(py.Bound{})); i < n; i++ {
-					v := reflect.ValueOf(handlesOf(evalBound(tok, expr, ns))[i])
+					v := reflect.ValueOf(handlesOf(must(py.Eval(tok, expr, ns)))[i])
 					for m := range v.NumMethod() {
 						callAny(v.Method(m), v.Field(0).Interface().(py.Bound))
 						if tok.Entry("test").ErrorIndicator() {

@@ -200,9 +200,9 @@ func TestIteration_AsPythonSeesChanges(t *testing.T) {
 					ns := pytest.Module(t, tok, changers)
 					every := 1 + seed%17
 					change := pytest.Get(t, ns, c.change)
-					b := evalBound(tok, c.create, ns)
+					b := must(py.Eval(tok, c.create, ns))
 					got := changing(t, tok, c.seq(b), b, change, seed, every)
-					want, err := py.CallAs[string](pytest.Get(t, ns, "in_python"), evalBound(tok, c.create, ns), change, seed, every, c.items)
+					want, err := py.CallAs[string](pytest.Get(t, ns, "in_python"), must(py.Eval(tok, c.create, ns)), change, seed, every, c.items)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -470,7 +470,7 @@ func TestIteration_DictSubclasses(t *testing.T) {
 func TestIteration_OfOtherObjects(t *testing.T) {
 	pytest.Do(t, func(tok *gilt.Token) {
 		for expr, want := range map[string]string{"3": "TypeError: 'int' object is not iterable", "None": "TypeError: 'NoneType' object is not iterable"} {
-			b := evalBound(tok, expr, must(py.NewDict(tok, nil)).Bound)
+			b := must(py.Eval(tok, expr, must(py.NewDict(tok, nil)).Bound))
 			_, err := collect(t, py.List{Bound: b}.Iter())
 			wantText(t, tok, err, want)
 			_, err = collect(t, py.Tuple{Bound: b}.Iter())

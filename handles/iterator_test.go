@@ -64,7 +64,7 @@ func TestIterator(t *testing.T) {
 		_, err := next(eval(t, tok, py.Cast[py.Iterator], "NextIsNone()", ns))
 		wantText(t, tok, err, "TypeError: 'NoneType' object is not callable")
 		for expr, want := range map[string]string{"Old()": "[0, 1, 2]", "{1: 2}": "[1]", "'ab'": "['a', 'b']", "iter([5])": "[5]"} {
-			it := must(py.NewIterator(tok, evalBound(tok, expr, ns)))
+			it := must(py.NewIterator(tok, must(py.Eval(tok, expr, ns))))
 			all, err := collect(t, it.Seq())
 			if got := must(must(py.From(tok, all)).Repr()); got != want || err != nil {
 				t.Error(got, want, err)
@@ -74,12 +74,12 @@ func TestIterator(t *testing.T) {
 		for expr, want := range map[string]string{
 			"3": "TypeError: 'int' object is not iterable", "None": "TypeError: 'NoneType' object is not iterable", "IterInt()": "TypeError: iter() returned non-iterator of type 'int'", "IterRaises()": "KeyError: 'iter'",
 		} {
-			_, err := py.NewIterator(tok, evalBound(tok, expr, hostileNS))
+			_, err := py.NewIterator(tok, must(py.Eval(tok, expr, hostileNS)))
 			wantText(t, tok, err, want)
 		}
 		wantText(t, tok, second(py.NewIterator(tok, 3)), "TypeError: 'int' object is not iterable")
 		wantText(t, tok, second(py.NewIterator(tok, make(chan int))), "TypeError: cannot convert Go's chan int to a Python object")
-		midway := must(py.NewIterator(tok, evalBound(tok, "Midway()", hostileNS)))
+		midway := must(py.NewIterator(tok, must(py.Eval(tok, "Midway()", hostileNS))))
 		wantText(t, tok, second(collect(t, midway.Seq())), "StopAsyncIteration: midway")
 		forged := py.Iterator{Bound: must(py.From(tok, 3))}
 		wantText(t, tok, third(forged.Next()), "TypeError: 'int' object is not an iterator")
