@@ -225,7 +225,7 @@ func TestBorrowedResult(t *testing.T) {
 		"itself": lent,
 		"as a list": func(tok *gilt.Token) (l py.List, err error) {
 			b, err := lent(tok)
-			return py.List{Bound: b.Bound}, err
+			return py.List(b), err
 		},
 		"in a value": func(tok *gilt.Token) ([]any, error) {
 			b, err := lent(tok)
