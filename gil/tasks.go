@@ -9,10 +9,10 @@ import (
 	"gilt/scheduler"
 )
 
-// tasks are those that run, for the Go functions that their Python code calls. They are kept from the moment on in
-// which there is such a function: others pay nothing.
+// tasks are those that run, for the Go functions that their Python code calls. They are kept as long as there are functions
+// that may ask for them: others pay nothing.
 type tasks struct {
-	wanted atomic.Bool
+	wanted atomic.Int64                  // by so many functions
 	places [1 << 10]atomic.Pointer[Task] // by their tags, which count up
 	others sync.Map                      // key to *Task: whose place was taken
 	spare  sync.Pool
@@ -41,18 +41,21 @@ func (all *tasks) place(key uint64) *atomic.Pointer[Task] {
 
 func (h *Host) task(g scheduler.Grant) task { return task{h.lanes[g.Lane()].ID, g.Tag()} }
 
-// WantTasks has tasks kept that begin from now on, and tok's. For gilt's own packages.
+// WantTasks has tasks kept that begin from now on, and tok's, until UnwantTasks. For gilt's own packages.
 func (h *Host) WantTasks(tok *Token) {
-	h.tasks.wanted.Store(true)
+	h.tasks.wanted.Add(1)
 	if tok.task == nil && !tok.callback && tok.grant.Class() != nil { // that of a call is its task's, which is kept or not
 		tok.task = h.keep(tok.ctx, tok.grant, tok.running)
 	}
 }
 
+// UnwantTasks is called when a function that wanted them has gone.
+func (h *Host) UnwantTasks() { h.tasks.wanted.Add(-1) }
+
 // Begin is called when a task is about to begin with a grant; it gives nil if nobody wants to know. For gilt's own
 // packages.
 func (h *Host) Begin(ctx context.Context, g scheduler.Grant, r *Running) *Task {
-	if !h.tasks.wanted.Load() {
+	if h.tasks.wanted.Load() == 0 {
 		return nil
 	}
 	return h.keep(ctx, g, r)

@@ -52,6 +52,7 @@ type callee struct {
 	native  bool
 	async   bool
 	context bool // the first parameter is the running task's context
+	asks    bool // a call may ask for its task
 	typed   func(*Token, cpython.CallFrame) error
 	dropped func()
 }
@@ -80,8 +81,8 @@ func functionWith(tok *Token, f GoFunc, s shortcuts) (Bound, error) {
 	if s.typed != nil {
 		c.fast = s.fast
 	}
-	if c.context || c.token || c.native || s.fast != nil { // of gilt's own, the iterators wait
-		tok.Host().WantTasks(tok)
+	if c.asks = c.context || c.token || c.native || s.fast != nil; c.asks { // of gilt's own, the iterators wait
+		c.host.WantTasks(tok)
 	}
 	doc := fmt.Sprintf("%s(%s)\n--\n\n", f.Name, positional(len(c.plan))) // for inspect.signature
 	b, err := result(tok, "Function", tok.Entry("Function").MakeFunction(addFunction(c), f.Name, c.plan, doc))

@@ -73,13 +73,23 @@ type dropper interface{ drop() }
 
 func dropped(id uint64) {
 	if id&valueBit == 0 {
-		if c := dropFunction(id); c != nil && c.dropped != nil {
-			c.dropped()
+		if c := dropFunction(id); c != nil {
+			c.end()
 		}
 		return
 	}
 	if d, ok := dropValue(id).(dropper); ok {
 		d.drop()
+	}
+}
+
+// end is called when nothing of Python's refers to the function any more.
+func (c *callee) end() {
+	if c.asks {
+		c.host.UnwantTasks()
+	}
+	if c.dropped != nil {
+		c.dropped()
 	}
 }
 
