@@ -66,9 +66,8 @@ func (b Bound) LookupAttr(name string) (v Bound, ok bool, err error) {
 // lookup runs an operation that may find nothing.
 func (b Bound) lookup(op string, code cpython.Op, key any) (v Bound, ok bool, err error) {
 	e := b.entry(op)
-	var q cpython.QuickArgs
-	if quickArg(b.tok, key, &q) {
-		o, status := e.QuickObject(code, b.obj, &q, cpython.KindObject)
+	if kind, w, ok := word(b.tok, key); ok {
+		o, status := e.QuickObject(code, b.obj, cpython.TwoWords{}.With(kind, w), cpython.KindObject)
 		keep(b, nil)
 		runtime.KeepAlive(key)
 		if status == cpython.Done {
@@ -102,9 +101,8 @@ func (b Bound) HasAttr(name string) (bool, error) {
 // do runs an operation with up to two values.
 func (b Bound) do(op string, code cpython.Op, k cpython.Kind, values ...any) (int64, error) {
 	e := b.entry(op)
-	var q cpython.QuickArgs
-	if quickValues(b.tok, values, &q) {
-		v, status := e.QuickObject(code, b.obj, &q, k)
+	if words, ok := twoWords(b.tok, values); ok {
+		v, status := e.QuickObject(code, b.obj, words, k)
 		keep(b, values)
 		if status != cpython.OK {
 			return 0, quickFailure(b.tok, op, status)
@@ -270,8 +268,7 @@ func (b Bound) Iter() iter.Seq2[Bound, error] {
 
 // next gives an iterator's next item; false at its end.
 func (b Bound) next(op string) (Bound, bool, error) {
-	var none cpython.QuickArgs
-	v, status := b.entry(op).QuickObject(cpython.OpNext, b.obj, &none, cpython.KindObject)
+	v, status := b.entry(op).QuickObject(cpython.OpNext, b.obj, cpython.TwoWords{}, cpython.KindObject)
 	keep(b, nil)
 	switch status {
 	case cpython.OK:

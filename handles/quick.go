@@ -39,42 +39,50 @@ func quickArgs(tok *Token, name string, args []any, q *cpython.QuickArgs) bool {
 }
 
 func quickArg(tok *Token, a any, q *cpython.QuickArgs) bool {
+	k, v, ok := word(tok, a)
+	return ok && q.Add(k, v)
+}
+
+// word gives a value that needs no encoding.
+func word(tok *Token, a any) (k cpython.ArgKind, v int64, ok bool) {
 	switch a := a.(type) {
 	case nil:
-		return q.Add(cpython.ArgNil, 0)
+		return cpython.ArgNil, 0, true
 	case int:
-		return q.Add(cpython.ArgInt64, int64(a))
+		return cpython.ArgInt64, int64(a), true
 	case int64:
-		return q.Add(cpython.ArgInt64, a)
+		return cpython.ArgInt64, a, true
 	case float64:
-		return q.Add(cpython.ArgFloat64, int64(math.Float64bits(a)))
+		return cpython.ArgFloat64, int64(math.Float64bits(a)), true
 	case bool:
 		if a {
-			return q.Add(cpython.ArgBool, 1)
+			return cpython.ArgBool, 1, true
 		}
-		return q.Add(cpython.ArgBool, 0)
+		return cpython.ArgBool, 0, true
 	case Bound:
 		a.entryFor(tok, "argument")
-		return q.Add(cpython.ArgObject, int64(a.obj))
+		return cpython.ArgObject, int64(a.obj), true
 	case Object:
 		if reflect.TypeOf(a).Kind() == reflect.Pointer {
-			return false
+			return 0, 0, false
 		}
 		b := a.handle()
 		b.entryFor(tok, "argument")
-		return q.Add(cpython.ArgObject, int64(b.obj))
+		return cpython.ArgObject, int64(b.obj), true
 	}
-	return false
+	return 0, 0, false
 }
 
-// quickValues packs up to two values.
-func quickValues(tok *Token, values []any, q *cpython.QuickArgs) bool {
+// twoWords packs up to two values.
+func twoWords(tok *Token, values []any) (w cpython.TwoWords, ok bool) {
 	for _, v := range values {
-		if !quickArg(tok, v, q) {
-			return false
+		k, v, ok := word(tok, v)
+		if !ok {
+			return w, false
 		}
+		w = w.With(k, v)
 	}
-	return true
+	return w, true
 }
 
 func quickBound(tok *Token, op string, v int64, status cpython.Status) (Bound, error) {

@@ -423,9 +423,8 @@ func (e Entry) QuickAttr(o Object, name string, k Kind) (int64, Status) {
 }
 
 // QuickObject is Object as QuickCall is Call: for no more than two values.
-func (e Entry) QuickObject(op Op, o Object, a *QuickArgs, k Kind) (int64, Status) {
-	how := uint64(k) | a.n<<4 | a.kinds<<8
-	r := C.go_quick_object(e.th, e.serial, C.int(op), C.uintptr_t(o), C.uint64_t(how), C.int64_t(a.values[0]), C.int64_t(a.values[1]))
+func (e Entry) QuickObject(op Op, o Object, w TwoWords, k Kind) (int64, Status) {
+	r := C.go_quick_object(e.th, e.serial, C.int(op), C.uintptr_t(o), C.uint64_t(uint64(k)|w.how), C.int64_t(w.a), C.int64_t(w.b))
 	return int64(r.i), Status(r.held_status)
 }
 

@@ -81,7 +81,7 @@ func (Entry) QuickAttr(Object, string, Kind) (int64, Status)                    
 func (*Fn) CallIn(Entry, ArgKind, int64, []byte, Kind) (int64, Status)          { return 0, Stopped }
 func (Entry) Rest() Result                                                      { return stopped }
 func (Entry) Object(Op, Object, []byte, Kind) Result                            { return stopped }
-func (Entry) QuickObject(Op, Object, *QuickArgs, Kind) (int64, Status)          { return 0, Stopped }
+func (Entry) QuickObject(Op, Object, TwoWords, Kind) (int64, Status)            { return 0, Stopped }
 func (Entry) Items(Object, int, []Object) (int, uint64, Result)                 { return 0, 0, stopped }
 func (Entry) Entries(Object, int, int, []Object) (int, uint64, Result)          { return 0, 0, stopped }
 func (Entry) Operation() uint64                                                 { return 0 }

@@ -81,6 +81,20 @@ const (
 	MaxQuickName = 0xffff
 )
 
+// TwoWords are up to two values of Entry.QuickObject.
+type TwoWords struct {
+	how  uint64 // as gilt_quick_call has it, without the result
+	a, b int64
+}
+
+// With is w and another value.
+func (w TwoWords) With(k ArgKind, v int64) TwoWords {
+	if w.how == 0 {
+		return TwoWords{how: 1<<4 | uint64(k)<<8, a: v}
+	}
+	return TwoWords{how: w.how + 1<<4 | uint64(k)<<12, a: w.a, b: v}
+}
+
 // Add adds an argument of a kind that is no bytes; false when there is no room.
 func (a *QuickArgs) Add(k ArgKind, v int64) bool {
 	if a.n == maxQuickArgs || a.keyword != "" {
