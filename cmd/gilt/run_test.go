@@ -245,13 +245,14 @@ func TestNoPython(t *testing.T) {
 				needsLinux(t)
 			}
 			s := setting{dir: dir, env: strings.Fields(c.env), stdin: "1\n"}
-			for _, args := range [][]string{{"run", "-c", "1"}, {"map", "-f", "fn.py:f", "-o", "out"}, {"doctor"}} {
+			out := "out " + name // the others' are in the same directory
+			for _, args := range [][]string{{"run", "-c", "1"}, {"map", "-f", "fn.py:f", "-o", out}, {"doctor"}} {
 				got := run(t, s, args...)
 				if got.code != 1 || !strings.Contains(got.stderr, c.words) || strings.Count(got.stderr, "\n") != 1 {
 					t.Errorf("%s: exit code %d, stderr %q; want %q", args[0], got.code, got.stderr, c.words)
 				}
 			}
-			if left, _ := filepath.Glob(filepath.Join(dir, "out*")); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(dir, out+"*")); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
 		})
