@@ -27,8 +27,8 @@ func (l level) String() string {
 	return fmt.Sprintf("%d MiB, %d goroutines, %d OS threads, thread states %v, %d Python objects", l.residentKB>>10, l.goroutines, l.threads, l.states, l.objects)
 }
 
-// look stops the mix, gives everything back that can be, and counts.
-func (r *run) look() (l level, err error) {
+// look stops the mix, gives everything back that can be, and counts; from is the level that it is held to, nil for none yet.
+func (r *run) look(from *level) (l level, err error) {
 	if !r.lockGate() {
 		return l, stuck("an operation has not ended")
 	}
@@ -43,10 +43,14 @@ func (r *run) look() (l level, err error) {
 		if l, err = r.count(); err != nil {
 			return l, err
 		}
-		if l.tracked == 0 && len(l.leaks(r)) == 0 {
+		level := l.tracked == 0 && len(l.leaks(r)) == 0
+		if level && (from == nil || l.grown(*from) == nil) {
 			return l, nil
 		}
 		if time.Now().After(end) {
+			if level {
+				return l, l.grown(*from)
+			}
 			return l, fmt.Errorf("with no operation running there remain: %d tracked Python objects, %v", l.tracked, l.leaks(r))
 		}
 		time.Sleep(5 * time.Millisecond)

@@ -106,7 +106,7 @@ func (r *run) mix() error {
 	if err := r.wait(warm); err != nil {
 		return err
 	}
-	level, err := r.look()
+	level, err := r.look(nil)
 	if err != nil {
 		return err
 	}
@@ -116,12 +116,9 @@ func (r *run) mix() error {
 		if err := r.wait(min(left, step)); err != nil {
 			return err
 		}
-		now, err := r.look()
-		if err != nil {
-			return err
-		}
+		now, err := r.look(&level)
 		r.report(start, now)
-		if err := now.grown(level); err != nil {
+		if err != nil {
 			return err
 		}
 	}
