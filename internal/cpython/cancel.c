@@ -8,6 +8,7 @@
 
 enum { TOLD = 3, SLOWEST = 7 }; // how often it was tried before somebody is told; and before the pauses grow no longer
 #define NEVER INT64_MAX
+#define PATIENT 5 // tries, for what is not to be interrupted
 #define FIRST_PAUSE 1000000 // 1 ms, then twice as long each time
 
 // Clearing a pending one with PyThreadState_SetAsyncExc(NULL) would leave the loops of 3.12 30-50% slower until one is
@@ -60,7 +61,7 @@ static uint64_t due(gilt_interp *it, gilt_thread *th, int64_t now, int64_t *next
 }
 
 // One that is due, as its thread's number: 0 for none. With the GIL.
-static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts) {
+static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts, int *tries) {
 	unsigned long ident = 0;
 	int64_t now = (int64_t)gilt_clock_ns(), next = NEVER;
 	pthread_mutex_lock(&gilt_all_mu);
@@ -75,6 +76,7 @@ static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts
 		if (++th->tries == TOLD && !stuck->tag) stuck->tag = tag;
 		atomic_store(&th->states[it->id].armed, tag);
 		atomic_store(&th->fired, key);
+		*tries = th->tries;
 		ident = th->ident, *ts = th->states[it->id].ts; // it lives as long as this has the GIL
 	}
 	pthread_mutex_unlock(&gilt_all_mu);
@@ -113,6 +115,21 @@ static void where(unsigned long ident, PyThreadState *ts, gilt_stuck *stuck) {
 	py.PyErr_Clear();
 }
 
+// Whether the thread is in CPython's own import code, whose lock an interruption between two bytecodes may leave locked for
+// all: it is soon out of it.
+static int imports(unsigned long ident, PyThreadState *ts) {
+	static const char importlib[] = "<frozen importlib";
+	PyObject *frame = frame_of(ident, ts), *code = attr(frame, "f_code"), *file = attr(code, "co_filename");
+	Py_ssize_t n;
+	const char *f = file ? py.PyUnicode_AsUTF8AndSize(file, &n) : NULL;
+	int yes = f && !strncmp(f, importlib, sizeof importlib - 1);
+	PyObject *owned[] = {frame, code, file};
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		if (owned[i]) py.Py_DecRef(owned[i]);
+	py.PyErr_Clear();
+	return yes;
+}
+
 // Attached, so that no Python code of this interpreter runs meanwhile: a task that ends now and one that begins on the
 // same thread look at armed before they run any (gilt_attach, end_attached). Gives 0 if that is not possible.
 static int cancel_all(gilt_interp *it, gilt_stuck *stuck) {
@@ -122,8 +139,9 @@ static int cancel_all(gilt_interp *it, gilt_stuck *stuck) {
 	int ok = ready(it);
 	PyThreadState *ts;
 	uint64_t before = 0; // another one's, that was found stuck
-	for (unsigned long ident; ok && (ident = take(it, stuck, &ts)) != 0; before = stuck->tag) {
-		py.PyThreadState_SetAsyncExc(ident, it->cancelled);
+	int tries;
+	for (unsigned long ident; ok && (ident = take(it, stuck, &ts, &tries)) != 0; before = stuck->tag) {
+		if (tries > PATIENT || !imports(ident, ts)) py.PyThreadState_SetAsyncExc(ident, it->cancelled);
 		if (stuck->tag != before) where(ident, ts, stuck);
 	}
 	gilt_detach_now(th);
