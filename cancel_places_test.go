@@ -411,3 +411,20 @@ func TestReleasedWhileCancelled(t *testing.T) {
 		t.Errorf("after %v s: %v", took, err)
 	}
 }
+
+// Tasks that are interrupted while they import leave no lock of the import system locked.
+func TestInterruptedImports(t *testing.T) {
+	ctx, rt := cancelModule(t)
+	const source = "import sys\nwhile True:\n    for _ in range(100):\n        sys.modules.pop('colorsys', None)\n        import colorsys"
+	for range 6 { // each takes a while: it is interrupted between two imports
+		err := rt.Do(within(t, ctx, 15*time.Millisecond), func(tok *gilt.Token) error { return py.Run(tok, source) })
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		err = rt.Do(within(t, ctx, 20*time.Second), func(tok *gilt.Token) error { return py.Run(tok, "import colorsys") })
+		if err != nil {
+			t.Fatal("an import afterwards:", err)
+		}
+	}
+	clean(t, 100)
+}

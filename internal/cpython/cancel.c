@@ -8,7 +8,6 @@
 
 enum { TOLD = 3, SLOWEST = 7 }; // how often it was tried before somebody is told; and before the pauses grow no longer
 #define NEVER INT64_MAX
-#define PATIENT 5 // tries, for what is not to be interrupted
 #define FIRST_PAUSE 1000000 // 1 ms, then twice as long each time
 
 // Clearing a pending one with PyThreadState_SetAsyncExc(NULL) would leave the loops of 3.12 30-50% slower until one is
@@ -61,7 +60,7 @@ static uint64_t due(gilt_interp *it, gilt_thread *th, int64_t now, int64_t *next
 }
 
 // One that is due, as its thread's number: 0 for none. With the GIL.
-static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts, int *tries) {
+static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts) {
 	unsigned long ident = 0;
 	int64_t now = (int64_t)gilt_clock_ns(), next = NEVER;
 	pthread_mutex_lock(&gilt_all_mu);
@@ -76,7 +75,6 @@ static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts
 		if (++th->tries == TOLD && !stuck->tag) stuck->tag = tag;
 		atomic_store(&th->states[it->id].armed, tag);
 		atomic_store(&th->fired, key);
-		*tries = th->tries;
 		ident = th->ident, *ts = th->states[it->id].ts; // it lives as long as this has the GIL
 	}
 	pthread_mutex_unlock(&gilt_all_mu);
@@ -115,6 +113,14 @@ static void where(unsigned long ident, PyThreadState *ts, gilt_stuck *stuck) {
 	py.PyErr_Clear();
 }
 
+// Has the thread looked at again after the shortest pause.
+static void sooner(unsigned long ident) {
+	pthread_mutex_lock(&gilt_all_mu);
+	for (size_t i = 0; i < gilt_nthreads; i++)
+		if (gilt_threads[i]->ident == ident) gilt_threads[i]->next_try = (int64_t)gilt_clock_ns() + FIRST_PAUSE;
+	pthread_mutex_unlock(&gilt_all_mu);
+}
+
 // Whether the thread is in CPython's own import code, whose lock an interruption between two bytecodes may leave locked for
 // all: it is soon out of it.
 static int imports(unsigned long ident, PyThreadState *ts) {
@@ -139,9 +145,9 @@ static int cancel_all(gilt_interp *it, gilt_stuck *stuck) {
 	int ok = ready(it);
 	PyThreadState *ts;
 	uint64_t before = 0; // another one's, that was found stuck
-	int tries;
-	for (unsigned long ident; ok && (ident = take(it, stuck, &ts, &tries)) != 0; before = stuck->tag) {
-		if (tries > PATIENT || !imports(ident, ts)) py.PyThreadState_SetAsyncExc(ident, it->cancelled);
+	for (unsigned long ident; ok && (ident = take(it, stuck, &ts)) != 0; before = stuck->tag) {
+		if (imports(ident, ts)) sooner(ident);
+		else py.PyThreadState_SetAsyncExc(ident, it->cancelled);
 		if (stuck->tag != before) where(ident, ts, stuck);
 	}
 	gilt_detach_now(th);
