@@ -161,7 +161,7 @@ func TestReleasedHandlesStayReleased(t *testing.T) {
 func TestBorrowedInScopes(t *testing.T) {
 	rt := pytest.Runtime()
 	pytest.Do(t, func(tok *gilt.Token) {
-		before := handlesLeft(rt)
+		before := handlesLeft(t, rt)
 		kept := list(t, tok).Unbind()
 		defer kept.Release()
 		var borrowed py.Borrowed
@@ -263,11 +263,11 @@ func TestBorrowedResult(t *testing.T) {
 }
 
 // handlesLeft is how many handles there are, when those that other tests have left to the garbage collector have gone.
-func handlesLeft(rt *gilt.Runtime) int64 {
+func handlesLeft(t *testing.T, rt *gilt.Runtime) int64 {
+	t.Helper()
 	before := rt.Stats().Handles
-	for same := 0; same < 10; same++ {
-		runtime.GC()
-		time.Sleep(2 * time.Millisecond)
+	for same := 0; same < 3; same++ {
+		gathered(t)
 		if now := rt.Stats().Handles; now != before {
 			before, same = now, 0
 		}
@@ -275,10 +275,17 @@ func handlesLeft(rt *gilt.Runtime) int64 {
 	return before
 }
 
+func gathered(t *testing.T) {
+	t.Helper()
+	if err := pytest.Collect(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The functions of prepared calls that the garbage collector has taken are no handles that were released.
 func TestPreparedFunctionsAreNoHandles(t *testing.T) {
 	rt := pytest.Runtime()
-	before := handlesLeft(rt)
+	before := handlesLeft(t, rt)
 	const n = 20
 	var dropped atomic.Int32
 	for range n {
@@ -288,10 +295,11 @@ func TestPreparedFunctionsAreNoHandles(t *testing.T) {
 		}
 		runtime.AddCleanup(f, func(int) { dropped.Add(1) }, 0)
 	}
-	for end := time.Now().Add(10 * time.Second); dropped.Load() < n && time.Now().Before(end); time.Sleep(time.Millisecond) {
-		runtime.GC()
-	}
-	time.Sleep(10 * time.Millisecond) // its own cleanup comes with that
+	pytest.Eventually(t, "the functions have gone", func() bool {
+		gathered(t)
+		return dropped.Load() == n
+	})
+	gathered(t) // their own cleanups come with that
 	if after := rt.Stats().Handles; after < before {
 		t.Errorf("%d handles, and %d before", after, before)
 	}

@@ -223,7 +223,7 @@ gilt_res gilt_items(gilt_thread *th, uint64_t serial, uintptr_t obj, uint64_t fr
 		if (gilt_push_ref(th, item)) r.status = GILT_FAILED;
 		memcpy(th->buf + n * sizeof o, &item, sizeof o);
 	}
-	r.p = th->buf, r.n = n * sizeof o;
+	if (r.status == GILT_OK) r.p = th->buf, r.n = n * sizeof o; // else they would be a sentence
 	END
 }
 
@@ -247,7 +247,7 @@ gilt_res gilt_entries(gilt_thread *th, uint64_t serial, uintptr_t obj, uint64_t 
 		memcpy(th->buf + n * 3 * sizeof at, pair, sizeof pair);
 		memcpy(th->buf + (n * 3 + 2) * sizeof at, &at, sizeof at);
 	}
-	r.p = th->buf, r.n = n * 3 * sizeof at;
+	if (r.status == GILT_OK) r.p = th->buf, r.n = n * 3 * sizeof at;
 	END
 }
 
