@@ -165,8 +165,8 @@ out:
 
 gilt_res gilt_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, uint64_t mn,
                    const uint8_t *w, uint64_t wn, int rkind) {
-	gilt_res r = {.status = gilt_op_begin(th, serial)};
-	if (r.status) return r;
+	gilt_res r = {0};
+	if (gilt_op_begin(th, serial, &r)) return r;
 	PyObject *name = method ? gilt_name(th->attached, method, mn) : NULL;
 	PyObject *o = method && !name ? NULL : call_wire(th->attached, (PyObject *)callable, name, w, wn);
 	gilt_result(th, th->attached, o, rkind, &r);

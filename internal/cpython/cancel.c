@@ -1,7 +1,6 @@
-// Cancelling Python code that runs: CPython's asynchronous exceptions, raised in one task and in no other. They belong
-// to a thread state, not to a task, may be swallowed (by a __del__, by an except clause), and are seen only between
-// bytecodes. So one thread for each interpreter, the canceller, raises gilt.Cancelled again and again until the task
-// has ended; and what is still pending when another task begins on that thread, or this one ends, is swallowed.
+// Cancelling Python code that runs: when, and in which task. gilt.Cancelled is raised in one task and in no other, by its own
+// thread (hook.c), and again, since code may swallow it (a __del__, an except clause), until the task has ended. So
+// one thread for each interpreter, the canceller, arms the threads whose tasks are due, and looks at them again and again.
 #include "objects.h"
 #include <stdio.h>
 #include <time.h>
@@ -9,39 +8,6 @@
 enum { TOLD = 3, SLOWEST = 7 }; // how often it was tried before somebody is told; and before the pauses grow no longer
 #define NEVER INT64_MAX
 #define FIRST_PAUSE 1000000 // 1 ms, then twice as long each time
-
-// Clearing a pending one with PyThreadState_SetAsyncExc(NULL) would leave the loops of 3.12 30-50% slower until one is
-// delivered, so it is delivered.
-void gilt_swallow(gilt_thread *th, gilt_interp *it) {
-	gilt_state *st = &th->states[it->id];
-	for (int i = 0; i < 100 && atomic_load(&st->armed); i++) { // it may come again while this runs
-		atomic_store(&st->armed, 0);
-		PyObject *o = it->swallow ? py.PyObject_VectorcallDict(it->swallow, NULL, 0, NULL) : NULL;
-		if (o) py.Py_DecRef(o);
-		py.PyErr_Clear();
-	}
-}
-
-static PyObject *make_swallow(gilt_interp *it) {
-	static const char source[] = "def swallow():\n    try:\n        for _ in (1, 2, 3): pass\n    except BaseException: pass\n";
-	PyObject *args[3] = {py.PyUnicode_FromStringAndSize(source, sizeof source - 1), py.PyUnicode_FromStringAndSize("<gilt>", 6), it->names.s_exec};
-	PyObject *code = args[0] && args[1] ? py.PyObject_VectorcallDict(it->names.compile, args, 3, NULL) : NULL;
-	PyObject *ns = code ? py.PyDict_New() : NULL, *f = NULL;
-	PyObject *o = ns && !py.PyDict_SetItemString(ns, "__builtins__", it->names.builtins) ? py.PyEval_EvalCode(code, ns, ns) : NULL;
-	PyObject *name = o ? py.PyUnicode_InternFromString("swallow") : NULL;
-	if (name && (f = py.PyDict_GetItemWithError(ns, name))) py.Py_IncRef(f);
-	PyObject *owned[] = {args[0], args[1], code, ns, o, name};
-	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-		if (owned[i]) py.Py_DecRef(owned[i]);
-	return f;
-}
-
-static int ready(gilt_interp *it) { // with the GIL
-	if (!it->cancelled) it->cancelled = py.PyErr_NewException("gilt.Cancelled", py.PyExc_BaseException, NULL);
-	if (!it->swallow) it->swallow = make_swallow(it);
-	py.PyErr_Clear();
-	return it->cancelled && it->swallow;
-}
 
 // The tag of the task on th that is to be cancelled now, 0 for none; *next gets the time when there may be one.
 // Under gilt_all_mu.
@@ -73,8 +39,8 @@ static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts
 		th->next_try = now + (FIRST_PAUSE << (th->tries < SLOWEST ? th->tries : SLOWEST));
 		if (!th->states[it->id].ts) continue; // it has run nothing yet
 		if (++th->tries == TOLD && !stuck->tag) stuck->tag = tag;
+		th->arms++, th->checks = GILT_CHECKS;
 		atomic_store(&th->states[it->id].armed, tag);
-		atomic_store(&th->fired, key);
 		ident = th->ident, *ts = th->states[it->id].ts; // it lives as long as this has the GIL
 	}
 	pthread_mutex_unlock(&gilt_all_mu);
@@ -101,57 +67,45 @@ static PyObject *frame_of(unsigned long ident, PyThreadState *ts) {
 	return frame;
 }
 
-static void where(unsigned long ident, PyThreadState *ts, gilt_stuck *stuck) {
-	PyObject *frame = frame_of(ident, ts);
+static void where(PyObject *frame, gilt_stuck *stuck) {
 	PyObject *code = attr(frame, "f_code"), *file = attr(code, "co_filename"), *name = attr(code, "co_name"), *line = attr(frame, "f_lineno");
 	Py_ssize_t n;
 	const char *f = file ? py.PyUnicode_AsUTF8AndSize(file, &n) : NULL, *s = name ? py.PyUnicode_AsUTF8AndSize(name, &n) : NULL;
 	if (f && s && line) snprintf(stuck->where, sizeof stuck->where, "%s:%lld in %s", f, py.PyLong_AsLongLong(line), s);
-	PyObject *owned[] = {frame, code, file, name, line};
+	PyObject *owned[] = {code, file, name, line};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
 		if (owned[i]) py.Py_DecRef(owned[i]);
 	py.PyErr_Clear();
 }
 
-// Has the thread looked at again after the shortest pause.
-static void sooner(unsigned long ident) {
+static int any_armed(gilt_interp *it) {
+	int yes = 0;
 	pthread_mutex_lock(&gilt_all_mu);
-	for (size_t i = 0; i < gilt_nthreads; i++)
-		if (gilt_threads[i]->ident == ident) gilt_threads[i]->next_try = (int64_t)gilt_clock_ns() + FIRST_PAUSE;
+	for (size_t i = 0; i < gilt_nthreads && !yes; i++) {
+		uint64_t armed = atomic_load(&gilt_threads[i]->states[it->id].armed);
+		yes = armed && armed == atomic_load(&gilt_threads[i]->tag);
+	}
 	pthread_mutex_unlock(&gilt_all_mu);
-}
-
-// Whether the thread is in CPython's own import code, whose lock an interruption between two bytecodes may leave locked for
-// all: it is soon out of it.
-static int imports(unsigned long ident, PyThreadState *ts) {
-	static const char importlib[] = "<frozen importlib";
-	PyObject *frame = frame_of(ident, ts), *code = attr(frame, "f_code"), *file = attr(code, "co_filename");
-	Py_ssize_t n;
-	const char *f = file ? py.PyUnicode_AsUTF8AndSize(file, &n) : NULL;
-	int yes = f && !strncmp(f, importlib, sizeof importlib - 1);
-	PyObject *owned[] = {frame, code, file};
-	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-		if (owned[i]) py.Py_DecRef(owned[i]);
-	py.PyErr_Clear();
 	return yes;
 }
 
-// Attached, so that no Python code of this interpreter runs meanwhile: a task that ends now and one that begins on the
-// same thread look at armed before they run any (gilt_attach, end_attached). Gives 0 if that is not possible.
+// Attached, so that who is armed runs no Python code of this interpreter meanwhile: a task that ends now and one that begins
+// on the same thread look at armed before they run any (gilt_attach, end_attached). Gives 0 if that is not possible.
 static int cancel_all(gilt_interp *it, gilt_stuck *stuck) {
 	gilt_thread *th = gilt_thread_here();
 	uint64_t g = atomic_load(&gilt_generation);
 	if (!th || g == 0 || th->generation != g || gilt_attach(th, it)) return 0;
-	int ok = ready(it);
 	PyThreadState *ts;
 	uint64_t before = 0; // another one's, that was found stuck
-	for (unsigned long ident; ok && (ident = take(it, stuck, &ts)) != 0; before = stuck->tag) {
-		if (imports(ident, ts)) sooner(ident);
-		else py.PyThreadState_SetAsyncExc(ident, it->cancelled);
-		if (stuck->tag != before) where(ident, ts, stuck);
+	for (unsigned long ident; (ident = take(it, stuck, &ts)) != 0; before = stuck->tag) {
+		PyObject *frame = frame_of(ident, ts);
+		gilt_hook_arm(it, ts, frame);
+		if (frame && stuck->tag != before) where(frame, stuck);
+		if (frame) py.Py_DecRef(frame);
 	}
+	if (!any_armed(it)) gilt_hook_rest(it);
 	gilt_detach_now(th);
-	return ok;
+	return 1;
 }
 
 static int64_t earliest(gilt_interp *it, int64_t now) { // now if one is due
@@ -184,7 +138,7 @@ gilt_stuck gilt_cancel_loop(gilt_interp *it) {
 		// A task that begins says its deadline and then looks at next_cancel; this is the other way round. What it said
 		// in between is on its way for some nanoseconds.
 		int64_t now = (int64_t)gilt_clock_ns(), next = earliest(it, now);
-		if (next > now) {
+		if (next > now && !(gilt_hook_marks(it) && !any_armed(it))) {
 			atomic_store(&it->next_cancel, next);
 			nanosleep(&(struct timespec){0, 1000}, NULL);
 			int64_t again = earliest(it, now);

@@ -103,6 +103,7 @@ static gilt_res go_make_value(uintptr_t th, uint64_t serial, uint64_t id) { retu
 import "C"
 
 import (
+	_ "embed" // cleanup.py
 	"errors"
 	"math"
 	"sync"
@@ -113,6 +114,9 @@ import (
 
 // Nothing here is marked `#cgo nocallback` or `noescape`: whatever may run Python code may run a
 // __del__ that calls Go.
+
+//go:embed cleanup.py
+var cleanup string
 
 // Interp is an interpreter of the running Python.
 type Interp struct {
@@ -143,6 +147,10 @@ func sentence(s *C.char) error {
 // Load opens the libpython at path and takes it for the life of the process; it does not start Python.
 // A library that is refused is closed again.
 func Load(path string) error {
+	// SAFETY: C copies the text before it returns.
+	if C.gilt_hook_source((*C.char)(unsafe.Pointer(unsafe.StringData(cleanup))), C.uint64_t(len(cleanup))) != 0 {
+		return errors.New("out of memory")
+	}
 	c := C.CString(path)
 	defer C.free(unsafe.Pointer(c))
 	return sentence(C.gilt_load(c, MinMinor, MaxMinor))

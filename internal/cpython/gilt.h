@@ -63,6 +63,8 @@ char *gilt_load(const char *path, int min_minor, int max_minor);
 const char *gilt_version(void);
 int gilt_minor(void);
 int gilt_has(const char *symbol);
+// hook.c: cleanup.py, before Python starts; it is copied. 0, or -1 without memory.
+int gilt_hook_source(const char *source, uint64_t n);
 
 // start.c: once, on the thread that is to be Python's main thread.
 char *gilt_start(const char *program, const char *home, double switch_interval);

@@ -229,8 +229,8 @@ static PyObject *new_gofunc(gilt_interp *it, uint64_t id, const char *name, uint
 }
 
 gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
-	gilt_res r = {.status = gilt_op_begin(th, serial)};
-	if (r.status) return r;
+	gilt_res r = {0};
+	if (gilt_op_begin(th, serial, &r)) return r;
 	gilt_result(th, th->attached, new_gofunc(th->attached, id, name, nn, plan, pn, doc, dn), GILT_R_OBJECT, &r);
 	gilt_op_end(th, &r);
 	return r;
@@ -248,8 +248,8 @@ uint64_t gilt_value_of(PyObject *o) {
 }
 
 gilt_res gilt_make_value(gilt_thread *th, uint64_t serial, uint64_t id) {
-	gilt_res r = {.status = gilt_op_begin(th, serial)};
-	if (r.status) return r;
+	gilt_res r = {0};
+	if (gilt_op_begin(th, serial, &r)) return r;
 	th->attached->has_values = 1;
 	gilt_result(th, th->attached, py.PyCapsule_New((void *)(uintptr_t)id, VALUE, destroy_value), GILT_R_OBJECT, &r);
 	gilt_op_end(th, &r);

@@ -3,9 +3,13 @@
 
 // An operation that needs no argument or one value in wire form. The macro keeps the frame of all of them:
 // check the token, attach when needed, do it, give the result, come back detached when it took long.
-#define BEGIN                                          \
-	gilt_res r = {.status = gilt_op_begin(th, serial)}; \
-	if (GILT_UNLIKELY(r.status)) return r;              \
+#define BEGIN                                                   \
+	gilt_res r = {0};                                            \
+	if (GILT_UNLIKELY(gilt_op_begin(th, serial, &r))) return r; \
+	gilt_interp *it = th->attached;
+#define BEGIN_WHATEVER /* of what is short and has no exception to give: no interruption comes here */ \
+	gilt_res r = {.status = gilt_op_begin(th, serial, NULL)};                                           \
+	if (GILT_UNLIKELY(r.status)) return r;                                                              \
 	gilt_interp *it = th->attached;
 #define END            \
 	gilt_op_end(th, &r); \
@@ -352,7 +356,7 @@ gilt_res gilt_exec(gilt_thread *th, uint64_t serial, const char *src, uint64_t n
 static int released(const uint64_t *word, uint64_t value) { return word && __atomic_load_n(word, __ATOMIC_SEQ_CST) != value; }
 
 gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o, const uint64_t *word, uint64_t value) {
-	BEGIN
+	BEGIN_WHATEVER
 	if (released(word, value)) r.status = GILT_DONE;
 	else {
 		py.Py_IncRef((PyObject *)o);
@@ -363,7 +367,7 @@ gilt_res gilt_newref(gilt_thread *th, uint64_t serial, uintptr_t o, const uint64
 }
 
 gilt_res gilt_bind(gilt_thread *th, uint64_t serial, uintptr_t o, const uint64_t *word, uint64_t value) {
-	BEGIN
+	BEGIN_WHATEVER
 	(void)it;
 	if (released(word, value)) r.status = GILT_DONE;
 	else {
@@ -375,5 +379,5 @@ gilt_res gilt_bind(gilt_thread *th, uint64_t serial, uintptr_t o, const uint64_t
 }
 
 int gilt_error_indicator(gilt_thread *th, uint64_t serial) {
-	return gilt_op_begin(th, serial) == GILT_OK && py.PyErr_Occurred() != NULL;
+	return gilt_op_begin(th, serial, NULL) == GILT_OK && py.PyErr_Occurred() != NULL;
 }

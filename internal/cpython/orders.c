@@ -184,8 +184,8 @@ static PyObject *new_take(gilt_orders *q) {
 }
 
 gilt_res gilt_orders_take(gilt_thread *th, uint64_t serial, gilt_orders *q) {
-	gilt_res r = {.status = gilt_op_begin(th, serial)};
-	if (r.status) return r;
+	gilt_res r = {0};
+	if (gilt_op_begin(th, serial, &r)) return r;
 	gilt_result(th, th->attached, new_take(q), GILT_R_OBJECT, &r);
 	gilt_op_end(th, &r);
 	return r;

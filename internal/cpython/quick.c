@@ -21,9 +21,9 @@ static inline void brief_ended(gilt_thread *th) {
 	else atomic_store_explicit(&th->in_go, ++th->last, memory_order_relaxed);
 }
 
-static gilt_scalar refused(gilt_thread *th, int status) { // a wrong thread's th is not ours to write to
-	if (status != GILT_MISUSE) th->rest = (gilt_res){.status = status};
-	return (gilt_scalar){0, (uint64_t)status};
+static gilt_scalar refused(gilt_thread *th, const gilt_res *r) { // a wrong thread's th is not ours to write to
+	if (r->status != GILT_MISUSE) th->rest = *r;
+	return (gilt_scalar){0, (uint64_t)r->status};
 }
 
 static PyObject *call(PyObject *f, PyObject *method, PyObject *names, uint64_t how, const int64_t *values) {
@@ -41,8 +41,8 @@ static PyObject *call(PyObject *f, PyObject *method, PyObject *names, uint64_t h
 }
 
 gilt_scalar gilt_quick_call(gilt_thread *th, uint64_t serial, uintptr_t callable, const char *method, const char *kw, uint64_t how, int64_t a, int64_t b, int64_t c) {
-	gilt_res r = {.status = gilt_op_begin(th, serial)};
-	if (GILT_UNLIKELY(r.status)) return refused(th, r.status);
+	gilt_res r = {0};
+	if (GILT_UNLIKELY(gilt_op_begin(th, serial, &r))) return refused(th, &r);
 	gilt_interp *it = th->attached;
 	PyObject *name = method ? gilt_name(it, method, how >> 32 & GILT_QUICK_NAME) : NULL;
 	PyObject *names = kw ? gilt_name_tuple(it, kw, how >> 48) : NULL;
@@ -55,8 +55,8 @@ gilt_scalar gilt_quick_call(gilt_thread *th, uint64_t serial, uintptr_t callable
 }
 
 gilt_scalar gilt_quick_object(gilt_thread *th, uint64_t serial, int op, uintptr_t o, uint64_t how, int64_t a, int64_t b) {
-	gilt_res r = {.status = gilt_op_begin(th, serial)};
-	if (GILT_UNLIKELY(r.status)) return refused(th, r.status);
+	gilt_res r = {0};
+	if (GILT_UNLIKELY(gilt_op_begin(th, serial, &r))) return refused(th, &r);
 	gilt_interp *it = th->attached;
 	int n = how >> 4 & 0xf;
 	PyObject *v[2] = {0};
@@ -75,8 +75,8 @@ gilt_scalar gilt_quick_object(gilt_thread *th, uint64_t serial, int op, uintptr_
 }
 
 gilt_scalar gilt_quick_attr(gilt_thread *th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
-	gilt_res r = {.status = gilt_op_begin(th, serial)};
-	if (GILT_UNLIKELY(r.status)) return refused(th, r.status);
+	gilt_res r = {0};
+	if (GILT_UNLIKELY(gilt_op_begin(th, serial, &r))) return refused(th, &r);
 	gilt_interp *it = th->attached;
 	PyObject *key = gilt_name(it, name, n);
 	gilt_result(th, it, key ? py.PyObject_GetAttr((PyObject *)o, key) : NULL, rkind, &r);
@@ -85,8 +85,8 @@ gilt_scalar gilt_quick_attr(gilt_thread *th, uint64_t serial, uintptr_t o, const
 }
 
 gilt_scalar gilt_quick_fn(gilt_thread *th, uint64_t serial, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind) {
-	gilt_res r = {.status = gilt_op_begin(th, serial)};
-	if (GILT_UNLIKELY(r.status)) return refused(th, r.status);
+	gilt_res r = {0};
+	if (GILT_UNLIKELY(gilt_op_begin(th, serial, &r))) return refused(th, &r);
 	gilt_interp *it = th->attached;
 	PyObject *f = gilt_fn_object(it, fn);
 	gilt_result(th, it, f ? gilt_fn_call_object(it, f, akind, ai, w, wn) : NULL, rkind, &r);

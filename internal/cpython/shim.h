@@ -14,7 +14,9 @@ typedef struct _object PyObject;
 typedef struct _ts PyThreadState;
 typedef struct _is PyInterpreterState;
 typedef struct PyInitConfig PyInitConfig;
+typedef struct gilt_hook gilt_hook;
 typedef ssize_t Py_ssize_t;
+typedef int (*gilt_tracer)(PyObject *self, PyObject *frame, int what, PyObject *arg); // Py_tracefunc
 
 // Fixed layouts that CPython 3.10 to 3.14 share: PyStatus (cpython/initconfig.h) and
 // PyInterpreterConfig (cpython/initconfig.h 3.12, pylifecycle.h before).
@@ -120,7 +122,8 @@ struct gilt_interp {
 	pthread_cond_t cancel_cond;
 	int cancel_stop;
 	_Atomic int64_t next_cancel; // when the canceller looks next by itself
-	PyObject *cancelled, *swallow; // its exception class, and a function that swallows a pending one; owned, with the GIL
+	gilt_hook *hook;             // hook.c; with the GIL
+	pthread_mutex_t states_mu;   // held while thread states are deleted, and while the canceller uses one without the GIL
 
 	pthread_mutex_t pace_mu;
 	pthread_cond_t pace_cond;
@@ -134,7 +137,7 @@ struct gilt_interp {
 // One Python thread state of an OS thread.
 typedef struct {
 	PyThreadState *ts;
-	_Atomic uint64_t armed; // the task's tag for which a cancellation may be pending in ts; written with the GIL
+	_Atomic uint64_t armed; // the tag of the task that is to be interrupted, 0 for none; written with the GIL
 	PyObject *context; // the contextvars context that is entered, owned
 	int unclean;       // a task ended here detached: look at the context before the next one runs
 } gilt_state;
@@ -179,6 +182,9 @@ struct gilt_thread {
 	uint64_t tried;           // the canceller's: the key of the task that it cancels, how often it has, and when it does next
 	int tries;
 	int64_t next_try;
+	int64_t jumped;         // the offset to which it has jumped back just now, plus 1: see hook.c; with the GIL, as this and what follows
+	uint64_t arms;          // how often it was armed
+	int checks;             // looks through its stack that are left
 	uint64_t held;          // ticks held and not yet reported
 	uint64_t left;          // ticks at which it detached last
 	gilt_state states[GILT_MAX_INTERPS];
@@ -225,6 +231,7 @@ char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)
 // thread.c
 gilt_thread *gilt_thread_here(void);                      // makes it when there is none; NULL without memory
 int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory
+int gilt_op_attach(gilt_thread *th, gilt_interp *it, gilt_res *r); // for gilt_op_begin
 void gilt_detach_now(gilt_thread *th);
 void gilt_look_for_delay(gilt_thread *th, gilt_interp *it); // between two operations
 int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline); // a status
@@ -255,9 +262,10 @@ void gilt_forget_states(gilt_interp *it);
 // Whether the token is not the innermost one of this thread.
 static inline int gilt_misused(gilt_thread *th, uint64_t serial) { return gilt_tls != th || th->serial != serial; }
 
-// Begins an operation of a token: 0 when the thread is attached and the token is its current one.
-static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
-	if (GILT_UNLIKELY(gilt_misused(th, serial))) return GILT_MISUSE;
+// Begins an operation of a token: 0 when the thread is attached and the token is its current one; otherwise its status, which r
+// then has too. With r the operation may end here by the task's interruption (GILT_RAISED); without it cannot.
+static inline int gilt_op_begin(gilt_thread *th, uint64_t serial, gilt_res *r) {
+	if (GILT_UNLIKELY(gilt_misused(th, serial))) return r ? r->status = GILT_MISUSE : GILT_MISUSE;
 	gilt_interp *it = th->tasks[th->ntasks - 1].it;
 	th->nbuf = 0;
 	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
@@ -265,8 +273,8 @@ static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
 		if (GILT_UNLIKELY(th->last < atomic_load_explicit(&it->go_doubt, memory_order_relaxed))) gilt_look_for_delay(th, it);
 		return GILT_OK;
 	}
-	if (atomic_load_explicit(&gilt_generation, memory_order_relaxed) == 0) return GILT_STOPPED;
-	return gilt_attach(th, it) ? GILT_FAILED : GILT_OK;
+	int status = gilt_op_attach(th, it, r);
+	return r ? r->status = status : status;
 }
 // Ends it: 1 when it comes back detached. A crossing that took long does: a goroutine that returns from cgo needs a
 // processor of Go's, and with busy goroutines it would wait for one with the GIL held for milliseconds. While
@@ -300,8 +308,19 @@ static inline int gilt_fired(gilt_thread *th) {
 }
 
 // cancel.c
-void gilt_swallow(gilt_thread *th, gilt_interp *it); // with the GIL: what is pending is not for what runs next
 void gilt_cancel_sooner(gilt_interp *it, int64_t deadline);
+
+// hook.c, all with the GIL but for gilt_hook_marks
+enum { GILT_CHECKS = 64 }; // looks through a thread's stack for each time that it is armed: gilt_thread's checks
+int gilt_hook_init(gilt_interp *it); // 0, or -1 with an exception
+void gilt_hook_clear(gilt_interp *it);
+// Has the thread whose state and innermost frame these are (NULL for no frame) interrupt itself; its armed is set.
+void gilt_hook_arm(gilt_interp *it, PyThreadState *ts, PyObject *frame);
+int gilt_hook_marks(gilt_interp *it); // events are asked for, which go by:
+void gilt_hook_rest(gilt_interp *it); // when nobody is armed
+void gilt_disarm(gilt_thread *th, gilt_interp *it); // on th: what runs next is not to be interrupted
+// On th, where an exception may come: -1 with gilt.Cancelled set if the task is to be interrupted, and is not in clean-up.
+int gilt_interrupt_here(gilt_thread *th, gilt_interp *it);
 
 // gil.c
 struct gilt_gil {

@@ -69,6 +69,7 @@ static gilt_interp *new_interp_struct(PyInterpreterState *is) {
 	pthread_mutex_init(&it->pace_mu, NULL);
 	pthread_mutex_init(&it->ask_mu, NULL);
 	pthread_mutex_init(&it->cancel_mu, NULL);
+	pthread_mutex_init(&it->states_mu, NULL);
 	pthread_condattr_t attr;
 	pthread_condattr_init(&attr);
 #ifndef __APPLE__
@@ -101,7 +102,7 @@ static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
 	it->ask_us = (unsigned long)(switch_interval * 1e6 + 0.5);
 	double interval = it->gil && switch_interval < rest ? rest : switch_interval;
 	it->rest_us = (unsigned long)(interval * 1e6 + 0.5);
-	return gilt_set_switch_interval(interval) || gilt_names_init(it) || forbid(it) ? -1 : 0;
+	return gilt_set_switch_interval(interval) || gilt_names_init(it) || gilt_hook_init(it) || forbid(it) ? -1 : 0;
 }
 
 static char *prepare_error(gilt_interp *it, gilt_thread *th) {
@@ -243,9 +244,7 @@ void gilt_names_clear(gilt_interp *it) {
 	memset(&it->names, 0, sizeof it->names);
 	gilt_known_clear(it);
 	gilt_classes_clear(it);
-	if (it->cancelled) py.Py_DecRef(it->cancelled);
-	if (it->swallow) py.Py_DecRef(it->swallow);
-	it->cancelled = it->swallow = NULL;
+	gilt_hook_clear(it);
 	if (it->codes) py.Py_DecRef(it->codes);
 	it->codes = NULL;
 	forget_heads(it->classes, GILT_CLASSES);

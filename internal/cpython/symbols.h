@@ -33,9 +33,11 @@ PY_FUN(PyThreadState *, PyThreadState_Get, (void))
 PY_FUN(PyInterpreterState *, PyThreadState_GetInterpreter, (PyThreadState *))
 PY_FUN(PyThreadState *, PyInterpreterState_ThreadHead, (PyInterpreterState *))
 PY_FUN(PyThreadState *, PyThreadState_Next, (PyThreadState *))
-PY_FUN(int, PyThreadState_SetAsyncExc, (unsigned long, PyObject *))
 PY_FUN(unsigned long, PyThread_get_thread_ident, (void))
 PY_FUN(PyObject *, PyThreadState_GetFrame, (PyThreadState *))
+PY_FUN(void, PyEval_SetTrace, (gilt_tracer, PyObject *))
+PY_OPT(310, int, _PyEval_SetTrace, (PyThreadState *, gilt_tracer, PyObject *)) // to 3.11 at least
+PY_FUN(PyObject *, PySys_GetObject, (const char *))
 
 // References and objects.
 PY_FUN(void, Py_IncRef, (PyObject *))
@@ -137,6 +139,7 @@ PY_FUN(PyObject *, PyImport_ImportModule, (const char *))
 PY_FUN(PyObject *, PyImport_GetModule, (PyObject *))
 PY_FUN(PyObject *, PyEval_EvalCode, (PyObject *, PyObject *, PyObject *))
 PY_FUN(PyObject *, PyFrame_GetCode, (PyObject *))
+PY_FUN(PyObject *, PyFrame_GetBack, (PyObject *))
 PY_FUN(int, PyCode_Addr2Line, (PyObject *, int))
 
 // Functions of C.
@@ -149,6 +152,7 @@ PY_FUN(void *, PyCapsule_GetPointer, (PyObject *, const char *))
 // Exceptions.
 PY_FUN(PyObject *, PyErr_NoMemory, (void))
 PY_FUN(PyObject *, PyErr_NewException, (const char *, PyObject *, PyObject *))
+PY_FUN(void, PyErr_SetNone, (PyObject *))
 PY_FUN(void, PyErr_SetObject, (PyObject *, PyObject *))
 PY_FUN(PyObject *, PyErr_Occurred, (void))
 PY_FUN(void, PyErr_Clear, (void))

@@ -162,7 +162,7 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	th->attached = it;
 	books_begin(th, it, th->last);
 	if (GILT_LIKELY(th->ntasks > 0) && th->tasks[th->ntasks - 1].began == 0) th->tasks[th->ntasks - 1].began = th->last;
-	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0) && atomic_load(&st->armed) != tag) gilt_swallow(th, it);
+	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0) && atomic_load(&st->armed) != tag) gilt_disarm(th, it);
 	if (GILT_UNLIKELY(st->unclean || !st->context) && !th->foreign && clean_context(st)) {
 		gilt_detach_now(th);
 		return -1;
@@ -170,6 +170,15 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	// Not without a task: the canceller must not be held up by a __del__.
 	if (GILT_UNLIKELY(atomic_load_explicit(&it->backlog, memory_order_relaxed) > 0) && th->ntasks > 0) gilt_drain(it, GILT_DRAIN);
 	return 0;
+}
+
+int gilt_op_attach(gilt_thread *th, gilt_interp *it, gilt_res *r) {
+	if (atomic_load_explicit(&gilt_generation, memory_order_relaxed) == 0) return GILT_STOPPED;
+	if (gilt_attach(th, it)) return GILT_FAILED;
+	if (GILT_LIKELY(!r || !gilt_interrupt_here(th, it))) return GILT_OK;
+	gilt_raised(th, it, r);
+	gilt_op_end(th, r);
+	return r->status;
 }
 
 void gilt_detach_now(gilt_thread *th) {
@@ -304,7 +313,7 @@ static void end_attached(gilt_thread *th, gilt_interp *it, size_t base) {
 	gilt_state *st = &th->states[it->id];
 	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0)) {
 		atomic_store(&th->ending, 1);
-		gilt_swallow(th, it);
+		gilt_disarm(th, it);
 	}
 	while (th->nrefs > base) py.Py_DecRef(th->refs[--th->nrefs]);
 	if (!nested_in(th, it, th->ntasks - 1) && (st->unclean || py.PyObject_Size(st->context) != 0)) clean_context(st);
@@ -404,7 +413,7 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 	if (GILT_UNLIKELY(gilt_backlog(it) > 0)) gilt_drain(it, GILT_DRAIN);
 	// What it left behind may have given the GIL up as it went, and the canceller taken it. The next task does not
 	// attach, which would look at this.
-	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0)) gilt_swallow(th, it);
+	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0)) gilt_disarm(th, it);
 	books_end(th, it, gilt_ticks()); // after all Python code of it, in which a Go function may end an attach and its books
 	r.held = gilt_to_ns(th->held);
 	th->held = 0;
@@ -443,7 +452,7 @@ uint64_t gilt_scope_base(gilt_thread *th, uint64_t serial) {
 }
 
 gilt_res gilt_scope_end(gilt_thread *th, uint64_t serial, uint64_t base) {
-	gilt_res r = {.status = gilt_op_begin(th, serial)};
+	gilt_res r = {.status = gilt_op_begin(th, serial, NULL)};
 	if (r.status) return r;
 	while (th->nrefs > base) py.Py_DecRef(th->refs[--th->nrefs]);
 	gilt_op_end(th, &r);
@@ -475,10 +484,12 @@ static void give_back(gilt_interp *it, PyThreadState **list, size_t n) {
 	if (n == 0) return;
 	PyThreadState *t = py.PyThreadState_New(it->is);
 	if (!t) return;
+	pthread_mutex_lock(&it->states_mu);
 	py.PyEval_RestoreThread(t);
 	for (size_t i = 0; i < n; i++) py.PyThreadState_Clear(list[i]);
 	py.PyEval_SaveThread();
 	for (size_t i = 0; i < n; i++) py.PyThreadState_Delete(list[i]);
+	pthread_mutex_unlock(&it->states_mu);
 	py.PyEval_RestoreThread(t);
 	py.PyThreadState_Clear(t);
 	py.PyThreadState_DeleteCurrent();

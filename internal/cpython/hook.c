@@ -1,0 +1,460 @@
+// How an interruption comes: the thread that is to be interrupted raises gilt.Cancelled itself, at a function's entry or at
+// the end of a loop, and never in clean-up (cleanup.py). An exception raised from outside (PyThreadState_SetAsyncExc) comes
+// after any call too: between an acquire and the try clause after it, or inside __exit__, and then a lock stays locked.
+//
+// From 3.12 on the canceller asks for the events JUMP and PY_START of the code that it finds on the thread's stack
+// (sys.monitoring). What a JUMP's callback raises is not seen by the try clauses around the loop: CPython (3.12 to 3.14) looks for
+// them at an address that its macro INSTRUMENTED_JUMP takes from a pointer that is NULL by then. So that callback asks for the event
+// INSTRUCTION, which comes next, at the first instruction of the loop's next turn, and that one's callback raises.
+// Before 3.12 the canceller gives the thread a trace function. Either is there only while a task is to be interrupted.
+// Everything here is called with the GIL of the interpreter.
+#include "objects.h"
+
+enum { HELD = 1, ALL = 2, GENERATOR = 4, TAKES = 8 }; // as cleanup.py has them
+enum { MARKED = 512 };  // code objects; more are given up, and found again
+enum { DEEPEST = 128 }; // frames of a stack whose code is marked, from the innermost on
+
+// What cleanup.py says of a code object.
+typedef struct {
+	PyObject *code;    // owned; NULL: nothing is known
+	int flags;
+	PyObject *offsets, *before_try; // owned; frozensets, or NULL
+} place;
+enum { PLACES = 256 };
+
+struct gilt_hook {
+	PyObject *cancelled;  // the exception class, as all these owned
+	PyObject *inspect;    // cleanup.py's function
+	PyObject *on_jump, *on_start, *on_instruction; // the callbacks: sys.monitoring's, before 3.12 on_start is what sys.gettrace() gives
+	PyObject *get_trace, *f_trace_opcodes; // sys.gettrace, before 3.12, and a name
+	PyObject *use_tool, *free_tool, *set_callback, *set_events; // sys.monitoring's functions, from 3.12 on
+	PyObject *jump, *start, *instruction, *both, *all, *none;    // its numbers of events
+	PyObject *_Atomic tool; // the tool id that is in use, NULL for none
+	PyObject **marked;    // code objects that have events, owned
+	size_t nmarked, capmarked;
+	place places[PLACES]; // direct-mapped by address
+};
+
+static void drop(PyObject *o) {
+	if (o) py.Py_DecRef(o);
+}
+
+static PyObject *attr(PyObject *o, const char *name) { // a new reference
+	PyObject *key = o ? py.PyUnicode_InternFromString(name) : NULL, *v = key ? py.PyObject_GetAttr(o, key) : NULL;
+	if (key) py.Py_DecRef(key);
+	return v;
+}
+
+static PyObject *call(PyObject *f, size_t n, PyObject *const *args) { return f ? py.PyObject_VectorcallDict(f, args, n, NULL) : NULL; }
+
+static int call_drop(PyObject *f, size_t n, PyObject *const *args) { // 0, or -1 with an exception
+	PyObject *o = call(f, n, args);
+	if (o) py.Py_DecRef(o);
+	return o ? 0 : -1;
+}
+
+static PyObject *offsets_in(PyObject *said, Py_ssize_t i) { // a new reference, or NULL for None
+	PyObject *o = py.PyTuple_GetItem(said, i); // borrowed
+	if (!o || o == py._Py_NoneStruct) return NULL;
+	py.Py_IncRef(o);
+	return o;
+}
+
+static place *place_of(gilt_hook *h, PyObject *code) { // NULL with an exception
+	place *p = &h->places[((uintptr_t)code >> 4 ^ (uintptr_t)code >> 12) % PLACES];
+	if (GILT_LIKELY(p->code == code)) return p;
+	PyObject *said = call(h->inspect, 1, &code); // a tuple of three; it may let other threads run, which may come here
+	if (!said) return NULL;
+	place old = *p;
+	py.Py_IncRef(code);
+	*p = (place){code, (int)py.PyLong_AsLongLong(py.PyTuple_GetItem(said, 0)), offsets_in(said, 1), offsets_in(said, 2)};
+	py.Py_DecRef(said);
+	drop(old.code);
+	drop(old.offsets);
+	drop(old.before_try);
+	return GILT_LIKELY(p->code == code) ? p : NULL; // what went with old may have come here too
+}
+
+static int among(PyObject *offsets, PyObject *at) { // an error counts as yes
+	if (!offsets) return 0;
+	py.Py_IncRef(offsets); // the table may be written to meanwhile
+	int yes = !at || py.PySequence_Contains(offsets, at) != 0;
+	py.Py_DecRef(offsets);
+	return yes;
+}
+
+// Whether a frame that called another one stands in clean-up; takes says that the other one is an acquire.
+static int calls_in_cleanup(place *p, PyObject *frame, int takes) {
+	if (p->flags & ALL) return 1;
+	if (!p->offsets && !(takes && p->before_try)) return 0;
+	PyObject *before_try = takes ? p->before_try : NULL, *last = attr(frame, "f_lasti");
+	int yes = among(p->offsets, last) || among(before_try, last);
+	drop(last);
+	return yes;
+}
+
+// Whether frame stands in clean-up, or a frame that it was called from does: then nothing may be raised. at is the offset at which
+// the frame itself goes on, NULL for a function's entry. An error counts as yes.
+static int in_cleanup(gilt_hook *h, PyObject *frame, PyObject *at) {
+	int yes = 0, takes = 0, innermost = 1;
+	py.Py_IncRef(frame);
+	while (frame && !yes) {
+		PyObject *code = py.PyFrame_GetCode(frame), *back;
+		place *p = place_of(h, code);
+		if (!p) yes = 1;
+		else if (innermost) yes = p->flags & (HELD | ALL) || (at && among(p->offsets, at));
+		else yes = calls_in_cleanup(p, frame, takes);
+		takes = p && p->flags & TAKES;
+		back = yes ? NULL : py.PyFrame_GetBack(frame);
+		py.Py_DecRef(code);
+		py.Py_DecRef(frame);
+		frame = back, innermost = 0;
+	}
+	drop(frame);
+	py.PyErr_Clear();
+	return yes;
+}
+
+static int is_armed(gilt_thread *th, gilt_interp *it) { // for the task that runs here
+	uint64_t tag = atomic_load_explicit(&th->states[it->id].armed, memory_order_relaxed);
+	return tag && tag == atomic_load_explicit(&th->tag, memory_order_relaxed) && !atomic_load_explicit(&th->ending, memory_order_relaxed);
+}
+
+// Sets the exception, as the interruption of the task that runs on th.
+static void raise_in(gilt_thread *th, gilt_interp *it) {
+	gilt_disarm(th, it);
+	atomic_store(&th->fired, gilt_task_key(it, atomic_load(&th->tag)));
+	py.PyErr_SetNone(it->hook->cancelled);
+}
+
+// Whether the task that runs on th may be interrupted in frame, the innermost one, where at is as in_cleanup has it.
+static int may_interrupt(gilt_thread *th, gilt_interp *it, PyObject *frame, PyObject *at) {
+	if (frame && in_cleanup(it->hook, frame, at)) {
+		// Each look goes through the whole stack. A finally clause that loops would be slow with one for each turn.
+		if (--th->checks <= 0) gilt_disarm(th, it);
+		return 0;
+	}
+	return is_armed(th, it); // the look runs Python code, during which the GIL may have gone to and fro
+}
+
+int gilt_interrupt_here(gilt_thread *th, gilt_interp *it) {
+	if (!it->hook || !is_armed(th, it)) return 0;
+	PyObject *frame = py.PyThreadState_GetFrame(th->states[it->id].ts), *at = frame ? attr(frame, "f_lasti") : NULL; // in a call of C
+	int may = may_interrupt(th, it, frame, at);
+	drop(at);
+	drop(frame);
+	if (may) raise_in(th, it);
+	return may ? -1 : 0;
+}
+
+// The callbacks of sys.monitoring, from 3.12 on. self is a capsule of the interpreter.
+static const char HOOK[] = "gilt.hook";
+
+static PyObject *none(void) {
+	py.Py_IncRef(py._Py_NoneStruct);
+	return py._Py_NoneStruct;
+}
+
+// The interpreter of the callback, if the task that runs on th is to be interrupted.
+static gilt_interp *armed_of(PyObject *self, gilt_thread *th) {
+	gilt_interp *it = py.PyCapsule_GetPointer(self, HOOK);
+	return it && th && th->attached == it && GILT_UNLIKELY(is_armed(th, it)) ? it : NULL;
+}
+
+static int may_at(gilt_thread *th, gilt_interp *it, PyObject *at) {
+	PyObject *frame = py.PyThreadState_GetFrame(th->states[it->id].ts);
+	int may = frame && may_interrupt(th, it, frame, at);
+	drop(frame);
+	return may;
+}
+
+static PyObject *on_start(PyObject *self, PyObject *const *args, Py_ssize_t n) { // code, offset
+	gilt_thread *th = gilt_tls;
+	gilt_interp *it = armed_of(self, th);
+	if (GILT_LIKELY(!it) || !may_at(th, it, NULL)) return none();
+	raise_in(th, it);
+	return NULL;
+}
+
+static int is_marked(gilt_hook *h, PyObject *code) {
+	for (size_t i = h->nmarked; i-- > 0;)
+		if (h->marked[i] == code) return 1;
+	return 0;
+}
+
+static int set_events(gilt_hook *h, PyObject *code, PyObject *events) { // 0, or -1 with an exception
+	return call_drop(h->set_events, 3, (PyObject *[]){h->tool, code, events});
+}
+
+static PyObject *on_jump(PyObject *self, PyObject *const *args, Py_ssize_t n) { // code, from, to
+	gilt_thread *th = gilt_tls;
+	gilt_interp *it = armed_of(self, th);
+	if (GILT_LIKELY(!it) || n != 3) return none();
+	long long from = py.PyLong_AsLongLong(args[1]), to = py.PyLong_AsLongLong(args[2]);
+	if (to > from || !may_at(th, it, args[2]) || !is_marked(it->hook, args[0])) return none();
+	if (set_events(it->hook, args[0], it->hook->all)) py.PyErr_Clear();
+	else th->jumped = to + 1;
+	return none();
+}
+
+static PyObject *on_instruction(PyObject *self, PyObject *const *args, Py_ssize_t n) { // code, offset
+	gilt_thread *th = gilt_tls;
+	gilt_interp *it = armed_of(self, th);
+	if (GILT_LIKELY(!it || !th->jumped) || n != 2) return none();
+	int64_t jumped = th->jumped;
+	th->jumped = 0;
+	if (py.PyLong_AsLongLong(args[1]) + 1 != jumped) return none();
+	if (is_marked(it->hook, args[0]) && set_events(it->hook, args[0], it->hook->both)) py.PyErr_Clear();
+	raise_in(th, it);
+	return NULL;
+}
+
+// The trace function, before 3.12. It sees the loops' ends as lines that begin at or before the offset at which the last line of
+// the same frame began. A loop that is one instruction, which jumps to itself, has no lines: the frame in which the
+// canceller found the thread is traced by instructions.
+enum { TRACE_CALL = 0, TRACE_LINE = 2, TRACE_RETURN = 3, TRACE_OPCODE = 7 };
+enum { SEEN = 16 };
+static _Thread_local struct { PyObject *frame; uint64_t turn; int what; long long at; } seen[SEEN]; // frame is compared only
+
+// Notes where the frame goes on; says whether it has jumped back since the last note.
+static int jumped_back(gilt_thread *th, PyObject *frame, int what, long long at) {
+	size_t i = ((uintptr_t)frame >> 4 ^ (uintptr_t)frame >> 10) % SEEN;
+	int known = seen[i].frame == frame && seen[i].turn == th->arms;
+	if (known && seen[i].what == TRACE_OPCODE && what == TRACE_LINE) return 0; // the instruction follows
+	int back = known && seen[i].what == what && at <= seen[i].at;
+	seen[i].frame = frame, seen[i].turn = th->arms, seen[i].what = what, seen[i].at = at;
+	return back;
+}
+
+static void forget_frame(PyObject *frame) {
+	for (size_t i = 0; i < SEEN; i++)
+		if (seen[i].frame == frame) seen[i].frame = NULL;
+}
+
+static int trace_opcodes(gilt_hook *h, PyObject *frame, PyObject *yes) {
+	int bad = py.PyObject_SetAttr(frame, h->f_trace_opcodes, yes);
+	if (bad) py.PyErr_Clear();
+	return bad;
+}
+
+// Whether a call of the frame's code may end here: not a generator that goes on, perhaps inside a try clause, which would not see
+// the exception.
+static int is_entry(gilt_hook *h, PyObject *frame) {
+	PyObject *code = py.PyFrame_GetCode(frame);
+	place *p = place_of(h, code);
+	int yes = p && !(p->flags & GENERATOR);
+	if (!p) py.PyErr_Clear();
+	py.Py_DecRef(code);
+	return yes;
+}
+
+static int trace(PyObject *self, PyObject *frame, int what, PyObject *arg) {
+	gilt_thread *th = gilt_tls;
+	gilt_interp *it = th ? th->attached : NULL;
+	if (!it || !is_armed(th, it)) return 0;
+	PyObject *at = NULL;
+	int may = 0;
+	if (what == TRACE_CALL || what == TRACE_RETURN) {
+		forget_frame(frame);
+		may = what == TRACE_CALL && is_entry(it->hook, frame) && may_interrupt(th, it, frame, NULL);
+	} else if (what == TRACE_LINE || what == TRACE_OPCODE) {
+		at = attr(frame, "f_lasti");
+		may = at && jumped_back(th, frame, what, py.PyLong_AsLongLong(at)) && may_interrupt(th, it, frame, at);
+		drop(at);
+		py.PyErr_Clear();
+	}
+	if (!may) return 0;
+	if (what == TRACE_OPCODE) trace_opcodes(it->hook, frame, py._Py_FalseStruct);
+	raise_in(th, it);
+	return -1;
+}
+
+typedef struct { // PyMethodDef: fixed
+	const char *name;
+	PyObject *(*call)(PyObject *self, PyObject *const *args, Py_ssize_t n);
+	int flags;
+	const char *doc;
+} method_def;
+enum { METH_FASTCALL = 0x80 };
+
+static PyObject *callback(method_def *def, gilt_interp *it) {
+	PyObject *self = py.PyCapsule_New(it, HOOK, NULL), *f = self ? py.PyCFunction_NewEx(def, self, NULL) : NULL;
+	if (self) py.Py_DecRef(self);
+	return f;
+}
+
+static char *source; // cleanup.py
+static size_t nsource;
+
+int gilt_hook_source(const char *s, uint64_t n) {
+	if (!source && (source = malloc(n))) memcpy(source, s, nsource = n);
+	return source ? 0 : -1;
+}
+
+static PyObject *make_inspect(gilt_interp *it) {
+	PyObject *args[3] = {py.PyUnicode_FromStringAndSize(source, (Py_ssize_t)nsource), py.PyUnicode_InternFromString("<gilt cleanup>"), it->names.s_exec};
+	PyObject *code = args[0] && args[1] ? call(it->names.compile, 3, args) : NULL, *ns = code ? py.PyDict_New() : NULL;
+	PyObject *done = ns && !py.PyDict_SetItemString(ns, "__builtins__", it->names.builtins) ? py.PyEval_EvalCode(code, ns, ns) : NULL;
+	PyObject *name = done ? py.PyUnicode_InternFromString("inspect") : NULL, *f = name ? py.PyObject_GetItem(ns, name) : NULL;
+	PyObject *owned[] = {args[0], args[1], code, ns, done, name};
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		drop(owned[i]);
+	return f;
+}
+
+static int find_monitoring(gilt_hook *h) {
+	PyObject *m = py.PySys_GetObject("monitoring"), *events = attr(m, "events"); // m is borrowed from sys
+	h->use_tool = attr(m, "use_tool_id"), h->free_tool = attr(m, "free_tool_id");
+	h->set_callback = attr(m, "register_callback"), h->set_events = attr(m, "set_local_events");
+	h->jump = attr(events, "JUMP"), h->start = attr(events, "PY_START"), h->none = attr(events, "NO_EVENTS");
+	h->instruction = attr(events, "INSTRUCTION");
+	h->both = h->jump && h->start ? py.PyNumber_Or(h->jump, h->start) : NULL;
+	h->all = h->both && h->instruction ? py.PyNumber_Or(h->both, h->instruction) : NULL;
+	if (events) py.Py_DecRef(events);
+	return h->use_tool && h->free_tool && h->set_callback && h->set_events && h->all && h->none ? 0 : -1;
+}
+
+int gilt_hook_init(gilt_interp *it) {
+	static method_def jump = {"gilt_jump", on_jump, METH_FASTCALL, NULL}, start = {"gilt_start", on_start, METH_FASTCALL, NULL},
+	                  instruction = {"gilt_instruction", on_instruction, METH_FASTCALL, NULL};
+	gilt_hook *h = it->hook = calloc(1, sizeof *h);
+	if (!h) return py.PyErr_NoMemory(), -1;
+	h->cancelled = py.PyErr_NewException("gilt.Cancelled", py.PyExc_BaseException, NULL);
+	h->inspect = make_inspect(it);
+	h->on_jump = callback(&jump, it), h->on_start = callback(&start, it), h->on_instruction = callback(&instruction, it);
+	if (!h->cancelled || !h->inspect || !h->on_jump || !h->on_start || !h->on_instruction) return -1;
+	if (gilt_minor() >= 12) return find_monitoring(h);
+	if ((h->get_trace = py.PySys_GetObject("gettrace"))) py.Py_IncRef(h->get_trace);
+	h->f_trace_opcodes = py.PyUnicode_InternFromString("f_trace_opcodes");
+	return h->get_trace && h->f_trace_opcodes ? 0 : -1;
+}
+
+// Gives up the events and the tool id, so that debuggers and coverage find everything as they know it.
+static void unmark(gilt_hook *h) {
+	while (h->nmarked > 0) {
+		PyObject *code = h->marked[--h->nmarked];
+		if (h->tool && set_events(h, code, h->none)) py.PyErr_Clear();
+		py.Py_DecRef(code);
+	}
+}
+
+static int set_callbacks(gilt_hook *h, PyObject *tool, int there) { // 0, or -1 with an exception
+	PyObject *set[][3] = {{tool, h->jump, h->on_jump}, {tool, h->start, h->on_start}, {tool, h->instruction, h->on_instruction}};
+	for (size_t i = 0; i < sizeof set / sizeof *set; i++) {
+		if (!there) set[i][2] = py._Py_NoneStruct;
+		if (call_drop(h->set_callback, 3, set[i])) return -1;
+	}
+	return 0;
+}
+
+void gilt_hook_rest(gilt_interp *it) {
+	gilt_hook *h = it->hook;
+	unmark(h);
+	PyObject *tool = h->tool;
+	h->tool = NULL;
+	if (!tool) return;
+	if (set_callbacks(h, tool, 0)) py.PyErr_Clear();
+	if (call_drop(h->free_tool, 1, &tool)) py.PyErr_Clear();
+	py.Py_DecRef(tool);
+}
+
+int gilt_hook_marks(gilt_interp *it) { return it->hook && it->hook->tool; }
+
+// Takes a tool id that nobody uses: those without a name in CPython's documentation first. -1 with an exception when there is none.
+static int take_tool(gilt_interp *it) {
+	static const int ids[] = {4, 3, 5, 2, 1, 0};
+	gilt_hook *h = it->hook;
+	for (size_t i = 0; !h->tool && i < sizeof ids / sizeof *ids; i++) {
+		PyObject *args[2] = {py.PyLong_FromLongLong(ids[i]), py.PyUnicode_InternFromString("gilt")};
+		if (args[0] && args[1] && !call_drop(h->use_tool, 2, args)) h->tool = args[0];
+		else if (args[0]) py.Py_DecRef(args[0]);
+		if (args[1]) py.Py_DecRef(args[1]);
+		if (!h->tool) py.PyErr_Clear();
+	}
+	if (!h->tool) return -1;
+	if (!set_callbacks(h, h->tool, 1)) return 0;
+	gilt_hook_rest(it);
+	return -1;
+}
+
+static int mark(gilt_hook *h, PyObject *code) { // 0, or -1 with an exception
+	place *p = place_of(h, code);
+	if (!p) return -1;
+	if (p->flags & (HELD | ALL) || is_marked(h, code)) return 0;
+	if (h->nmarked == h->capmarked) {
+		size_t cap = h->capmarked ? 2 * h->capmarked : 32;
+		PyObject **more = realloc(h->marked, cap * sizeof *more);
+		if (!more) return py.PyErr_NoMemory(), -1;
+		h->marked = more, h->capmarked = cap;
+	}
+	if (set_events(h, code, h->both)) return -1;
+	py.Py_IncRef(code);
+	h->marked[h->nmarked++] = code;
+	return 0;
+}
+
+static void mark_stack(gilt_interp *it, PyObject *frame) { // steals frame
+	gilt_hook *h = it->hook;
+	if (h->nmarked > MARKED) unmark(h); // those of others are found again, at the next look for them
+	for (int depth = 0; frame && depth < DEEPEST; depth++) {
+		PyObject *code = py.PyFrame_GetCode(frame), *back = py.PyFrame_GetBack(frame);
+		if (mark(h, code)) py.PyErr_Clear();
+		py.Py_DecRef(code);
+		py.Py_DecRef(frame);
+		frame = back;
+	}
+	if (frame) py.Py_DecRef(frame);
+}
+
+// Whether somebody else traces the code: a debugger, or coverage. Their trace function would be lost.
+static int is_traced(PyObject *frame) {
+	int yes = 0;
+	PyObject *f = attr(frame, "f_trace");
+	if (f) yes = f != py._Py_NoneStruct, py.Py_DecRef(f);
+	py.PyErr_Clear();
+	return yes;
+}
+
+// An audit hook may run Python code before CPython comes to use ts, which then must still be there.
+static void trace_thread(gilt_interp *it, PyThreadState *ts) {
+	if (pthread_mutex_trylock(&it->states_mu)) return; // who has it may be waiting for the GIL: next time
+	py._PyEval_SetTrace(ts, trace, it->hook->on_start);
+	pthread_mutex_unlock(&it->states_mu);
+}
+
+void gilt_hook_arm(gilt_interp *it, PyThreadState *ts, PyObject *frame) {
+	if (gilt_minor() >= 12) {
+		if ((it->hook->tool || !take_tool(it)) && frame) py.Py_IncRef(frame), mark_stack(it, frame);
+	} else if (!frame || !is_traced(frame)) {
+		if (frame) trace_opcodes(it->hook, frame, py._Py_TrueStruct);
+		trace_thread(it, ts);
+	}
+	py.PyErr_Clear();
+}
+
+void gilt_disarm(gilt_thread *th, gilt_interp *it) {
+	atomic_store(&th->states[it->id].armed, 0);
+	if (gilt_minor() >= 12 || !it->hook) return;
+	PyObject *now = call(it->hook->get_trace, 0, NULL);
+	if (now == it->hook->on_start) py.PyEval_SetTrace(NULL, NULL); // else Python code has set another one
+	if (now) py.Py_DecRef(now);
+	py.PyErr_Clear();
+}
+
+void gilt_hook_clear(gilt_interp *it) {
+	gilt_hook *h = it->hook;
+	if (!h) return;
+	if (h->tool) gilt_hook_rest(it);
+	it->hook = NULL;
+	PyObject *owned[] = {h->cancelled, h->inspect, h->on_jump, h->on_start, h->on_instruction, h->get_trace, h->f_trace_opcodes, h->use_tool, h->free_tool, h->set_callback, h->set_events, h->jump, h->start, h->instruction, h->both, h->all, h->none, h->tool};
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		drop(owned[i]);
+	for (size_t i = 0; i < h->nmarked; i++) py.Py_DecRef(h->marked[i]);
+	free(h->marked);
+	for (size_t i = 0; i < PLACES; i++) {
+		drop(h->places[i].code);
+		drop(h->places[i].offsets);
+		drop(h->places[i].before_try);
+	}
+	free(h);
+}

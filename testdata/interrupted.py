@@ -1,0 +1,517 @@
+# What tasks do while they are interrupted: each form loops for ever, and leaves the state as it was when an exception
+# ends it at a place where Python code can expect one.
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import logging
+import logging.handlers
+import queue
+import threading
+
+
+class Counted:
+    """A context manager written in Python. __enter__ and __exit__ call and loop."""
+
+    def __init__(self, state):
+        self.state = state
+        self.inner = threading.Lock()
+
+    def note(self, n):
+        for _ in range(3):
+            pass
+        self.state.open += n
+
+    def __enter__(self):
+        self.inner.acquire()
+        self.note(1)
+        return self
+
+    def __exit__(self, *why):
+        self.note(-1)
+        self.inner.release()
+
+
+class Aliased:
+    """The same under other names."""
+
+    def __init__(self, state):
+        self.state = state
+
+    def begin(self):
+        self.state.open += 1
+        touch(self.state)
+
+    def end(self, *why):
+        touch(self.state)
+        self.state.open -= 1
+
+    __enter__, __exit__ = begin, end
+
+
+class PyLock:
+    """acquire and release written in Python."""
+
+    def __init__(self, state):
+        self.state = state
+        self.inner = threading.Lock()
+
+    def acquire(self, *args):
+        self.inner.acquire()
+        self.state.open += 1
+        for _ in range(3):
+            touch(self.state)
+        return True
+
+    def release(self):
+        for _ in range(3):
+            touch(self.state)
+        self.state.open -= 1
+        self.inner.release()
+
+
+class Slow(logging.Handler):
+    def emit(self, record):
+        spin(3)
+
+
+class State:
+    def __init__(self):
+        self.open = 0  # clean-up that has to run
+        self.lock, self.rlock, self.cond, self.sem, self.event, self.queue = (
+            threading.Lock(), threading.RLock(), threading.Condition(), threading.Semaphore(), threading.Event(), queue.Queue())
+        self.counted, self.aliased, self.pylock = Counted(self), Aliased(self), PyLock(self)
+        self.log = logging.Logger("interrupted")
+        self.handler = Slow()
+        self.log.addHandler(self.handler)
+        self.barrier = threading.Barrier(1)
+
+
+def touch(s):
+    return s
+
+
+def spin(n):
+    for _ in range(n):
+        pass
+
+
+def count():
+    n = 0
+    while True:
+        yield n
+        n += 1
+
+
+def with_lock(s):
+    while True:
+        with s.lock:
+            pass
+
+
+def with_rlock(s):
+    while True:
+        with s.rlock:
+            touch(s)
+
+
+def with_counted(s):
+    while True:
+        with s.counted:
+            pass
+
+
+def with_aliased(s):
+    while True:
+        with s.aliased:
+            pass
+
+
+def with_two(s):
+    while True:
+        with s.lock, s.counted as c, s.rlock:
+            touch(c)
+
+
+def loop_in_with(s):
+    with s.lock:
+        while True:
+            pass
+
+
+def loop_in_two(s):
+    with s.counted, s.lock:
+        for n in count():
+            n += 1
+
+
+def comprehension_in_with(s):
+    with s.lock:
+        return [0 for _ in count() if _ < 0]
+
+
+def loop_in_try(s):
+    s.lock.acquire()
+    try:
+        while True:
+            pass
+    finally:
+        s.lock.release()
+
+
+def acquire_try(s):
+    while True:
+        s.lock.acquire()
+        try:
+            sum(range(20))
+        finally:
+            s.lock.release()
+
+
+def acquire_result_try(s):
+    while True:
+        if s.lock.acquire(True, 1):
+            try:
+                touch(s)
+            finally:
+                s.lock.release()
+
+
+def pylock_try(s):
+    while True:
+        s.pylock.acquire()
+        try:
+            touch(s)
+        finally:
+            s.pylock.release()
+
+
+def finally_loops(s):
+    while True:
+        s.open += 1
+        try:
+            touch(s)
+        finally:
+            for _ in range(50):
+                touch(s)
+            s.open -= 1
+
+
+def finally_in_finally(s):
+    while True:
+        s.open += 2
+        try:
+            touch(s)
+        finally:
+            try:
+                spin(3)
+            finally:
+                spin(3)
+                s.open -= 1
+            try:
+                raise ValueError
+            except ValueError as e:
+                touch(e)
+            finally:
+                s.open -= 1
+
+
+def return_in_try(s):
+    def once():
+        s.open += 1
+        try:
+            for _ in range(5):
+                if _ == 3:
+                    return touch(s)
+        finally:
+            spin(3)
+            s.open -= 1
+
+    while True:
+        once()
+
+
+def raises_in_try(s):
+    while True:
+        try:
+            s.open += 1
+            try:
+                raise KeyError(1)
+            finally:
+                spin(5)
+                s.open -= 1
+        except KeyError:
+            pass
+
+
+@contextlib.contextmanager
+def managed(s):
+    s.open += 1
+    try:
+        yield touch(s)
+    finally:
+        spin(5)
+        s.open -= 1
+
+
+def with_managed(s):
+    while True:
+        with managed(s):
+            pass
+
+
+def loop_in_managed(s):
+    with managed(s), managed(s):
+        while True:
+            spin(3)
+
+
+def decorated(s):
+    @managed(s)
+    def work():
+        spin(1000)
+
+    while True:
+        work()
+
+
+def exit_stack(s):
+    def back():
+        spin(3)
+        s.open -= 1
+
+    while True:
+        with contextlib.ExitStack() as stack:
+            s.open += 1; stack.callback(back)
+            stack.enter_context(s.counted)
+            touch(s)
+
+
+def closing(s):
+    class Closes:
+        def close(self):
+            spin(5)
+            s.open -= 1
+
+    while True:
+        s.open += 1
+        with contextlib.closing(Closes()):
+            touch(s)
+
+
+def generator(s):
+    def items():
+        s.open += 1
+        try:
+            for n in range(5):
+                yield touch(n)
+        finally:
+            spin(3)
+            s.open -= 1
+
+    while True:
+        for n in items():
+            touch(n)
+
+
+def generator_left(s):
+    def items():
+        s.open += 1
+        try:
+            while True:
+                yield 1
+        finally:
+            spin(3)
+            s.open -= 1
+
+    while True:
+        for n in items():
+            break
+
+
+def recursion(s):
+    def down(n):
+        with s.rlock:
+            s.open += 1
+            try:
+                if n:
+                    down(n - 1)
+            finally:
+                s.open -= 1
+
+    while True:
+        down(30)
+
+
+def sort_key(s):
+    def key(n):
+        with s.lock:
+            return -n
+
+    while True:
+        sorted(range(50), key=key)
+
+
+def executed(s):
+    exec("while True:\n    with s.lock:\n        touch(s)", {"s": s, "touch": touch})
+
+
+def mapped(s):
+    def one(n):
+        s.lock.acquire()
+        try:
+            return n
+        finally:
+            s.lock.release()
+
+    for _ in map(one, count()):
+        pass
+
+
+def condition(s):
+    while True:
+        with s.cond:
+            s.cond.notify_all()
+            s.cond.wait(0.0001)
+
+
+def condition_for(s):
+    while True:
+        with s.cond:
+            s.cond.wait_for(lambda: False, 0.0002)
+
+
+def semaphore(s):
+    while True:
+        with s.sem:
+            touch(s)
+
+
+def semaphore_try(s):
+    while True:
+        s.sem.acquire()
+        try:
+            spin(3)
+        finally:
+            s.sem.release()
+
+
+def event(s):
+    while True:
+        s.event.set()
+        s.event.wait(0.001)
+        s.event.clear()
+
+
+def put_get(s):
+    while True:
+        s.queue.put(1)
+        try:
+            s.queue.get(timeout=0.001)
+        except queue.Empty:
+            pass
+
+
+def log(s):
+    while True:
+        s.log.warning("interrupted %d", 1)
+
+
+def barrier(s):
+    while True:
+        s.barrier.wait()
+
+
+def cached(s):
+    @functools.lru_cache(maxsize=4)
+    def square(n):
+        with s.lock:
+            return n * n
+
+    for n in count():
+        square(n % 9)
+
+
+def futures(s):
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        while True:
+            pool.submit(touch, s).result()
+
+
+def coroutine(s):
+    @contextlib.asynccontextmanager
+    async def held():
+        s.open += 1
+        try:
+            yield
+        finally:
+            spin(3)
+            s.open -= 1
+
+    async def main():
+        while True:
+            async with held():
+                touch(s)
+
+    try:
+        main().send(None)
+    except StopIteration:
+        pass
+
+
+def run_loop(s):
+    async def main():
+        while True:
+            with s.lock:
+                touch(s)
+
+    asyncio.run(main())
+
+
+FORMS = [with_lock, with_rlock, with_counted, with_aliased, with_two, loop_in_with, loop_in_two, comprehension_in_with, loop_in_try, acquire_try,
+         acquire_result_try, pylock_try, finally_loops, finally_in_finally, return_in_try, raises_in_try, with_managed, loop_in_managed, decorated,
+         exit_stack, closing, generator, generator_left, recursion, sort_key, executed, mapped, condition, condition_for, semaphore, semaphore_try,
+         event, put_get, log, barrier, cached, futures, coroutine, run_loop]
+states = {}
+
+
+def names():
+    return [f.__name__ for f in FORMS]
+
+
+def run(key):
+    """Runs a form for ever, on the state of that key: "form" or "form/what else tells it apart"."""
+    state = states[key] = State()
+    globals()[key.split("/")[0]](state)
+
+
+def broken(key):
+    """What the interruption of run(key) has left behind, "" for nothing. It may not have begun."""
+    s = states.pop(key, None)
+    if s is None:
+        return ""
+    left = []
+
+    def look():
+        for name in "lock", "rlock", "cond", "sem":
+            lock = getattr(s, name)
+            if lock.acquire(True, 5) if name != "cond" else lock.acquire(timeout=5):
+                lock.release()
+            else:
+                left.append(name)
+        for name, lock in ("queue", s.queue.mutex), ("event", s.event._cond), ("handler", s.handler.lock), ("counted", s.counted.inner), ("pylock", s.pylock.inner), ("barrier", s.barrier._cond):
+            if lock.acquire(timeout=5):
+                lock.release()
+            else:
+                left.append(name)
+        if logging._lock.acquire(timeout=5):
+            logging._lock.release()
+        else:
+            left.append("logging's own lock")
+        if s.open:
+            left.append(f"{s.open} left open")
+
+    t = threading.Thread(target=look)  # who has an RLock locks it again
+    t.start()
+    t.join()
+    return ", ".join(left)
