@@ -158,6 +158,28 @@ func (a *actor) interruptSleep() error {
 	return nil
 }
 
+// interruptLocks interrupts one of the forms of interrupted.py, which must leave every lock free. It is pinned, so that the look
+// afterwards is in the same interpreter.
+func (a *actor) interruptLocks() error {
+	forms := a.funcs.forms
+	key := fmt.Sprintf("%s/%d", forms[a.random.IntN(len(forms))], a.random.Uint64())
+	s, err := a.rt.Pin(a.ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(a.ctx, time.Duration(1000+a.random.IntN(4000))*time.Microsecond)
+	defer cancel()
+	err = s.Do(ctx, func(tok *gilt.Token) error { _, err := a.funcs.run.CallIn(tok, key); return err })
+	if !ended(err) {
+		return fmt.Errorf("%s, whose context ended: %w", key, err)
+	}
+	return s.Do(a.ctx, func(tok *gilt.Token) error { // after the form has ended, even if its caller was freed before
+		left, err := a.funcs.broken.CallIn(tok, key)
+		return same(key+" has left: "+left, key+" has left: ", err)
+	})
+}
+
 // endsSoon is a context that ends after at most 2 ms.
 func (a *actor) endsSoon() (context.Context, context.CancelFunc) {
 	after := time.Duration(a.random.IntN(2000)) * time.Microsecond

@@ -48,6 +48,7 @@ var operations = []operation{
 	{"context ends for Submit", 5, (*actor).contextEndsSubmit},
 	{"interrupt a loop", 3, (*actor).interruptLoop},
 	{"interrupt a sleep", 3, (*actor).interruptSleep},
+	{"interrupt with locks", 5, (*actor).interruptLocks},
 	{"make a handle", 20, (*actor).makeHandle},
 	{"use a handle", 20, (*actor).useHandle},
 	{"cycle", 5, (*actor).cycle},

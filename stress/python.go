@@ -2,12 +2,19 @@ package stress
 
 import (
 	"context"
+	_ "embed" // interrupted.py
 
 	"gilt"
 	py "gilt/handles"
 )
 
-const moduleName = "gilt_stress"
+const (
+	moduleName      = "gilt_stress"
+	interruptedName = "gilt_stress_interrupted"
+)
+
+//go:embed interrupted.py
+var interruptedSource string
 
 const moduleSource = `
 import contextvars, gc, hashlib, sys, threading, time
@@ -89,6 +96,9 @@ type funcs struct {
 	deep               *gilt.Func[int, any]
 	nap                *gilt.Func[float64, struct{}]
 	swap               *gilt.Func[int, int]
+	run                *gilt.Func[string, struct{}]
+	broken             *gilt.Func[string, string]
+	forms              []string
 }
 
 func lookup(ctx context.Context, rt *gilt.Runtime) (f funcs, err error) {
@@ -113,6 +123,13 @@ func lookup(ctx context.Context, rt *gilt.Runtime) (f funcs, err error) {
 	into(l, "deep", &f.deep)
 	into(l, "nap", &f.nap)
 	into(l, "swap", &f.swap)
+	intoIn(l, interruptedName, "run", &f.run)
+	intoIn(l, interruptedName, "broken", &f.broken)
+	var names *gilt.Func[struct{}, []string]
+	intoIn(l, interruptedName, "names", &names)
+	if l.err == nil {
+		f.forms, l.err = names.Call(ctx, struct{}{})
+	}
 	return f, l.err
 }
 
@@ -122,8 +139,10 @@ type lookups struct {
 	err error
 }
 
-func into[A, R any](l *lookups, name string, to **gilt.Func[A, R]) {
+func into[A, R any](l *lookups, name string, to **gilt.Func[A, R]) { intoIn(l, moduleName, name, to) }
+
+func intoIn[A, R any](l *lookups, module, name string, to **gilt.Func[A, R]) {
 	if l.err == nil {
-		*to, l.err = gilt.Lookup[A, R](l.ctx, l.rt, moduleName+":"+name)
+		*to, l.err = gilt.Lookup[A, R](l.ctx, l.rt, module+":"+name)
 	}
 }

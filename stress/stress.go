@@ -68,8 +68,10 @@ func Run(ctx context.Context, opt Options) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := os.WriteFile(filepath.Join(dir, moduleName+".py"), []byte(moduleSource), 0o600); err != nil {
-		return err
+	for name, source := range map[string]string{moduleName: moduleSource, interruptedName: interruptedSource} {
+		if err := os.WriteFile(filepath.Join(dir, name+".py"), []byte(source), 0o600); err != nil {
+			return err
+		}
 	}
 	opt.Config.Path = append(opt.Config.Path, dir)
 	r := &run{opt: opt, ctx: ctx, bag: make(chan kept, 64), failure: make(chan error, 1), counts: make([]atomic.Uint64, len(operations))}

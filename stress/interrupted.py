@@ -77,7 +77,7 @@ class Slow(logging.Handler):
 
 class State:
     def __init__(self):
-        self.open = 0  # clean-up that has to run
+        self.open, self.runs = 0, True  # clean-up that has to run
         self.lock, self.rlock, self.cond, self.sem, self.event, self.queue = (
             threading.Lock(), threading.RLock(), threading.Condition(), threading.Semaphore(), threading.Event(), queue.Queue())
         self.counted, self.aliased, self.pylock = Counted(self), Aliased(self), PyLock(self)
@@ -482,14 +482,20 @@ def names():
 def run(key):
     """Runs a form for ever, on the state of that key: "form" or "form/what else tells it apart"."""
     state = states[key] = State()
-    globals()[key.split("/")[0]](state)
+    try:
+        globals()[key.split("/")[0]](state)
+    finally:
+        state.runs = False
 
 
 def broken(key):
-    """What the interruption of run(key) has left behind, "" for nothing. It may not have begun."""
-    s = states.pop(key, None)
+    """What the interruption of run(key) has left behind, "" for nothing. It may not have begun, or "runs" still: its caller was freed."""
+    s = states.get(key)
     if s is None:
         return ""
+    if s.runs:
+        return "runs"
+    del states[key]
     left = []
 
     def look():
