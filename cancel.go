@@ -12,7 +12,10 @@ import (
 // at once in any case. It is a class's (ClassConfig), a prepared function's (Func.Cancellation), or a context's
 // (WithCancellation).
 //
-// Python code sees the exception between two bytecodes: not in a sleep, a wait for a lock or a socket, or C code. A
+// Python code sees the exception at a function's entry or at the end of a loop: not in a sleep, a wait for a lock or a
+// socket, or C code. It never sees one in clean-up: in a finally clause, in __enter__, __exit__ and __del__, between an
+// acquire and the try clause that follows, and in the standard library's modules that hold locks (threading, queue, logging and
+// their kin). So what with statements and finally clauses promise holds for interrupted code too. A
 // call that may be long or asleep therefore runs on a goroutine of its own, and its caller is freed with
 // ErrUninterruptible when it goes on for Config.Grace; its thread then counts as lost until it comes back (Stats.Lost),
 // and another takes its place. A nested task stays on its goroutine, and its caller is freed with the outer one's only.

@@ -314,6 +314,27 @@ static int find_monitoring(gilt_hook *h) {
 	return h->use_tool && h->free_tool && h->set_callback && h->set_events && h->all && h->none ? 0 : -1;
 }
 
+// Where a thread state keeps its trace function, before 3.12: found at start, in our own, in which it is set to one that
+// is known. No CPython has a call for it that works for another thread.
+static int tracer_at;
+
+static int find_tracer(PyObject *self) { // 0, or -1 with an exception
+	enum { WORDS = 25 }; // of a structure of more than 32
+	PyThreadState *ts = py.PyThreadState_Get();
+	py.PyEval_SetTrace(trace, self);
+	for (int i = 0; i < WORDS && !tracer_at; i++)
+		if (((gilt_tracer *)ts)[i] == trace) tracer_at = i;
+	py.PyEval_SetTrace(NULL, NULL);
+	if (!tracer_at) py.PyErr_SetString(py.PyExc_RuntimeError, "this Python lays out its thread states in a way that gilt does not know");
+	return tracer_at ? 0 : -1;
+}
+
+// Whether somebody else traces the thread: a debugger, or coverage. Their trace function would be lost.
+static int is_traced(PyThreadState *ts) {
+	gilt_tracer now = ((gilt_tracer *)ts)[tracer_at];
+	return now && now != trace;
+}
+
 int gilt_hook_init(gilt_interp *it) {
 	static method_def jump = {"gilt_jump", on_jump, METH_FASTCALL, NULL}, start = {"gilt_start", on_start, METH_FASTCALL, NULL},
 	                  instruction = {"gilt_instruction", on_instruction, METH_FASTCALL, NULL};
@@ -326,7 +347,7 @@ int gilt_hook_init(gilt_interp *it) {
 	if (gilt_minor() >= 12) return find_monitoring(h);
 	if ((h->get_trace = py.PySys_GetObject("gettrace"))) py.Py_IncRef(h->get_trace);
 	h->f_trace_opcodes = py.PyUnicode_InternFromString("f_trace_opcodes");
-	return h->get_trace && h->f_trace_opcodes ? 0 : -1;
+	return h->get_trace && h->f_trace_opcodes && (tracer_at || !find_tracer(h->on_start)) ? 0 : -1;
 }
 
 // Gives up the events and the tool id, so that debuggers and coverage find everything as they know it.
@@ -406,15 +427,6 @@ static void mark_stack(gilt_interp *it, PyObject *frame) { // steals frame
 	if (frame) py.Py_DecRef(frame);
 }
 
-// Whether somebody else traces the code: a debugger, or coverage. Their trace function would be lost.
-static int is_traced(PyObject *frame) {
-	int yes = 0;
-	PyObject *f = attr(frame, "f_trace");
-	if (f) yes = f != py._Py_NoneStruct, py.Py_DecRef(f);
-	py.PyErr_Clear();
-	return yes;
-}
-
 // An audit hook may run Python code before CPython comes to use ts, which then must still be there.
 static void trace_thread(gilt_interp *it, PyThreadState *ts) {
 	if (pthread_mutex_trylock(&it->states_mu)) return; // who has it may be waiting for the GIL: next time
@@ -425,7 +437,7 @@ static void trace_thread(gilt_interp *it, PyThreadState *ts) {
 void gilt_hook_arm(gilt_interp *it, PyThreadState *ts, PyObject *frame) {
 	if (gilt_minor() >= 12) {
 		if ((it->hook->tool || !take_tool(it)) && frame) py.Py_IncRef(frame), mark_stack(it, frame);
-	} else if (!frame || !is_traced(frame)) {
+	} else if (!is_traced(ts)) {
 		if (frame) trace_opcodes(it->hook, frame, py._Py_TrueStruct);
 		trace_thread(it, ts);
 	}

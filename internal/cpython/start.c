@@ -109,7 +109,7 @@ static char *prepare_error(gilt_interp *it, gilt_thread *th) {
 	gilt_res r = {0};
 	gilt_raised(th, it, &r);
 	if (r.obj) py.Py_DecRef((PyObject *)r.obj);
-	return gilt_sentence("Python started, but its standard library is broken: importing threading raised an exception");
+	return gilt_sentence("Python started, but its standard library is broken: importing threading and opcode raised an exception");
 }
 
 char *gilt_start(const char *program, const char *home, double switch_interval) {
