@@ -8,6 +8,7 @@ import logging
 import logging.handlers
 import queue
 import threading
+import weakref
 
 
 class Counted:
@@ -287,6 +288,27 @@ def exit_stack(s):
             touch(s)
 
 
+def exit_stack_aliased(s):
+    while True:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(s.aliased)
+            touch(s)
+
+
+def finalizer(s):
+    class Thing:
+        pass
+
+    def back():
+        spin(5)
+        s.open -= 1
+
+    while True:
+        thing = Thing()
+        s.open += 1; weakref.finalize(thing, back)
+        del thing  # else the exception's frame would keep it
+
+
 def closing(s):
     class Closes:
         def close(self):
@@ -470,7 +492,7 @@ def run_loop(s):
 
 FORMS = [with_lock, with_rlock, with_counted, with_aliased, with_two, loop_in_with, loop_in_two, comprehension_in_with, loop_in_try, acquire_try,
          acquire_result_try, pylock_try, finally_loops, finally_in_finally, return_in_try, raises_in_try, with_managed, loop_in_managed, decorated,
-         exit_stack, closing, generator, generator_left, recursion, sort_key, executed, mapped, condition, condition_for, semaphore, semaphore_try,
+         exit_stack, exit_stack_aliased, finalizer, closing, generator, generator_left, recursion, sort_key, executed, mapped, condition, condition_for, semaphore, semaphore_try,
          event, put_get, log, barrier, cached, futures, coroutine, run_loop]
 states = {}
 

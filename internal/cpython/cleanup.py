@@ -9,9 +9,14 @@ from opcode import opmap
 HELD, ALL, GENERATOR, TAKES = 1, 2, 4, 8  # as hook.c has them
 NAMES = frozenset(("__enter__", "__exit__", "__aenter__", "__aexit__", "__del__"))
 STEMS = ("acquire", "lock")  # names of functions, without leading underscores, that take what a finally clause after them gives back
-# The standard library's modules whose own code keeps locks and invariants between two instructions.
-MODULES = frozenset(("_pydatetime", "_threading_local", "_weakrefset", "asyncio", "concurrent", "contextlib", "functools", "importlib", "logging",
-                     "multiprocessing", "queue", "sched", "selectors", "socketserver", "subprocess", "threading", "weakref", "zipimport"))
+# The standard library's modules whose own code keeps locks and invariants between two instructions. What they call is interrupted.
+HOLDERS = frozenset(("_threading_local", "asyncio", "concurrent", "contextlib", "importlib", "logging", "multiprocessing", "queue", "selectors",
+                     "subprocess", "threading", "zipimport"))
+# Those whose functions call clean-up, but for what a decorator makes.
+CLEANERS = frozenset(("_weakrefset", "contextlib", "weakref"))
+DECORATED = "inner"
+# Functions of HOLDERS that wait for long in a loop, and stand an exception there.
+WAITERS = frozenset(("communicate", "_communicate", "wait", "_wait"))  # of subprocess
 FROZEN = "<frozen "
 LIBRARY = sys.modules["threading"].__file__[:-len("threading.py")]
 NO_OP = -1
@@ -207,8 +212,11 @@ def inspect(code, len=len, frozenset=frozenset, range=range, set=set):
     if name.lstrip("_").lower().startswith(STEMS):
         flags |= TAKES
     module = file[len(FROZEN):].rstrip(">") if file.startswith(FROZEN) else file[len(LIBRARY):] if file.startswith(LIBRARY) else ""
-    if module.replace("\\", "/").split("/")[0].split(".")[0] in MODULES:
+    module = module.split("/")[0].split(".")[0]
+    if module in HOLDERS and not (module == "subprocess" and name in WAITERS):
         flags |= HELD
+    if module in CLEANERS and name != DECORATED:
+        flags |= ALL
     if TABLE and not code.co_exceptiontable:
         return flags, None, None  # most functions
     all = instructions(code)
