@@ -40,8 +40,7 @@ type ClassConfig struct {
 // Python code that swallows exceptions may miss an interruption, and is interrupted again. asyncio's event loop is such
 // code: it goes on after any exception of a callback that is no KeyboardInterrupt, and may then sleep for good. Give
 // what runs asyncio.run a time limit of its own (asyncio.timeout), or use the runtime's event loop, whose coroutines are
-// cancelled. Before CPython 3.13 threading is Python code, whose own locks an interruption in Thread.start or join may
-// leave locked: give what starts threads Never.
+// cancelled.
 type Cancellation uint8
 
 // The policies. OnDeadline is the zero value.
