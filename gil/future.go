@@ -100,7 +100,7 @@ func Submit[T any](ctx context.Context, h *Host, f func(*Token) (T, error)) *Fut
 		// SAFETY: as in code; a generic function's type is none of code's.
 		code = **(**uintptr)(unsafe.Pointer(&f))
 	}
-	past := h.memory.of(c, code)
+	past := h.History(c, uint64(code))
 	fut.cancel, fut.past = h.Cancels(ctx, past, nil), past
 	fut.waking.Store(wakesLater)
 	q, err := h.sched.Queue(ctx, c, past, &fut.job)

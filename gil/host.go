@@ -43,7 +43,6 @@ type Host struct {
 	python   *thread.Python
 	lanes    []*cpython.Interp
 	sched    *scheduler.Scheduler
-	memory   memory
 	tasks    tasks
 	toldKept []uint64 // by lane; the reaper's
 	toldAt   time.Time
@@ -300,7 +299,7 @@ func closedError(err error) error {
 // Do runs f with a token when the scheduler says so: on this goroutine and the OS thread it is on, or, if it may have
 // to be abandoned, on another (see Cancels).
 func (h *Host) Do(ctx context.Context, f func(*Token) error) error {
-	past := h.memory.of(ClassOf(ctx), code(f))
+	past := h.History(ClassOf(ctx), uint64(code(f)))
 	c := h.Cancels(ctx, past, nil)
 	if !c.free {
 		return h.do(ctx, c, past, nil, f)

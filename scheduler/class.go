@@ -108,6 +108,8 @@ type Class struct {
 
 	waits, holds recorder
 
+	histories histories
+
 	sweptAt  int64  // when a sweep found it changed, and
 	sweptHad uint64 // its finished grants then
 }
