@@ -164,3 +164,71 @@ func TestClass_ComeAndGoWhileUsed(t *testing.T) {
 		t.Error(st.All)
 	}
 }
+
+// A snapshot of more classes than are looked at under one lock has all of them, once.
+func TestStatsOfManyClasses(t *testing.T) {
+	const classes = 2000
+	s, err := New(Config{MaxClasses: classes + 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range classes {
+		c, err := s.Class(fmt.Sprintf("class %04d", i), ClassConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := s.Acquire(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Release(g, time.Duration(i))
+	}
+	st := s.Stats()
+	if len(st.Classes) != classes+1 || st.All.Granted != classes || st.All.Held != classes*(classes-1)/2 {
+		t.Errorf("%d classes, %d grants, %v held", len(st.Classes), st.All.Granted, st.All.Held)
+	}
+	c, err := s.Class("class 0007", ClassConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one := c.Stats(); one.Held != 7 || one.Granted != 1 || one.Name != "class 0007" {
+		t.Errorf("one class: %+v", one)
+	}
+}
+
+// BenchmarkStats10000 is a snapshot of all classes, and of one; longest_us is for how long it kept the lock from others at most.
+func BenchmarkStats10000(b *testing.B) {
+	s, err := New(Config{MaxClasses: 10001})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range 10000 {
+		if _, err := s.Class(fmt.Sprint(i), ClassConfig{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("all", func(b *testing.B) {
+		var longest time.Duration
+		for b.Loop() {
+			done := make(chan struct{})
+			go func() { s.Stats(); close(done) }()
+			for ended := false; !ended; {
+				select {
+				case <-done:
+					ended = true
+				default:
+				}
+				began := time.Now()
+				s.mu.Lock()
+				s.unlock()
+				longest = max(longest, time.Since(began))
+			}
+		}
+		b.ReportMetric(float64(longest.Microseconds()), "longest_us")
+	})
+	b.Run("one", func(b *testing.B) {
+		for b.Loop() {
+			s.Default().Stats()
+		}
+	})
+}

@@ -77,49 +77,84 @@ func (st *Stats) Class(name string) ClassStats {
 	return st.Classes[i]
 }
 
-// Stats takes a snapshot. It takes the lock, and time in proportion to the number of classes.
+// Stats takes a snapshot, in time in proportion to the number of classes. It takes the lock for some of them at a time, so that
+// others wait for a moment only: numbers of different classes may be of different moments.
 func (s *Scheduler) Stats() Stats {
-	now := s.cfg.Now()
-	s.mu.Lock()
-	st := Stats{Classes: make([]ClassStats, len(s.classes)), Lanes: make([]LaneStats, len(s.lanes))}
-	for i, c := range s.classes { // an expired one too, until its index is another's
-		st.Classes[i] = c.stats()
-	}
-	for i := range s.lanes {
-		l := &s.lanes[i]
-		st.Lanes[i] = LaneStats{Away: int(l.away.Load()), Waiting: l.waiting}
-		for _, r := range l.runners {
-			st.Lanes[i].Long = append(st.Lanes[i].Long, LongTask{r.class.name, time.Duration(now - r.since)})
-		}
-		if w := l.load(); w.held() && l.proxy == nil {
-			st.Lanes[i].Holder = s.classes[w.class()].name
-			st.Classes[w.class()].InFlight++
-			if w.gen() == l.seen {
-				st.Lanes[i].HolderAge = time.Duration(now - l.seenAt)
+	const together = 64
+	st := Stats{Lanes: make([]LaneStats, len(s.lanes))}
+	var classes []*Class
+	seen := make(map[*Class]bool) // one that expires and comes again meanwhile has two places
+	for from, more := 0, true; more; from += together {
+		s.mu.Lock()
+		more = from+together < len(s.classes)
+		for _, c := range s.classes[min(from, len(s.classes)):min(from+together, len(s.classes))] { // an expired one too, until its index is another's
+			if !seen[c] {
+				seen[c] = true
+				classes, st.Classes = append(classes, c), append(st.Classes, c.numbers())
 			}
 		}
+		if !more {
+			s.laneStats(st.Lanes)
+		}
+		s.unlock()
 	}
-	s.unlock()
-	for i := range st.Classes {
-		c := &st.Classes[i]
-		c.Granted += uint64(c.InFlight)
-		st.All.add(c)
+	for i, c := range classes {
+		c.histograms(&st.Classes[i])
+		st.All.add(&st.Classes[i])
 	}
 	slices.SortFunc(st.Classes, func(a, b ClassStats) int { return strings.Compare(a.Name, b.Name) })
 	return st
 }
 
-// stats leaves out the primaries, which the lanes know.
-func (c *Class) stats() ClassStats {
+// Stats takes a snapshot of one class.
+func (c *Class) Stats() ClassStats {
+	c.s.mu.Lock()
+	st := c.numbers()
+	c.s.unlock()
+	c.histograms(&st)
+	return st
+}
+
+func (s *Scheduler) laneStats(lanes []LaneStats) {
+	now := s.cfg.Now()
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		lanes[i] = LaneStats{Away: int(l.away.Load()), Waiting: l.waiting}
+		for _, r := range l.runners {
+			lanes[i].Long = append(lanes[i].Long, LongTask{r.class.name, time.Duration(now - r.since)})
+		}
+		if w := l.load(); w.held() && l.proxy == nil {
+			lanes[i].Holder = s.classes[w.class()].name
+			if w.gen() == l.seen {
+				lanes[i].HolderAge = time.Duration(now - l.seenAt)
+			}
+		}
+	}
+}
+
+// numbers is what the lock guards of a class's statistics.
+func (c *Class) numbers() ClassStats {
 	c.fold()
+	primary := 0
+	for i := range c.s.lanes {
+		if l := &c.s.lanes[i]; l.proxy == nil {
+			if w := l.load(); w.held() && w.class() == int(c.index) && !c.expired.Load() {
+				primary++
+			}
+		}
+	}
 	return ClassStats{
 		Name: c.name, Weight: c.weight,
-		Granted: c.released, Held: time.Duration(c.held), Detached: time.Duration(c.detached), VirtualTime: time.Duration(c.vtime),
+		Granted: c.released + uint64(c.lapsed+c.suspended+primary), Held: time.Duration(c.held), Detached: time.Duration(c.detached), VirtualTime: time.Duration(c.vtime),
 		Lapses: c.lapses, Preemptions: c.preemptions, Rejected: c.rejected, Shed: c.shed, Cancelled: c.cancelled.Load(),
-		InFlight: c.lapsed + c.suspended, Lapsed: c.lapsed, Suspended: c.suspended,
+		InFlight: c.lapsed + c.suspended + primary, Lapsed: c.lapsed, Suspended: c.suspended,
 		Queued: c.queued, Resuming: c.resuming,
-		Waits: c.waits.snapshot(), Holds: c.holds.snapshot(),
 	}
+}
+
+// histograms is the rest, which no lock guards.
+func (c *Class) histograms(st *ClassStats) {
+	st.Waits, st.Holds = c.waits.snapshot(), c.holds.snapshot()
 }
 
 func (c *ClassStats) add(o *ClassStats) {
