@@ -365,7 +365,7 @@ func (s *Scheduler) dispatch(l *lane) bool {
 // may: its thread counts already. Waiters whose context has ended are told and passed over.
 func (s *Scheduler) pick(l *lane, full bool) *waiter {
 	for {
-		best := freshest(&l.resumes)
+		var best *line
 		for i, h := range [...]*heap[*line]{&s.nested, &l.pinned, &s.general} {
 			if full && i > 0 {
 				break
@@ -376,6 +376,10 @@ func (s *Scheduler) pick(l *lane, full bool) *waiter {
 		}
 		if !full {
 			best = s.pickQueued(l, best)
+		}
+		// Last: of its own class it is held against the one that is next of the others, see line.before.
+		if ln := freshest(&l.resumes); ln != nil && (best == nil || ln.before(best)) {
+			best = ln
 		}
 		if best == nil {
 			return nil

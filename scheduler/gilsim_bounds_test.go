@@ -109,3 +109,36 @@ func TestLongWorkDoesNotWaitForEverForItsOwnClass(t *testing.T) {
 		}
 	}
 }
+
+// TestNewWorkIsServedBesideWorkThatResumes: tasks of the same class that suspend all the time. Whoever comes waits for one turn of
+// each of them and of those who came before, and for resumeLead.
+func TestNewWorkIsServedBesideWorkThatResumes(t *testing.T) {
+	for _, givers := range []int{2, 8, 64} {
+		for _, away := range []int64{1, 100 * us} {
+			m := newWorld(t, 1, worldConfig{Config: Config{MaxInFlight: 4 * givers}})
+			m.byGrant, m.rearms, m.fast = true, true, true
+			for i := range givers {
+				m.add(caller{class: m.classes[0], lane: anyLane, rounds: math.MaxInt, start: int64(i) * 700, prog: func() (p []segment) {
+					for range 10000 {
+						p = append(p, segment{compute, 50 * us}, segment{allow, away})
+					}
+					return p
+				}})
+			}
+			short := new(History)
+			m.add(caller{class: m.classes[0], lane: anyLane, rounds: math.MaxInt, start: 10 * ms, history: short, prog: hold(50 * us), patient: 1000 * ms})
+			var longest int64
+			served := 0
+			m.onWaited = func(x *simTask) {
+				if x.history == short {
+					longest, served = max(longest, m.now-x.since), served+1
+				}
+			}
+			m.play(1e9)
+			turn := 50*us + change
+			if bound := resumeLead + int64(givers+1)*turn; longest > bound || int64(served) < int64(1e9)/(2*bound) {
+				t.Errorf("%d givers, away for %v: %d were served, the longest wait %v, the bound %v", givers, time.Duration(away), served, time.Duration(longest), time.Duration(bound))
+			}
+		}
+	}
+}

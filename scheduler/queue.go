@@ -11,6 +11,10 @@ import (
 // Patience is when work without a deadline counts as due after it came, and work with a later one.
 const Patience = 10 * time.Second
 
+// resumeLead is by how much work that resumes goes before other work of its class: its thread and its locks are in use. It is bounded, so that
+// tasks that suspend again and again do not keep the others from Python.
+const resumeLead = int64(time.Millisecond)
+
 // kind says what a line's waiters want.
 type kind uint8
 
@@ -38,8 +42,16 @@ func (l *line) setPlace(i int) { l.place = i }
 func (l *line) before(o *line) bool {
 	a, b := l.class, o.class
 	if a == b {
-		return l.kind != o.kind && (l.kind == kindResume ||
-			o.kind != kindResume && l.waiters.top().before(o.waiters.top()))
+		switch v, w := l.waiters.top(), o.waiters.top(); {
+		case l.kind == o.kind:
+			return false
+		case l.kind == kindResume:
+			return v.since-resumeLead <= w.since
+		case o.kind == kindResume:
+			return v.since < w.since-resumeLead
+		default:
+			return v.before(w)
+		}
 	}
 	if a.vtime != b.vtime {
 		return a.vtime < b.vtime

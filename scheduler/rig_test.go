@@ -378,16 +378,29 @@ func (r *rig) checkOrder(t *task, g Grant) {
 		if o == t || !r.eligible(o, g.Lane()) {
 			continue
 		}
-		if o.class == t.class && o.goesBefore(t) {
+		if o.class == t.class && o.goesBefore(t) && (t.state != resuming || r.isNext(o, g.Lane())) {
 			r.tb.Fatalf("task %d was granted lane %d before task %d of its class", t.id, g.Lane(), o.id)
 		}
 		r.checkClass(t, o, g.Lane())
 	}
 }
 
+// isNext says that t is the first of its class's that do not resume: who resumes is held against that one only.
+func (r *rig) isNext(t *task, lane int) bool {
+	for _, o := range r.tasks {
+		if o != t && o.class == t.class && o.state != resuming && r.eligible(o, lane) && o.goesBefore(t) {
+			return false
+		}
+	}
+	return true
+}
+
 func (t *task) goesBefore(o *task) bool {
-	if (t.state == resuming) != (o.state == resuming) {
-		return t.state == resuming
+	switch {
+	case t.state == resuming && o.state != resuming:
+		return t.w.since-resumeLead <= o.w.since
+	case t.state != resuming && o.state == resuming:
+		return t.w.since < o.w.since-resumeLead
 	}
 	if t.w.due != o.w.due {
 		return t.w.due < o.w.due
