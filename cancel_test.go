@@ -410,3 +410,36 @@ def keeps_on(d):
 }
 
 func TestFreedBatch(t *testing.T) { pytest.Child(t, "freed batch") }
+
+// slowBatch: a batch that sleeps is freed from, also when quick ones of the same function came before.
+func slowBatch() error {
+	rt, err := gilt.Open(ctx, gilt.Config{Grace: 50 * time.Millisecond, FS: []fs.FS{fstest.MapFS{"gilt_cancel.py": {Data: []byte(cancelSource)}}}})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rt.Close() }()
+	tenant, err := rt.Class("tenant")
+	if err != nil {
+		return err
+	}
+	for _, c := range []context.Context{ctx, gilt.WithClass(ctx, tenant)} {
+		f, err := gilt.Lookup[float64, int64](ctx, rt, "gilt_cancel:nap")
+		if err != nil {
+			return err
+		}
+		for _, seconds := range []float64{0, 0, 0, 0.02} { // the last one says that the next may sleep too
+			if _, errs := f.Batch(c, []float64{seconds}); errs != nil {
+				return errors.Join(errs...)
+			}
+		}
+		soon, cancel := context.WithTimeout(c, 50*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		if _, errs := f.Batch(soon, []float64{2}); errs == nil || !errors.Is(errs[0], gilt.ErrUninterruptible) {
+			return fmt.Errorf("its caller waited for %v: %w", time.Since(began), errors.Join(errs...))
+		}
+	}
+	return nil
+}
+
+func TestSlowBatchIsFreedFrom(t *testing.T) { pytest.Child(t, "slow batch") }

@@ -26,7 +26,9 @@ type Func[A, R any] struct {
 	scalar bool   // the result is none, a number or a bool
 	what   uint64 // its number, see gil.Prepared
 	policy *scheduler.Cancellation
-	past   scheduler.History // without a class
+	past   scheduler.History // of calls without a class
+
+	batches scheduler.History // of batches without a class
 }
 
 // Lookup prepares the function named by spec, "module:function" or "module:Class.method", to be called
