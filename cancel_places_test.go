@@ -111,7 +111,7 @@ func TestPanicsAndExitsOfFreedWork(t *testing.T) {
 	_, rt := cancelModule(t)
 	func() {
 		defer func() {
-			if v := recover(); v != "mine" {
+			if v := gilt.Recovered(recover()); v != "mine" {
 				t.Error("recovered", v)
 			}
 		}()

@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"math"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"gilt/internal/cpython"
 	"gilt/scheduler"
+	"gilt/thread"
 )
 
 // ErrUninterruptible is matched by every *UninterruptibleError.
@@ -258,20 +258,19 @@ type freed[T any] struct {
 
 	value    T
 	err      error
-	panicked any
-	stack    []byte
+	panicked *PanicError
 	exited   bool // by runtime.Goexit
 }
 
 func (w *freed[T]) run() {
 	w.exited = true
 	defer func() {
-		if w.panicked = recover(); w.panicked != nil {
-			w.stack = debug.Stack()
+		if v := recover(); v != nil {
+			w.panicked = thread.Caught(v)
 		}
 		if !w.state.CompareAndSwap(running, ended) {
 			w.host.found(&w.Running)
-			tellDropped(w.name(), w.panicked, w.stack)
+			tellDropped(w.name(), w.panicked)
 		}
 		w.done <- struct{}{}
 	}()
@@ -420,9 +419,9 @@ func (r *Running) interrupted(done chan struct{}) bool {
 }
 
 // tellDropped says what became of work whose caller did not wait for it.
-func tellDropped(name string, panicked any, stack []byte) {
+func tellDropped(name string, panicked *PanicError) {
 	if panicked != nil {
-		slog.Error("gilt: work whose caller was freed has panicked", "function", name, "panic", panicked, "stack", string(stack))
+		slog.Error("gilt: work whose caller was freed has panicked", "function", name, "panic", panicked.Value, "python", panicked.Python, "stack", string(panicked.Stack))
 		return
 	}
 	slog.Info("gilt: work whose caller was freed has ended", "function", name)

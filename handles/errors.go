@@ -106,14 +106,14 @@ func repanic(err error) {
 	}
 }
 
-// repanic goes on with a panic that passed through Python.
+// repanic goes on with a panic that passed through Python: as a *gil.PanicError, which says where it began.
 func (e *Error) repanic() {
 	if e.rare == nil {
 		return
 	}
 	if p := (*panicked)(nil); errors.As(e.rare.origin, &p) {
 		e.release()
-		panic(p.value)
+		panic(p.Through(e.frames()))
 	}
 }
 
@@ -157,19 +157,26 @@ func (e *Error) write(b *strings.Builder) {
 	if len(e.Frames) > 0 {
 		b.WriteString("Traceback (most recent call last):\n")
 	}
-	for _, f := range e.Frames {
-		if f.File == "" && f.Func == "" {
-			fmt.Fprintf(b, "  [%d frames are left out]\n", f.Line)
-			continue
-		}
-		fmt.Fprintf(b, "  File \"%s\", line %d, in %s\n", f.File, f.Line, f.Func)
-	}
+	b.WriteString(e.frames())
 	b.WriteString(e.Error())
 	b.WriteByte('\n')
 	for _, n := range e.Notes {
 		b.WriteString(n)
 		b.WriteByte('\n')
 	}
+}
+
+// frames are those of the traceback, as text.
+func (e *Error) frames() string {
+	var b strings.Builder
+	for _, f := range e.Frames {
+		if f.File == "" && f.Func == "" {
+			fmt.Fprintf(&b, "  [%d frames are left out]\n", f.Line)
+			continue
+		}
+		fmt.Fprintf(&b, "  File \"%s\", line %d, in %s\n", f.File, f.Line, f.Func)
+	}
+	return b.String()
 }
 
 // Unwrap gives the Go error for which a Go function had the exception raised, or else the cause.

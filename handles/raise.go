@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"gilt/gil"
 	"gilt/internal/cpython"
 )
 
@@ -28,12 +29,9 @@ func Raise(class ExceptionClass, args ...any) *Error {
 }
 
 // panicked is a panic on its way through Python.
-type panicked struct {
-	value any
-	stack []byte
-}
+type panicked struct{ *gil.PanicError }
 
-func (p *panicked) Error() string { return fmt.Sprint("Go panicked: ", p.value) }
+func (p *panicked) Error() string { return fmt.Sprint("Go panicked: ", p.Value) }
 
 // exited ends the process: runtime.Goexit in a Go function that Python called cannot be stopped, and Python's
 // frames below it can never go on.
@@ -74,7 +72,7 @@ func exception(tok *Token, err error) (Bound, error) {
 	if p, ok := any(err).(*panicked); ok {
 		exc, failed := make1(tok, "gilt.GoPanic", err, p.Error())
 		if failed == nil {
-			failed = addNote(exc, string(p.stack))
+			failed = addNote(exc, string(p.Stack))
 		}
 		return exc, failed
 	}
