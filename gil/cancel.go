@@ -24,18 +24,24 @@ var ErrUninterruptible = errors.New("gilt: the Python code could not be interrup
 // its result, if ever there is one, is dropped. It matches ErrUninterruptible and the context's error.
 type UninterruptibleError struct {
 	What  string        // the function
-	Where string        // the Python frame in which it was last seen: "file:line in function", "" if not known
+	Where string        // the Python frame in which it was last seen: "file:line in function"; "in C code", "in Go code" for none
 	Grace time.Duration // for which it was interrupted
 	Err   error         // the context's
 }
 
 func (e *UninterruptibleError) Error() string {
 	where := ""
-	if e.Where != "" {
+	switch {
+	case e.Where == inC || e.Where == inGo:
+		where = ", which is " + e.Where
+	case e.Where != "":
 		where = ", which is in " + e.Where
 	}
 	return fmt.Sprintf("%v: %s%s, goes on in the background after %v of interruptions: %v", ErrUninterruptible, e.What, where, e.Grace, e.Err)
 }
+
+// Where work is that has no Python frame.
+const inC, inGo = "in C code", "in Go code"
 
 // Unwrap gives ErrUninterruptible and the context's error.
 func (e *UninterruptibleError) Unwrap() []error { return []error{ErrUninterruptible, e.Err} }
@@ -169,7 +175,7 @@ func Interrupted(ctx context.Context, fired bool, err error) error {
 	if cause == nil {
 		cause = context.DeadlineExceeded // its timer is late
 	} else if !errors.Is(cause, ctx.Err()) {
-		cause = errors.Join(ctx.Err(), cause)
+		cause = fmt.Errorf("%w: %w", ctx.Err(), cause)
 	}
 	return &InterruptedError{Err: err, Cause: cause}
 }
@@ -233,20 +239,24 @@ func (r *Running) watch(ctx context.Context) (stop func()) {
 	}
 }
 
-// where is the Python frame in which the work was last seen.
+// where is the Python frame in which the work was last seen, or what hides it; "" for work that waits for its turn.
 func (r *Running) where() string {
 	h, tag := r.host, r.tag.Load()
 	if tag == 0 {
 		return ""
 	}
+	it := r.interp.Load()
 	h.cancelMu.Lock()
 	defer h.cancelMu.Unlock()
 	for _, s := range h.stuck {
-		if s.task == (task{r.interp.Load().ID, tag}) {
+		if s.task == (task{it.ID, tag}) && s.where != "" {
 			return s.where
 		}
 	}
-	return ""
+	if it.InGo(tag) {
+		return inGo
+	}
+	return inC
 }
 
 // freed is work on a goroutine of its own, and what it gives.

@@ -117,8 +117,12 @@ func (e *Error) repanic() {
 	}
 }
 
-// Error is the last line of the traceback: "ValueError: message".
-func (e *Error) Error() string {
+// Error is the last line of the traceback, "ValueError: message", as one line of bounded length: what is not printable is
+// escaped, and what is long is cut, and says so. Class, Message and Traceback have all of it, as it is.
+func (e *Error) Error() string { return cpython.OneLine(e.last()) }
+
+// last is the last line of the traceback, or more of them if the message has.
+func (e *Error) last() string {
 	if e.Message == "" {
 		return e.Class
 	}
@@ -158,7 +162,7 @@ func (e *Error) write(b *strings.Builder) {
 		b.WriteString("Traceback (most recent call last):\n")
 	}
 	b.WriteString(e.frames())
-	b.WriteString(e.Error())
+	b.WriteString(e.last())
 	b.WriteByte('\n')
 	for _, n := range e.Notes {
 		b.WriteString(n)
@@ -285,7 +289,10 @@ func (e *Error) Bind(tok *Token) Bound {
 type ExceptionClass string
 
 // Error is the class's name.
-func (c ExceptionClass) Error() string { return strings.TrimPrefix(c.name(), "builtins.") }
+func (c ExceptionClass) Error() string { return cpython.OneLine(c.shown()) }
+
+// shown is the name as tracebacks show it.
+func (c ExceptionClass) shown() string { return strings.TrimPrefix(c.name(), "builtins.") }
 
 // name is the name as Python gives it, module.Outer.Inner.
 func (c ExceptionClass) name() string { return strings.Replace(string(c), ":", ".", 1) }
@@ -336,7 +343,7 @@ func conversionError(class ExceptionClass, format string, args ...any) *Error {
 	case RecursionError:
 		bases = append(bases, string(RuntimeError))
 	}
-	return &Error{Class: class.Error(), Message: fmt.Sprintf(format, args...), bases: bases}
+	return &Error{Class: class.shown(), Message: fmt.Sprintf(format, args...), bases: bases}
 }
 
 // argumentError says which argument could not be converted.

@@ -25,7 +25,7 @@ func Raise(class ExceptionClass, args ...any) *Error {
 	if name := class.name(); name != bases[0] {
 		bases = append(bases, name)
 	}
-	return &Error{Class: class.Error(), Message: message, bases: bases, rare: &rare{args: args}}
+	return &Error{Class: class.shown(), Message: message, bases: bases, rare: &rare{args: args}}
 }
 
 // panicked is a panic on its way through Python.

@@ -37,7 +37,7 @@ static PyObject *make_swallow(gilt_interp *it) {
 }
 
 static int ready(gilt_interp *it) { // with the GIL
-	if (!it->cancelled) it->cancelled = py.PyErr_NewException("gilt.Cancelled", py.PyExc_BaseException, NULL);
+	if (!it->cancelled) it->cancelled = gilt_make_cancelled();
 	if (!it->swallow) it->swallow = make_swallow(it);
 	py.PyErr_Clear();
 	return it->cancelled && it->swallow;

@@ -133,6 +133,9 @@ int gilt_cancel(gilt_interp *it, uint64_t tag);       // 1 if it is the innermos
 void gilt_cancel_stop(gilt_interp *it);
 void gilt_deadline(gilt_thread *th, uint64_t serial, int64_t deadline); // for a task that was begun by gilt_turn
 
+// interrupt.c
+int gilt_in_go(gilt_interp *it, uint64_t tag); // the task of that tag is in Go code
+
 // watch.c: in_go is not 0 when the task that has the GIL is in Go code, and the same as long as it stays there.
 typedef struct { uint64_t in_go, tag, what; int32_t waits; } gilt_held; // waits: so many of ours wait for it
 gilt_held gilt_watch(gilt_interp *it);

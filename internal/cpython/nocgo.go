@@ -57,6 +57,7 @@ func (*Interp) PacerWait(bool, time.Duration, time.Duration, int) Look          
 func (*Interp) Kept() Kept                                                      { return Kept{} }
 func (*Interp) CancelLoop() (uint64, string, bool)                              { return 0, "", false }
 func (*Interp) Cancel(uint64) bool                                              { return false }
+func (*Interp) InGo(uint64) bool                                                { return false }
 func (*Interp) CancelStop()                                                     {}
 func Clock() Deadline                                                           { return 0 }
 func (Entry) SetDeadline(Deadline)                                              {}

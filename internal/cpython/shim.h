@@ -164,7 +164,7 @@ struct gilt_thread {
 			gilt_res rest;        // of gilt_fn_scalar
 		};
 	};
-	_Atomic uint64_t in_go; // ticks at which it went back to Go with the GIL, 0 while it is in Python
+	_Atomic uint64_t in_go; // ticks at which it went back to Go, 1 in a task that did nothing yet, 0 while it is in Python
 	_Atomic uint64_t since; // ticks at which this attach got the GIL, 0 while detached
 	unsigned long switches; // of the GIL, then
 	uint64_t looks;         // of the pacer, then
@@ -298,6 +298,9 @@ static inline int gilt_fired(gilt_thread *th) {
 	gilt_task *t = &th->tasks[th->ntasks - 1];
 	return t->fired || fired == gilt_task_key(t->it, atomic_load_explicit(&th->tag, memory_order_relaxed));
 }
+
+// cancelled.c
+PyObject *gilt_make_cancelled(void); // the class gilt.Cancelled: a new reference, or NULL with an exception
 
 // cancel.c
 void gilt_swallow(gilt_thread *th, gilt_interp *it); // with the GIL: what is pending is not for what runs next

@@ -148,7 +148,7 @@ PY_FUN(void *, PyCapsule_GetPointer, (PyObject *, const char *))
 
 // Exceptions.
 PY_FUN(PyObject *, PyErr_NoMemory, (void))
-PY_FUN(PyObject *, PyErr_NewException, (const char *, PyObject *, PyObject *))
+PY_FUN(PyObject *, PyType_FromSpecWithBases, (void *spec, PyObject *bases))
 PY_FUN(void, PyErr_SetObject, (PyObject *, PyObject *))
 PY_FUN(PyObject *, PyErr_Occurred, (void))
 PY_FUN(void, PyErr_Clear, (void))
