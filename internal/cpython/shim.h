@@ -50,7 +50,7 @@ int gilt_find_layout(void); // 0, or -1
 
 // Names and objects that each interpreter keeps.
 typedef struct {
-	PyObject *compile, *builtins, *traceback_format; // owned
+	PyObject *compile, *builtins, *modules, *traceback_format; // owned; modules is sys.modules
 	PyObject *s_module, *s_qualname, *s_mro, *s_co_filename,
 	    *s_co_name, *s_notes, *s_code, *s_errno, *s_dict_name, *s_exec, *s_eval, *s_gilt, *s_exceptions,
     *group; // BaseExceptionGroup, NULL before 3.11
@@ -60,6 +60,7 @@ typedef struct {
 typedef struct {
 	PyObject *key; // owned
 	int kinds;     // of a class: what else its exceptions have
+	uint64_t version; // of a class: the interpreter's heads when it was made
 	uint8_t *head; // wire form
 	size_t n;
 } gilt_head;
@@ -77,6 +78,10 @@ struct gilt_interp {
 	PyInterpreterState *is;
 	gilt_names names;
 	gilt_head classes[GILT_CLASSES], places[GILT_PLACES]; // direct-mapped by address
+	struct gilt_alias *aliases; // the names of exception classes in modules, by class, owned; with the GIL, as these three
+	size_t naliases;
+	Py_ssize_t modules;         // how many modules there were when they were searched for
+	uint64_t heads;             // how often that was
 	gilt_known known[256];                               // direct-mapped by what they say
 	PyObject *own[GILT_C_COUNT];                         // Python's own classes, owned; NULL until they are asked for
 

@@ -202,6 +202,7 @@ static PyObject *interned(const char *s) { return py.PyUnicode_InternFromString(
 int gilt_names_init(gilt_interp *it) {
 	gilt_names *n = &it->names;
 	if (!(n->builtins = py.PyImport_ImportModule("builtins"))) return -1;
+	if ((n->modules = py.PyImport_GetModuleDict())) py.Py_IncRef(n->modules); // it was borrowed
 	PyObject *name = interned("compile");
 	n->compile = name ? py.PyObject_GetAttr(n->builtins, name) : NULL;
 	if (name) py.Py_DecRef(name);
@@ -248,6 +249,7 @@ void gilt_names_clear(gilt_interp *it) {
 	it->cancelled = it->swallow = NULL;
 	if (it->codes) py.Py_DecRef(it->codes);
 	it->codes = NULL;
+	gilt_aliases_clear(it);
 	forget_heads(it->classes, GILT_CLASSES);
 	forget_heads(it->places, GILT_PLACES);
 }
