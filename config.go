@@ -65,6 +65,10 @@ type Config struct {
 	// released, by the places where they were made. What an OnceCell keeps is none of them. For finding leaks: a handle
 	// takes some microseconds more.
 	TraceHandles bool
+	// KeepLocals has errors keep the local variables of their exceptions' frames, for debuggers: f_locals of what Error.Bind gives.
+	// Otherwise they go when the exception arrives in Go, unless Python code has the exception too: errors that are dropped
+	// would hold much memory, until the garbage collector runs.
+	KeepLocals bool
 	// Class is what classes are made of that Runtime.Class makes on first use. The zero ClassConfig has
 	// weight 1 and no limits of its own.
 	Class ClassConfig

@@ -19,7 +19,8 @@ import (
 // (errors.Is(err, py.ValueError)), fs.ErrNotExist and its kin for an OSError, and the cause; errors.As
 // gives the *Error itself.
 //
-// An error keeps the exception object, for Bind, and with it what its traceback refers to. Errors of the same interpreter
+// An error keeps the exception object, for Bind, until Release, or until the garbage collector finds the error; but not the local
+// variables of its frames, unless gilt's Config.KeepLocals says so or Python code has the exception too. Errors of the same interpreter
 // share memory by eights: one that is kept keeps up to seven others, which were raised around the same time.
 type Error struct {
 	Class   string // "ValueError", or "module.Name" for classes that are not built in
@@ -112,7 +113,7 @@ func (e *Error) repanic() {
 		return
 	}
 	if p := (*panicked)(nil); errors.As(e.rare.origin, &p) {
-		e.release()
+		e.Release()
 		panic(p.Through(e.frames()))
 	}
 }
@@ -267,7 +268,7 @@ func (e *Error) ExitCode() (code int, ok bool) {
 }
 
 // Bind gives the exception object itself; the token is of the interpreter that raised it. It is the zero Bound for an error
-// that gilt made, and for one that came as another's Cause or Context or in its Group.
+// that gilt made, for one that came as another's Cause or Context or in its Group, and after Release.
 func (e *Error) Bind(tok *Token) Bound {
 	const op = "Error.Bind"
 	tok.Check(op)
@@ -276,12 +277,25 @@ func (e *Error) Bind(tok *Token) Bound {
 		return Bound{}
 	}
 	tok.CheckInterp(op, e.chunk.interp)
-	r := tok.Entry(op).Bind(exc)
+	r := tok.Entry(op).BindIn(exc, &e.chunk.objects[e.at], uint64(exc)) // unless it is released while the task waits for the GIL
 	runtime.KeepAlive(e)
-	if gil.Status(op, r) != nil {
+	if r.Status == cpython.Done || gil.Status(op, r) != nil {
 		return Bound{}
 	}
 	return bound(tok, r.Obj)
+}
+
+// Release gives the exception object back, at once or at the next attach, so that what it refers to may go. What the error says stays.
+// Bind then gives the zero Bound, FullText what was captured, and Python code in which the error is raised again gets a new exception of
+// its class, made with its message. It may be called from any goroutine; more calls do nothing. It does nothing for an error that
+// gilt made, nor for a Cause, a Context or a member of a Group, which go with the exception that they belong to.
+func (e *Error) Release() {
+	if e.chunk == nil {
+		return
+	}
+	if o := e.chunk.objects[e.at].Swap(0); o != 0 {
+		e.chunk.host.Release(e.chunk.interp, cpython.Object(o))
+	}
 }
 
 // ExceptionClass names an exception class, "module.Name", for errors.Is; one inside another class is "module:Outer.Inner".

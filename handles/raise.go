@@ -140,7 +140,9 @@ const maxCauses = 16 // in a chain: one may be its own cause
 // object is the exception of an *Error: Python's own, or a new one.
 func (e *Error) object(tok *Token, depth int) (Bound, error) {
 	if e.exception() != 0 && e.chunk.interp == tok.Interp() {
-		return e.Bind(tok), nil
+		if exc := e.Bind(tok); !exc.IsZero() { // else it was released meanwhile
+			return exc, nil
+		}
 	}
 	class := e.Class
 	if len(e.bases) > 0 {

@@ -307,6 +307,18 @@ func (it *Interp) CancelLoop() (tag uint64, where string, ok bool) {
 // a thread.
 func (it *Interp) Cancel(tag uint64) bool { return C.go_cancel(it.c, C.uint64_t(tag)) != 0 }
 
+// KeepLocals says whether the frames of exceptions that Go has keep their local variables. They do not until it is called.
+func KeepLocals(keep bool) {
+	k := C.int(0)
+	if keep {
+		k = 1
+	}
+	C.gilt_keep_locals(k)
+}
+
+// MallocFree is how many bytes C's allocator has that were freed; 0 if that is not known.
+func MallocFree() int64 { return int64(C.gilt_malloc_free()) }
+
 // InGo says whether the task of that tag is in Go code.
 func (it *Interp) InGo(tag uint64) bool { return C.go_in_go(it.c, C.uint64_t(tag)) != 0 }
 

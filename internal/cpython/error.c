@@ -357,6 +357,7 @@ void gilt_raised(gilt_thread *th, gilt_interp *it, gilt_res *r) {
 	PyObject *seen[MAX_CHAIN];
 	writer w = {.th = th, .it = it, .left = MAX_EXCEPTIONS};
 	put_exception(&w, exc, seen, 0);
+	gilt_drop_locals(it, exc);
 	if (GILT_UNLIKELY(w.lost)) {
 		failed(r, "Python raised an exception, and there was no memory to read it");
 		py.Py_DecRef(exc);

@@ -133,6 +133,12 @@ int gilt_cancel(gilt_interp *it, uint64_t tag);       // 1 if it is the innermos
 void gilt_cancel_stop(gilt_interp *it);
 void gilt_deadline(gilt_thread *th, uint64_t serial, int64_t deadline); // for a task that was begun by gilt_turn
 
+// locals.c
+void gilt_keep_locals(int keep); // whether the frames of exceptions that Go has keep their local variables
+
+// memory.c
+uint64_t gilt_malloc_free(void); // bytes that were freed and not given back to the system; 0 if that is not known
+
 // interrupt.c
 int gilt_in_go(gilt_interp *it, uint64_t tag); // the task of that tag is in Go code
 

@@ -40,6 +40,8 @@ func NewInterp(time.Duration) (*Interp, error)                                  
 func None() Object                                                              { return 0 }
 func Ellipsis() Object                                                          { return 0 }
 func NotImplemented() Object                                                    { return 0 }
+func KeepLocals(bool)                                                           {}
+func MallocFree() int64                                                         { return 0 }
 func Refuse()                                                                   {}
 func Stop() int                                                                 { return 0 }
 func Nested() bool                                                              { return false }

@@ -19,6 +19,10 @@ void gilt_aliases_look(gilt_interp *it); // may run Python code; leaves the erro
 size_t gilt_aliases(gilt_interp *it, PyObject *class, PyObject **pairs, size_t most); // how many of a module and a name, owned
 void gilt_aliases_clear(gilt_interp *it);
 
+// locals.c: has the local variables of the exception's frames go, if nobody else can see them. It may run Python code; the error
+// indicator is clear then.
+void gilt_drop_locals(gilt_interp *it, PyObject *exc);
+
 // A reference is Go's from now on.
 static inline void gilt_own(gilt_interp *it) {
 	atomic_store_explicit(&it->owned, atomic_load_explicit(&it->owned, memory_order_relaxed) + 1, memory_order_relaxed);

@@ -41,7 +41,10 @@ struct gilt_api {
 };
 extern struct gilt_api py;
 // layout.c: where objects keep what there is no cheap call for. It is found at start, not declared.
-typedef struct { int ob_type, tb_next, tb_frame, tb_lasti, tb_lineno, suppress_context; } gilt_layout;
+typedef struct {
+	int ob_type, tb_next, tb_frame, tb_lasti, tb_lineno, suppress_context;
+	int counts; // an object's first 32 bits count its references, unless there are very many; not on free-threaded builds
+} gilt_layout;
 extern gilt_layout gilt_at;
 int gilt_find_layout(void); // 0, or -1
 
