@@ -22,7 +22,7 @@ var children = pytest.Children{
 	"ended context":  shutdownEnded,
 	"cancel own GIL": cancelOwnGIL, "cancel signals": cancelSignals, "cancel storm": cancelStorm, "watchdog": watchdog, "lost threads": lostThreads, "uninterruptible": uninterruptible, "turn interrupted": turnInterrupted, "many stuck": manyStuck, "freed batch": freedBatch, "slow batch": slowBatch,
 	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput, "held GIL": heldGIL,
-	"native inside": nativeInside, "trace handles": traceHandles, "panics": panics, "dropped memory": droppedMemory, "close many": closeMany, "shut down many": shutDownMany,
+	"native inside": nativeInside, "trace handles": traceHandles, "panics": panics, "conversion limits": conversionLimits, "dropped memory": droppedMemory, "close many": closeMany, "shut down many": shutDownMany,
 }
 
 func TestRule20_CLocale(t *testing.T) {

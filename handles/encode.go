@@ -166,6 +166,9 @@ func encodeList(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error
 	b = cpython.AppendList(b, v.Len())
 	var err error
 	for i := range v.Len() {
+		if err := withinLimit(b); err != nil {
+			return nil, err
+		}
 		if b, err = encodeValue(tok, b, v.Index(i), depth+1); err != nil {
 			return nil, argumentError(err, "item %d", i)
 		}
@@ -183,6 +186,9 @@ func encodeMap(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error)
 	b = cpython.AppendDict(b, v.Len())
 	var err error
 	for it := v.MapRange(); it.Next(); {
+		if err := withinLimit(b); err != nil {
+			return nil, err
+		}
 		if b, err = encodeValue(tok, b, it.Key(), depth+1); err != nil {
 			return nil, argumentError(err, "key %v", it.Key())
 		}
@@ -209,12 +215,27 @@ func encodeStruct(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, err
 	b = cpython.AppendDict(b, len(fields))
 	var err error
 	for _, f := range fields {
+		if err := withinLimit(b); err != nil {
+			return nil, err
+		}
 		b = cpython.AppendString(b, f.name)
 		if b, err = encodeValue(tok, b, v.Field(f.index), depth+1); err != nil {
 			return nil, argumentError(err, "field %s", f.name)
 		}
 	}
 	return b, nil
+}
+
+// withinLimit is the error of a conversion whose wire form has become too long: Go values too may hold the same one many times.
+func withinLimit(b []byte) error {
+	if uint64(len(b)) <= cpython.MaxBytes {
+		return nil
+	}
+	return tooManyBytes()
+}
+
+func tooManyBytes() error {
+	return conversionError(ConversionLimitError, "a conversion is limited to %d bytes: raise gilt's Config.MaxBytes if such values are meant", cpython.MaxBytes)
 }
 
 type field struct {

@@ -354,6 +354,8 @@ func conversionError(class ExceptionClass, format string, args ...any) *Error {
 	switch class {
 	case OverflowError:
 		bases = append(bases, string(ArithmeticError))
+	case ConversionLimitError:
+		bases = append(bases, string(ValueError))
 	case RecursionError:
 		bases = append(bases, string(RuntimeError))
 	}
@@ -363,7 +365,7 @@ func conversionError(class ExceptionClass, format string, args ...any) *Error {
 // argumentError says which argument could not be converted.
 func argumentError(err error, format string, args ...any) error {
 	var e *Error
-	if !errors.As(err, &e) || e.Is(RecursionError) { // which would name hundreds of places
+	if !errors.As(err, &e) || e.Is(RecursionError) || e.Is(ConversionLimitError) { // which would name hundreds of places
 		return err
 	}
 	c := *e

@@ -190,6 +190,9 @@ if m is None:
 
 // exceptionClass finds a class by its name, of either form that an ExceptionClass has.
 func exceptionClass(tok *Token, name string) (Bound, error) {
+	if ExceptionClass(name).name() == string(ConversionLimitError) { // C's, which Python code cannot change
+		return result(tok, "raise", tok.Entry("raise").LimitError())
+	}
 	module, path, exact := strings.Cut(name, ":")
 	if !exact {
 		at := strings.LastIndexByte(name, '.')

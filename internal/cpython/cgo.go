@@ -99,6 +99,7 @@ static gilt_scalar go_quick_attr(uintptr_t th, uint64_t serial, uintptr_t o, con
 static gilt_res go_make_gofunc(uintptr_t th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	return gilt_make_gofunc((gilt_thread *)th, serial, id, name, nn, plan, pn, doc, dn);
 }
+static gilt_res go_limit_error(uintptr_t th, uint64_t serial) { return gilt_limit_error_object((gilt_thread *)th, serial); }
 static gilt_res go_make_value(uintptr_t th, uint64_t serial, uint64_t id) { return gilt_make_value((gilt_thread *)th, serial, id); }
 */
 import "C"
@@ -314,6 +315,15 @@ func KeepLocals(keep bool) {
 		k = 1
 	}
 	C.gilt_keep_locals(k)
+}
+
+// LimitError gives the class of what is raised when a conversion exceeds SetLimits.
+func (e Entry) LimitError() Result { return result(C.go_limit_error(e.th, e.serial)) }
+
+// SetLimits sets how many values and bytes one conversion may have. It is called before Python code runs.
+func SetLimits(values, bytes uint64) {
+	MaxValues, MaxBytes = values, bytes
+	C.gilt_set_limits(C.uint64_t(values), C.uint64_t(bytes))
 }
 
 // MallocFree is how many bytes C's allocator has that were freed; 0 if that is not known.

@@ -136,6 +136,10 @@ void gilt_deadline(gilt_thread *th, uint64_t serial, int64_t deadline); // for a
 // locals.c
 void gilt_keep_locals(int keep); // whether the frames of exceptions that Go has keep their local variables
 
+// wire.c
+gilt_res gilt_limit_error_object(gilt_thread *th, uint64_t serial); // the class of what is raised beyond them
+void gilt_set_limits(uint64_t values, uint64_t bytes); // of one conversion
+
 // memory.c
 uint64_t gilt_malloc_free(void); // bytes that were freed and not given back to the system; 0 if that is not known
 

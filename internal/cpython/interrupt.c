@@ -1,5 +1,20 @@
-// Where a task that is interrupted stands, for those who look from other threads.
+// Interruptions of C code that looks for them by itself, and where a task that is interrupted stands.
 #include "shim.h"
+
+int gilt_interrupted(gilt_thread *th) {
+	gilt_interp *it = th->attached;
+	uint64_t key = gilt_task_key(it, atomic_load_explicit(&th->tag, memory_order_relaxed));
+	int64_t deadline = atomic_load_explicit(&th->deadline, memory_order_relaxed);
+	int due = atomic_load_explicit(&th->wanted, memory_order_relaxed) == key || (deadline && (int64_t)gilt_clock_ns() >= deadline);
+	if (GILT_LIKELY(!due)) return 0;
+	if (!it->cancelled && !(it->cancelled = gilt_make_cancelled())) return -1;
+	atomic_store(&th->fired, key); // one that the canceller raises too is swallowed at the task's end
+	PyObject *exc = py.PyObject_VectorcallDict(it->cancelled, NULL, 0, NULL);
+	if (!exc) return -1;
+	py.PyErr_SetObject(it->cancelled, exc);
+	py.Py_DecRef(exc);
+	return -1;
+}
 
 int gilt_in_go(gilt_interp *it, uint64_t tag) {
 	int in_go = 1; // so is one whose thread runs a nested task

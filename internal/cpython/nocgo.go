@@ -41,6 +41,8 @@ func None() Object                                                              
 func Ellipsis() Object                                                          { return 0 }
 func NotImplemented() Object                                                    { return 0 }
 func KeepLocals(bool)                                                           {}
+func (Entry) LimitError() Result                                                { return Result{} }
+func SetLimits(uint64, uint64)                                                  {}
 func MallocFree() int64                                                         { return 0 }
 func Refuse()                                                                   {}
 func Stop() int                                                                 { return 0 }

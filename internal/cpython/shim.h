@@ -128,6 +128,7 @@ struct gilt_interp {
 	pthread_cond_t cancel_cond;
 	int cancel_stop;
 	_Atomic int64_t next_cancel; // when the canceller looks next by itself
+	PyObject *limit_error; // a class, owned, with the GIL; NULL until it is wanted
 	PyObject *cancelled, *swallow; // its exception class, and a function that swallows a pending one; owned, with the GIL
 
 	pthread_mutex_t pace_mu;
@@ -199,6 +200,7 @@ struct gilt_thread {
 	uint8_t *batch; // what the last gilt_fn_batch gave, malloc'ed
 	uint8_t *buf; // results
 	size_t nbuf, capbuf;
+	uint64_t values; // of the conversion that goes on: see counted
 };
 
 extern __thread gilt_thread *gilt_tls;
@@ -309,6 +311,10 @@ static inline int gilt_fired(gilt_thread *th) {
 
 // cancelled.c
 PyObject *gilt_make_cancelled(void); // the class gilt.Cancelled: a new reference, or NULL with an exception
+PyObject *gilt_limit_error(gilt_interp *it); // gilt.ConversionLimitError: borrowed from it, or NULL with an exception
+
+// interrupt.c
+int gilt_interrupted(gilt_thread *th); // with the GIL: -1, with gilt.Cancelled set, when the innermost task is to be interrupted now; else 0
 
 // cancel.c
 void gilt_swallow(gilt_thread *th, gilt_interp *it); // with the GIL: what is pending is not for what runs next

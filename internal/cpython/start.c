@@ -244,6 +244,8 @@ void gilt_names_clear(gilt_interp *it) {
 	memset(&it->names, 0, sizeof it->names);
 	gilt_known_clear(it);
 	gilt_classes_clear(it);
+	if (it->limit_error) py.Py_DecRef(it->limit_error);
+	it->limit_error = NULL;
 	if (it->cancelled) py.Py_DecRef(it->cancelled);
 	if (it->swallow) py.Py_DecRef(it->swallow);
 	it->cancelled = it->swallow = NULL;
