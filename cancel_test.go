@@ -196,7 +196,7 @@ func uninterruptible() error {
 	}
 	block := make(chan struct{}) // a Go function that Python calls, and that does not look at its context
 	time.AfterFunc(1500*time.Millisecond, func() { close(block) })
-	return freed(rt, "gilt_test.uninterruptible", "", func(ctx context.Context) error {
+	err = freed(rt, "gilt_test.uninterruptible", "in Go code", func(ctx context.Context) error {
 		return rt.Do(ctx, func(tok *gilt.Token) error {
 			f, err := py.NewFunction(tok, gilt.GoFunc{Name: "block", Func: func() { <-block }, Native: true})
 			if err != nil {
@@ -205,6 +205,41 @@ func uninterruptible() error {
 			return wrong(f.Call())
 		})
 	})
+	if err != nil {
+		return err
+	}
+	return hiddenFrames(rt)
+}
+
+// hiddenFrames: what has no Python frame is told apart.
+func hiddenFrames(rt *gilt.Runtime) error {
+	sleeps, err := gilt.Lookup[float64, struct{}](ctx, rt, "time:sleep")
+	if err != nil {
+		return err
+	}
+	inC := func() error {
+		return freed(rt, "time:sleep", "in C code", func(ctx context.Context) error { return wrong(sleeps.Call(ctx, 0.7)) })
+	}
+	if err := inC(); err != nil {
+		return err
+	}
+	for _, f := range []func(*gilt.Token) error{
+		func(*gilt.Token) error { time.Sleep(700 * time.Millisecond); return nil },
+		func(tok *gilt.Token) error {
+			tok.AllowThreads(func() { time.Sleep(700 * time.Millisecond) })
+			return nil
+		},
+		func(tok *gilt.Token) error {
+			err := wrong(py.Eval(tok, "1"))
+			time.Sleep(700 * time.Millisecond)
+			return err
+		},
+	} {
+		if err := freed(rt, "gilt_test.", "in Go code", func(ctx context.Context) error { return rt.Do(ctx, f) }); err != nil {
+			return err
+		}
+	}
+	return inC() // on a thread that may have been in Go code before
 }
 
 // freedBeforeItBegan frees a caller whose turn has come while C code keeps the GIL. What he then writes into the argument
@@ -410,3 +445,107 @@ def keeps_on(d):
 }
 
 func TestFreedBatch(t *testing.T) { pytest.Child(t, "freed batch") }
+
+// slowBatch: a batch that sleeps is freed from, also when quick ones of the same function came before.
+func slowBatch() error {
+	rt, err := gilt.Open(ctx, gilt.Config{Grace: 50 * time.Millisecond, FS: []fs.FS{fstest.MapFS{"gilt_cancel.py": {Data: []byte(cancelSource)}}}})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rt.Close() }()
+	tenant, err := rt.Class("tenant")
+	if err != nil {
+		return err
+	}
+	for _, c := range []context.Context{ctx, gilt.WithClass(ctx, tenant)} {
+		f, err := gilt.Lookup[float64, int64](ctx, rt, "gilt_cancel:nap")
+		if err != nil {
+			return err
+		}
+		for _, seconds := range []float64{0, 0, 0, 0.02} { // the last one says that the next may sleep too
+			if _, errs := f.Batch(c, []float64{seconds}); errs != nil {
+				return errors.Join(errs...)
+			}
+		}
+		soon, cancel := context.WithTimeout(c, 50*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		if _, errs := f.Batch(soon, []float64{2}); errs == nil || !errors.Is(errs[0], gilt.ErrUninterruptible) {
+			return fmt.Errorf("its caller waited for %v: %w", time.Since(began), errors.Join(errs...))
+		}
+	}
+	return nil
+}
+
+func TestSlowBatchIsFreedFrom(t *testing.T) { pytest.Child(t, "slow batch") }
+
+// What is raised in interrupted code is of a class that this code cannot change.
+func TestCancelledCannotBeChanged(t *testing.T) {
+	ctx, rt := cancelModule(t)
+	pytest.Install(t, "gilt_tampers", `
+def spin():
+    while True: pass
+caught = []
+def catch(_):
+    try: spin()
+    except BaseException as e:
+        caught.append(e)
+        raise
+def tricks():
+    e, = caught
+    c = type(e)
+    class Other(BaseException): pass
+    def attempt(what, f):
+        try: f()
+        except TypeError: return
+        raise AssertionError(what)
+    for name in ('__init__', '__new__', '__eq__', '__hash__', '__str__', '__repr__', '__reduce__', '__setattr__', '__instancecheck__', '__class__', '__bases__',
+                 '__name__', '__qualname__', '__module__', '__doc__', '__del__', 'mine'):
+        attempt(name, lambda: setattr(c, name, Other))
+        attempt(name, lambda: type.__setattr__(c, name, Other))
+        attempt('del ' + name, lambda: delattr(c, name))
+    attempt('__class__ of an instance', lambda: setattr(e, '__class__', Other))
+    attempt('__class__ to it', lambda: setattr(Other(), '__class__', c))
+    attempt('a subclass', lambda: type('Sub', (c,), {}))
+    attempt('two bases', lambda: type('Sub', (Other, c), {}))
+    assert (c.__module__, c.__qualname__, c.__bases__, c.__mro__[1]) == ('gilt', 'Cancelled', (BaseException,), BaseException)
+    assert c.__doc__ and not issubclass(c, Exception) and repr(c('x')) == "Cancelled('x')", repr(c('x'))
+    import gc, copy
+    gc.collect()
+    assert type(copy.copy(e)) is c
+def raises(_):
+    raise type(caught[0])("by myself")
+`)
+	catch, err := gilt.Lookup[int, int](ctx, rt, "gilt_tampers:catch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	interrupt := func() {
+		t.Helper()
+		_, err := catch.Call(within(t, ctx, 20*time.Millisecond), 1)
+		var e *gilt.InterruptedError
+		if !errors.As(err, &e) || !errors.Is(err, py.Cancelled) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+	}
+	interrupt()
+	pytest.Do(t, func(tok *gilt.Token) {
+		m, err := py.Import(tok, "gilt_tampers")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Method("tricks"); err != nil {
+			t.Errorf("%+v", err)
+		}
+	})
+	interrupt()
+	raises, err := gilt.Lookup[int, int](ctx, rt, "gilt_tampers:raises")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = raises.Call(within(t, ctx, time.Minute), 1)
+	var e *gilt.InterruptedError
+	if errors.As(err, &e) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || !errors.Is(err, py.Cancelled) {
+		t.Error("one that the code raised by itself:", err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"runtime"
 	"time"
 )
@@ -65,6 +66,14 @@ type Config struct {
 	// released, by the places where they were made. What an OnceCell keeps is none of them. For finding leaks: a handle
 	// takes some microseconds more.
 	TraceHandles bool
+	// KeepLocals has errors keep the local variables of their exceptions' frames, for debuggers: f_locals of what Error.Bind gives.
+	// Otherwise they go when the exception arrives in Go, unless Python code has the exception too: errors that are dropped
+	// would hold much memory, until the garbage collector runs.
+	KeepLocals bool
+	// MaxValues and MaxBytes bound one conversion between Go and Python, in both directions: the values in lists, tuples and dicts that it
+	// may have, and the bytes of its wire form (9 for a number, 9 and their length for texts). A few lines of YAML with aliases may stand
+	// for 10^12 values. More is an error that matches handles.ConversionLimitError. Default to 67,108,864 and 1 GiB.
+	MaxValues, MaxBytes int
 	// Class is what classes are made of that Runtime.Class makes on first use. The zero ClassConfig has
 	// weight 1 and no limits of its own.
 	Class ClassConfig
@@ -113,6 +122,8 @@ func (c Config) normalise(freeThreaded bool) (Config, error) {
 	fill(&c.MaxLong, 1)
 	fill(&c.MaxQueued, 65536)
 	fill(&c.MaxClasses, 10000)
+	fill(&c.MaxValues, 1<<26)
+	fill(&c.MaxBytes, 1<<30)
 	if c.SwitchInterval == 0 {
 		c.SwitchInterval = 50 * time.Microsecond
 	}
@@ -141,6 +152,7 @@ func (c Config) check() error {
 		max   int
 	}{
 		{"Interpreters", c.Interpreters, maxInterpreters}, {"Workers", c.Workers, 1 << 10}, {"MaxThreads", c.MaxThreads, 1 << 13},
+		{"MaxValues", c.MaxValues, math.MaxInt}, {"MaxBytes", c.MaxBytes, math.MaxInt},
 		{"MaxLong", c.MaxLong, 1 << 13}, {"MaxQueued", c.MaxQueued, 1 << 30}, {"MaxClasses", c.MaxClasses, 1 << 14},
 	} {
 		if f.value < 1 || f.value > f.max {

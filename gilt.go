@@ -68,8 +68,13 @@ var (
 // MisuseError is the value of the panic that answers a programming bug at the boundary.
 type MisuseError = gil.MisuseError
 
-// PanicError is a panic of submitted work, given to whoever waits for it.
+// PanicError is a panic that did not arrive by itself, because another goroutine, or Python code, stood in the way: Do and the
+// other calls panic with it, and a Future's Wait gives it as an error. It has the original value, its stack, and the Python
+// frames that it passed through, and prints all of them.
 type PanicError = gil.PanicError
+
+// Recovered is the value that was panicked with, given what recover() gave: that of a *PanicError, or v itself.
+func Recovered(v any) any { return gil.Recovered(v) }
 
 // WithClass gives a context whose work is charged to c.
 func WithClass(ctx context.Context, c *Class) context.Context { return gil.WithClass(ctx, c) }
@@ -80,7 +85,7 @@ func WithClass(ctx context.Context, c *Class) context.Context { return gil.WithC
 //
 // A ctx that may interrupt f once it runs, as Cancellation says, has it run on another goroutine, unless f is known to
 // be short: Do then returns with ErrUninterruptible when f goes on in spite of it, and what f writes to must not be
-// read. A panic of f, and runtime.Goexit, arrive at the caller all the same.
+// read. A panic of f, as a *PanicError then, and runtime.Goexit arrive at the caller all the same.
 //
 // Do returns f's error, in an *InterruptedError if f was interrupted. When f never ran the error matches ErrClosed,
 // ErrSaturated, or ctx's (a *scheduler.WaitError).

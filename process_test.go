@@ -20,9 +20,9 @@ var children = pytest.Children{
 	"own GIL": ownGIL, "own modules": ownModules, "async stop": asyncStop, "open race": openRace, "callback at end": callbackAtEnd, "awaited at end": awaitedAtEnd, "path": path, "C locale": cLocale, "broken home": brokenHome, "rejected library": rejectedLibrary,
 	"stuck shutdown": stuckShutdown, "closed": closed, "shutdown under load": shutdownUnderLoad, "close": closeAtOnce,
 	"ended context":  shutdownEnded,
-	"cancel own GIL": cancelOwnGIL, "long clean-up": longCleanUp, "no tool": noTool, "traced": traced, "interrupted locks, own GIL": interruptedLocksOwnGIL, "cancel signals": cancelSignals, "cancel storm": cancelStorm, "watchdog": watchdog, "lost threads": lostThreads, "uninterruptible": uninterruptible, "turn interrupted": turnInterrupted, "many stuck": manyStuck, "freed batch": freedBatch,
+	"cancel own GIL": cancelOwnGIL, "long clean-up": longCleanUp, "no tool": noTool, "traced": traced, "interrupted locks, own GIL": interruptedLocksOwnGIL, "cancel signals": cancelSignals, "cancel storm": cancelStorm, "watchdog": watchdog, "lost threads": lostThreads, "uninterruptible": uninterruptible, "turn interrupted": turnInterrupted, "many stuck": manyStuck, "freed batch": freedBatch, "slow batch": slowBatch,
 	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput, "held GIL": heldGIL,
-	"native inside": nativeInside, "trace handles": traceHandles, "close many": closeMany, "shut down many": shutDownMany,
+	"native inside": nativeInside, "trace handles": traceHandles, "panics": panics, "conversion limits": conversionLimits, "dropped memory": droppedMemory, "close many": closeMany, "shut down many": shutDownMany,
 }
 
 func TestRule20_CLocale(t *testing.T) {

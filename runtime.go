@@ -81,6 +81,8 @@ func Open(ctx context.Context, c Config) (*Runtime, error) {
 	for len(lanes) < c.Interpreters {
 		lanes = append(lanes, python.Main())
 	}
+	cpython.KeepLocals(c.KeepLocals)
+	cpython.SetLimits(uint64(c.MaxValues), uint64(c.MaxBytes))
 	host, err := gil.NewHost(gil.Config{
 		Python: python, Lanes: lanes, Workers: c.Workers, Grace: c.Grace, Watchdog: c.Watchdog, Trace: c.TraceHandles,
 		Scheduler: scheduler.Config{MaxInFlight: c.MaxThreads, MaxLong: c.MaxLong, MaxQueued: c.MaxQueued, MaxClasses: c.MaxClasses, Template: c.Class},

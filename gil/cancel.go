@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"math"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"gilt/internal/cpython"
 	"gilt/scheduler"
+	"gilt/thread"
 )
 
 // ErrUninterruptible is matched by every *UninterruptibleError.
@@ -24,18 +24,24 @@ var ErrUninterruptible = errors.New("gilt: the Python code could not be interrup
 // its result, if ever there is one, is dropped. It matches ErrUninterruptible and the context's error.
 type UninterruptibleError struct {
 	What  string        // the function
-	Where string        // the Python frame in which it was last seen: "file:line in function", "" if not known
+	Where string        // the Python frame in which it was last seen: "file:line in function"; "in C code", "in Go code" for none
 	Grace time.Duration // for which it was interrupted
 	Err   error         // the context's
 }
 
 func (e *UninterruptibleError) Error() string {
 	where := ""
-	if e.Where != "" {
+	switch {
+	case e.Where == inC || e.Where == inGo:
+		where = ", which is " + e.Where
+	case e.Where != "":
 		where = ", which is in " + e.Where
 	}
 	return fmt.Sprintf("%v: %s%s, goes on in the background after %v of interruptions: %v", ErrUninterruptible, e.What, where, e.Grace, e.Err)
 }
+
+// Where work is that has no Python frame.
+const inC, inGo = "in C code", "in Go code"
 
 // Unwrap gives ErrUninterruptible and the context's error.
 func (e *UninterruptibleError) Unwrap() []error { return []error{ErrUninterruptible, e.Err} }
@@ -169,7 +175,7 @@ func Interrupted(ctx context.Context, fired bool, err error) error {
 	if cause == nil {
 		cause = context.DeadlineExceeded // its timer is late
 	} else if !errors.Is(cause, ctx.Err()) {
-		cause = errors.Join(ctx.Err(), cause)
+		cause = fmt.Errorf("%w: %w", ctx.Err(), cause)
 	}
 	return &InterruptedError{Err: err, Cause: cause}
 }
@@ -233,20 +239,24 @@ func (r *Running) watch(ctx context.Context) (stop func()) {
 	}
 }
 
-// where is the Python frame in which the work was last seen.
+// where is the Python frame in which the work was last seen, or what hides it; "" for work that waits for its turn.
 func (r *Running) where() string {
 	h, tag := r.host, r.tag.Load()
 	if tag == 0 {
 		return ""
 	}
+	it := r.interp.Load()
 	h.cancelMu.Lock()
 	defer h.cancelMu.Unlock()
 	for _, s := range h.stuck {
-		if s.task == (task{r.interp.Load().ID, tag}) {
+		if s.task == (task{it.ID, tag}) && s.where != "" {
 			return s.where
 		}
 	}
-	return ""
+	if it.InGo(tag) {
+		return inGo
+	}
+	return inC
 }
 
 // freed is work on a goroutine of its own, and what it gives.
@@ -258,20 +268,19 @@ type freed[T any] struct {
 
 	value    T
 	err      error
-	panicked any
-	stack    []byte
+	panicked *PanicError
 	exited   bool // by runtime.Goexit
 }
 
 func (w *freed[T]) run() {
 	w.exited = true
 	defer func() {
-		if w.panicked = recover(); w.panicked != nil {
-			w.stack = debug.Stack()
+		if v := recover(); v != nil {
+			w.panicked = thread.Caught(v)
 		}
 		if !w.state.CompareAndSwap(running, ended) {
 			w.host.found(&w.Running)
-			tellDropped(w.name(), w.panicked, w.stack)
+			tellDropped(w.name(), w.panicked)
 		}
 		w.done <- struct{}{}
 	}()
@@ -420,9 +429,9 @@ func (r *Running) interrupted(done chan struct{}) bool {
 }
 
 // tellDropped says what became of work whose caller did not wait for it.
-func tellDropped(name string, panicked any, stack []byte) {
+func tellDropped(name string, panicked *PanicError) {
 	if panicked != nil {
-		slog.Error("gilt: work whose caller was freed has panicked", "function", name, "panic", panicked, "stack", string(stack))
+		slog.Error("gilt: work whose caller was freed has panicked", "function", name, "panic", panicked.Value, "python", panicked.Python, "stack", string(panicked.Stack))
 		return
 	}
 	slog.Info("gilt: work whose caller was freed has ended", "function", name)

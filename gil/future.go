@@ -5,31 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"unsafe"
 
 	"gilt/internal/cpython"
 	"gilt/scheduler"
+	"gilt/thread"
 )
 
-// PanicError is a panic of submitted work, given to whoever waits for it.
-type PanicError struct {
-	Value any
-	Stack []byte // of the panic
-}
+// PanicError is a panic that another goroutine, or Python code, stood in the way of.
+type PanicError = thread.PanicError
 
-// Error gives the panic's value and stack.
-func (e *PanicError) Error() string {
-	return fmt.Sprintf("gilt: submitted work panicked: %v\n\n%s", e.Value, e.Stack)
-}
-
-// Unwrap gives the panic's value when it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
+// Recovered is the value that was panicked with, given what recover() gave.
+func Recovered(v any) any { return thread.Recovered(v) }
 
 // Future is the result of submitted work, to come.
 type Future[T any] struct {
@@ -45,7 +34,7 @@ func Go[T any](f func() (T, error)) *Future[T] {
 		err := ErrGoexit
 		defer func() {
 			if p := recover(); p != nil {
-				err = &PanicError{Value: p, Stack: debug.Stack()}
+				err = thread.Caught(p)
 			}
 			fut.finish(err)
 		}()
@@ -169,7 +158,7 @@ func (j *job[T]) call(t *Token) {
 	j.err = ErrGoexit
 	defer func() {
 		if v := recover(); v != nil {
-			j.err = &PanicError{Value: v, Stack: debug.Stack()}
+			j.err = thread.Caught(v)
 		}
 	}()
 	j.token.Store(t)

@@ -66,6 +66,7 @@ type Host struct {
 	orphans *os.File
 	kick    chan struct{} // wakes the drainer
 	kicked  atomic.Bool
+	holding pythonMemory
 	quit    chan struct{}
 	helpers sync.WaitGroup // pacers, reaper, drainer
 }
@@ -102,6 +103,7 @@ func NewHost(c Config) (*Host, error) {
 	}
 	h.helpers.Go(h.reap)
 	h.helpers.Go(h.drain)
+	h.holding.open()
 	if c.Watchdog > 0 {
 		h.helpers.Go(func() { h.watchdog(c.Watchdog) })
 	}

@@ -9,7 +9,7 @@ import (
 
 // MisuseError is the value of the panic that answers a programming bug at the boundary: a token or a
 // handle used where it is not valid. It is a panic and not an error, as for a nil map: nobody can handle
-// it sensibly, net/http recovers it, and it is never undefined behaviour.
+// it sensibly, net/http recovers it, and it is never undefined behaviour. In a *PanicError, errors.As finds it.
 type MisuseError struct {
 	Op   string // what was called: "Token.AllowThreads"
 	Rule string // the rule that was broken, a sentence

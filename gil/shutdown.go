@@ -78,6 +78,7 @@ func (h *Host) shutdown(ctx context.Context) (flushed bool, err error) {
 		return false, err
 	}
 	h.helpers.Wait()
+	h.holding.close()
 	status, err := h.python.Stop(context.WithoutCancel(ctx))
 	<-h.python.Done()
 	return status == 0, err

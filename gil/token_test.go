@@ -141,7 +141,7 @@ func TestBehaviour02_PanicInsideAllowThreads(t *testing.T) {
 	boom := errors.New("boom")
 	func() {
 		defer func() {
-			if v := recover(); v != boom {
+			if v := gil.Recovered(recover()); v != boom {
 				t.Errorf("recovered %v", v)
 			}
 		}()
@@ -221,7 +221,7 @@ func TestRule09_GoexitAndPanic(t *testing.T) {
 		}
 		func() {
 			defer func() {
-				if v := recover(); v != "boom" {
+				if v := gil.Recovered(recover()); v != "boom" {
 					t.Errorf("recovered %v", v)
 				}
 			}()
@@ -241,7 +241,7 @@ func TestRule09_GoexitAndPanic(t *testing.T) {
 		defer s.Close()
 		func() {
 			defer func() {
-				if v := recover(); v != "boom" {
+				if v := gil.Recovered(recover()); v != "boom" {
 					t.Errorf("recovered %v", v)
 				}
 			}()

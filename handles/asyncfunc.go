@@ -9,6 +9,7 @@ import (
 
 	"gilt/gil"
 	"gilt/internal/cpython"
+	"gilt/thread"
 )
 
 // AsyncFunc is an async def function, prepared for calls from any goroutine.
@@ -82,11 +83,15 @@ type call[R any] struct {
 	wait     sync.WaitGroup
 	v        R
 	err      error
-	panicked any // a Go function's panic that passed through the coroutine
+	panicked *gil.PanicError // a Go function's panic that passed through the coroutine
 }
 
 func (c *call[R]) settle(ok bool, value Bound) {
-	defer func() { c.panicked = recover() }()
+	defer func() {
+		if v := recover(); v != nil {
+			c.panicked = thread.Caught(v)
+		}
+	}()
 	if ok {
 		c.v, c.err = As[R](value)
 	} else {

@@ -131,7 +131,7 @@ func TestAwaitedGoPanicsAndGoexit(t *testing.T) {
 	type mine struct{ n int }
 	func() {
 		defer func() {
-			if p := recover(); p != (mine{3}) {
+			if p := gil.Recovered(recover()); p != (mine{3}) {
 				t.Error("recovered", p)
 			}
 		}()

@@ -18,7 +18,7 @@ const batchSize = 1024
 // others' results are valid. When ctx ends or the runtime closes, the calls that were not made have that error; an
 // interruption, as of Call, ends the call that it hits and those after it.
 func (f *Func[A, R]) Batch(ctx context.Context, args []A) (results []R, errs []error) {
-	past := f.history(ctx)
+	past := f.batchHistory(ctx)
 	c := f.host.Cancels(ctx, past, f.policy)
 	if !c.Free() {
 		b := f.batch(ctx, c, past, nil, args)
@@ -33,6 +33,16 @@ func (f *Func[A, R]) Batch(ctx context.Context, args []A) (results []R, errs []e
 		b.failFrom(0, err)
 	}
 	return b.results, b.errs
+}
+
+// batchHistory is the history of the function's batches in ctx's class. A thousand calls take longer than one, so a call
+// has another.
+func (f *Func[A, R]) batchHistory(ctx context.Context) *scheduler.History {
+	const batches = 1 << 63 // no function's number has this bit
+	if c := gil.ClassOf(ctx); c != nil {
+		return f.host.History(c, f.what|batches)
+	}
+	return &f.batches
 }
 
 func (f *Func[A, R]) batch(ctx context.Context, c gil.Cancel, past *scheduler.History, running *gil.Running, args []A) batch[A, R] {
@@ -105,6 +115,7 @@ func (b *batch[A, R]) run(ctx context.Context, from int, args []A) (called int, 
 	task := f.host.Begin(ctx, g, b.running)
 	r := f.fn.Batch(it, g.Tag(), b.cancel.Deadline(), b.kind, b.in, b.data, f.kind, b.out)
 	f.host.Scheduler().Release(f.host.End(task, g), r.Held)
+	b.past.Took(r.Slow)
 	if r.Status == cpython.Raised { // the function is not there in this interpreter
 		return 0, f.failure(g, r)
 	}

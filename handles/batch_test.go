@@ -140,7 +140,7 @@ func TestBatchPanics(t *testing.T) {
 	for _, call := range []func(){func() { f.Batch(ctx, []int{7}) }, func() { _, _ = f.Call(ctx, 7) }} {
 		func() {
 			defer func() {
-				if p := recover(); p != 7 {
+				if p := gil.Recovered(recover()); p != 7 {
 					t.Error(p)
 				}
 			}()

@@ -5,7 +5,7 @@ import (
 )
 
 // Kw are keyword arguments, given as the last argument of a call. They come in no order: where it matters, as for a
-// function that takes **kwargs and keeps them, give Named ones.
+// function that takes **kwargs and keeps them, give Named ones. Anywhere else a Kw is a TypeError.
 type Kw map[string]any
 
 // Keyword is a keyword argument: see Named.
@@ -14,7 +14,8 @@ type Keyword struct {
 	Value any
 }
 
-// Named is a keyword argument, for the end of a call's arguments: f.Call(1, py.Named("b", 2), py.Named("c", 3)).
+// Named is a keyword argument, for the end of a call's arguments: f.Call(1, py.Named("b", 2), py.Named("c", 3)). Anywhere else
+// a Keyword is a TypeError, and so are two of one name.
 func Named(name string, value any) Keyword { return Keyword{name, value} }
 
 // keywords splits the keyword arguments off.
@@ -38,9 +39,33 @@ func isKeyword(a any) bool {
 	return ok
 }
 
+// twice is the error for two keyword arguments of one name.
+func twice(name string) error {
+	return conversionError(TypeError, "keyword argument %q is given twice", name)
+}
+
+// repeated is the name of the first keyword argument that was given before.
+func repeated(named []any, kw Kw) (name string, ok bool) {
+	if len(named) == 0 || len(named)+len(kw) < 2 {
+		return "", false
+	}
+	seen := make(map[string]bool, len(named))
+	for _, a := range named {
+		name := a.(Keyword).Name
+		if _, both := kw[name]; both || seen[name] {
+			return name, true
+		}
+		seen[name] = true
+	}
+	return "", false
+}
+
 // call encodes arguments: the last ones may be keyword arguments.
 func encodeCall(tok *Token, args []any) (*[]byte, error) {
 	args, named, kw := keywords(args)
+	if name, ok := repeated(named, kw); ok {
+		return nil, twice(name)
+	}
 	buf := tok.TakeWire()
 	b := cpython.AppendCall((*buf)[:0], len(args), len(named)+len(kw))
 	var err error

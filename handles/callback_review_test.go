@@ -117,7 +117,7 @@ func TestIteratorReadByThreads(t *testing.T) {
 			t.Error(err)
 		}
 		defer func() {
-			if p := recover(); p != "boom" {
+			if p := gil.Recovered(recover()); p != "boom" {
 				t.Error("the iterator's panic came as", p)
 			}
 		}()

@@ -23,7 +23,7 @@ type chunk struct {
 
 // references are the exceptions of a chunk, which outlive it.
 type references struct {
-	objects [sharing]cpython.Object // used atomically; 0 when it is not there yet, or was given back
+	objects [sharing]atomic.Uint64 // 0 when it is not there yet, or was given back
 	interp  *cpython.Interp
 	host    *gil.Host
 }
@@ -32,6 +32,7 @@ type references struct {
 func raised(h *gil.Host, it *cpython.Interp, r cpython.Result) (*Error, error) {
 	c, _ := it.Pool.Get().(*chunk) // the pool forgets it when the garbage collector has run twice
 	if c == nil {
+		h.Watched()
 		c = &chunk{references: &references{interp: it, host: h}}
 		runtime.AddCleanup(c, (*references).release, c.references)
 	}
@@ -46,7 +47,7 @@ func raised(h *gil.Host, it *cpython.Interp, r cpython.Result) (*Error, error) {
 	e := &c.errors[c.n]
 	e.fill(&x)
 	e.chunk, e.at = c, c.n
-	c.objects[c.n] = r.Obj
+	c.objects[c.n].Store(uint64(r.Obj))
 	if c.n++; c.n < sharing {
 		it.Pool.Put(c)
 	}
@@ -54,22 +55,18 @@ func raised(h *gil.Host, it *cpython.Interp, r cpython.Result) (*Error, error) {
 }
 
 // release gives back what is left, when nothing refers to the chunk.
-func (r *references) release() { r.host.ReleaseAll(r.interp, r.objects[:]) }
+func (r *references) release() {
+	var left [sharing]cpython.Object
+	for i := range r.objects {
+		left[i] = cpython.Object(r.objects[i].Swap(0))
+	}
+	r.host.ReleaseAll(r.interp, left[:])
+}
 
 // exception is the exception object, borrowed from e; 0 when there is none.
 func (e *Error) exception() cpython.Object {
 	if e.chunk == nil {
 		return 0
 	}
-	return cpython.Object(atomic.LoadUintptr((*uintptr)(&e.chunk.objects[e.at])))
-}
-
-// release gives the exception back, from any goroutine.
-func (e *Error) release() {
-	if e.chunk == nil {
-		return
-	}
-	if o := atomic.SwapUintptr((*uintptr)(&e.chunk.objects[e.at]), 0); o != 0 {
-		e.chunk.host.Release(e.chunk.interp, cpython.Object(o))
-	}
+	return cpython.Object(e.chunk.objects[e.at].Load())
 }

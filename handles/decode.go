@@ -481,6 +481,9 @@ func readList(r *cpython.Reader, tag byte, v reflect.Value) error {
 	if n > uint64(len(r.Data)) {
 		return cpython.ErrWire
 	}
+	if size := uint64(t.Elem().Size()); t.Kind() == reflect.Slice && size > 16 && n > cpython.MaxBytes/size { // an item of a byte may be a large struct
+		return tooManyBytes()
+	}
 	if t.Kind() == reflect.Array {
 		if int(n) != v.Len() {
 			return conversionError(ValueError, "expected a sequence of length %d (got %d)", v.Len(), n)

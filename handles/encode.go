@@ -50,8 +50,8 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 			return nil, errNoToken()
 		}
 		return cpython.AppendObject(b, v.Bind(tok).obj), nil // whoever releases v meanwhile
-	case Keyword:
-		return nil, conversionError(TypeError, "keyword argument %q is not at the end of the arguments", v.Name)
+	case Keyword, Kw, Args, spreads:
+		return nil, misplaced(v)
 	case encoded:
 		return append(b, v...), nil
 	case *big.Int:
@@ -61,6 +61,21 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 		return cpython.AppendBig(b, v), nil
 	}
 	return encodeValue(tok, b, reflect.ValueOf(v), depth)
+}
+
+var argsType, kwType = reflect.TypeFor[Args](), reflect.TypeFor[Kw]()
+
+// misplaced is the error for what stands for arguments, where a value is wanted.
+func misplaced(v any) error {
+	switch v := v.(type) {
+	case Keyword:
+		return conversionError(TypeError, "keyword argument %q is not at the end of a call's arguments, and is no value", v.Name)
+	case Kw:
+		return conversionError(TypeError, "a Kw is not at the end of a call's arguments, and is no value; a prepared function takes a Spread")
+	case Args:
+		return conversionError(TypeError, "an Args is no value: it is all arguments of a prepared function; a call takes them one by one")
+	}
+	return conversionError(TypeError, "a Spread is no value: it is the argument of a prepared function")
 }
 
 // encoded is a value in wire form.
@@ -104,6 +119,9 @@ func encodeValue(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, erro
 	case reflect.Interface, reflect.Pointer:
 		return encodePointer(tok, b, v, depth)
 	case reflect.Slice:
+		if v.Type() == argsType {
+			return nil, misplaced(Args(nil))
+		}
 		if v.IsNil() {
 			return cpython.AppendNil(b), nil
 		}
@@ -148,6 +166,9 @@ func encodeList(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error
 	b = cpython.AppendList(b, v.Len())
 	var err error
 	for i := range v.Len() {
+		if err := withinLimit(b); err != nil {
+			return nil, err
+		}
 		if b, err = encodeValue(tok, b, v.Index(i), depth+1); err != nil {
 			return nil, argumentError(err, "item %d", i)
 		}
@@ -156,12 +177,18 @@ func encodeList(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error
 }
 
 func encodeMap(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
+	if v.Type() == kwType {
+		return nil, misplaced(Kw(nil))
+	}
 	if v.IsNil() {
 		return cpython.AppendNil(b), nil
 	}
 	b = cpython.AppendDict(b, v.Len())
 	var err error
 	for it := v.MapRange(); it.Next(); {
+		if err := withinLimit(b); err != nil {
+			return nil, err
+		}
 		if b, err = encodeValue(tok, b, it.Key(), depth+1); err != nil {
 			return nil, argumentError(err, "key %v", it.Key())
 		}
@@ -175,7 +202,7 @@ func encodeMap(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error)
 func encodeStruct(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error) {
 	if v.CanInterface() {
 		switch x := v.Interface().(type) {
-		case Object, Py:
+		case Object, Py, Keyword, spreads:
 			return encodeAny(tok, b, x, depth)
 		case big.Int:
 			return cpython.AppendBig(b, &x), nil
@@ -188,12 +215,27 @@ func encodeStruct(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, err
 	b = cpython.AppendDict(b, len(fields))
 	var err error
 	for _, f := range fields {
+		if err := withinLimit(b); err != nil {
+			return nil, err
+		}
 		b = cpython.AppendString(b, f.name)
 		if b, err = encodeValue(tok, b, v.Field(f.index), depth+1); err != nil {
 			return nil, argumentError(err, "field %s", f.name)
 		}
 	}
 	return b, nil
+}
+
+// withinLimit is the error of a conversion whose wire form has become too long: Go values too may hold the same one many times.
+func withinLimit(b []byte) error {
+	if uint64(len(b)) <= cpython.MaxBytes {
+		return nil
+	}
+	return tooManyBytes()
+}
+
+func tooManyBytes() error {
+	return conversionError(ConversionLimitError, "a conversion is limited to %d bytes: raise gilt's Config.MaxBytes if such values are meant", cpython.MaxBytes)
 }
 
 type field struct {

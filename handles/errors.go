@@ -19,7 +19,8 @@ import (
 // (errors.Is(err, py.ValueError)), fs.ErrNotExist and its kin for an OSError, and the cause; errors.As
 // gives the *Error itself.
 //
-// An error keeps the exception object, for Bind, and with it what its traceback refers to. Errors of the same interpreter
+// An error keeps the exception object, for Bind, until Release, or until the garbage collector finds the error; but not the local
+// variables of its frames, unless gilt's Config.KeepLocals says so or Python code has the exception too. Errors of the same interpreter
 // share memory by eights: one that is kept keeps up to seven others, which were raised around the same time.
 type Error struct {
 	Class   string // "ValueError", or "module.Name" for classes that are not built in
@@ -106,19 +107,23 @@ func repanic(err error) {
 	}
 }
 
-// repanic goes on with a panic that passed through Python.
+// repanic goes on with a panic that passed through Python: as a *gil.PanicError, which says where it began.
 func (e *Error) repanic() {
 	if e.rare == nil {
 		return
 	}
 	if p := (*panicked)(nil); errors.As(e.rare.origin, &p) {
-		e.release()
-		panic(p.value)
+		e.Release()
+		panic(p.Through(e.frames()))
 	}
 }
 
-// Error is the last line of the traceback: "ValueError: message".
-func (e *Error) Error() string {
+// Error is the last line of the traceback, "ValueError: message", as one line of bounded length: what is not printable is
+// escaped, and what is long is cut, and says so. Class, Message and Traceback have all of it, as it is.
+func (e *Error) Error() string { return cpython.OneLine(e.last()) }
+
+// last is the last line of the traceback, or more of them if the message has.
+func (e *Error) last() string {
 	if e.Message == "" {
 		return e.Class
 	}
@@ -157,19 +162,26 @@ func (e *Error) write(b *strings.Builder) {
 	if len(e.Frames) > 0 {
 		b.WriteString("Traceback (most recent call last):\n")
 	}
-	for _, f := range e.Frames {
-		if f.File == "" && f.Func == "" {
-			fmt.Fprintf(b, "  [%d frames are left out]\n", f.Line)
-			continue
-		}
-		fmt.Fprintf(b, "  File \"%s\", line %d, in %s\n", f.File, f.Line, f.Func)
-	}
-	b.WriteString(e.Error())
+	b.WriteString(e.frames())
+	b.WriteString(e.last())
 	b.WriteByte('\n')
 	for _, n := range e.Notes {
 		b.WriteString(n)
 		b.WriteByte('\n')
 	}
+}
+
+// frames are those of the traceback, as text.
+func (e *Error) frames() string {
+	var b strings.Builder
+	for _, f := range e.Frames {
+		if f.File == "" && f.Func == "" {
+			fmt.Fprintf(&b, "  [%d frames are left out]\n", f.Line)
+			continue
+		}
+		fmt.Fprintf(&b, "  File \"%s\", line %d, in %s\n", f.File, f.Line, f.Func)
+	}
+	return b.String()
 }
 
 // Unwrap gives the Go error for which a Go function had the exception raised, or else the cause.
@@ -256,7 +268,7 @@ func (e *Error) ExitCode() (code int, ok bool) {
 }
 
 // Bind gives the exception object itself; the token is of the interpreter that raised it. It is the zero Bound for an error
-// that gilt made, and for one that came as another's Cause or Context or in its Group.
+// that gilt made, for one that came as another's Cause or Context or in its Group, and after Release.
 func (e *Error) Bind(tok *Token) Bound {
 	const op = "Error.Bind"
 	tok.Check(op)
@@ -265,12 +277,25 @@ func (e *Error) Bind(tok *Token) Bound {
 		return Bound{}
 	}
 	tok.CheckInterp(op, e.chunk.interp)
-	r := tok.Entry(op).Bind(exc)
+	r := tok.Entry(op).BindIn(exc, &e.chunk.objects[e.at], uint64(exc)) // unless it is released while the task waits for the GIL
 	runtime.KeepAlive(e)
-	if gil.Status(op, r) != nil {
+	if r.Status == cpython.Done || gil.Status(op, r) != nil {
 		return Bound{}
 	}
 	return bound(tok, r.Obj)
+}
+
+// Release gives the exception object back, at once or at the next attach, so that what it refers to may go. What the error says stays.
+// Bind then gives the zero Bound, FullText what was captured, and Python code in which the error is raised again gets a new exception of
+// its class, made with its message. It may be called from any goroutine; more calls do nothing. It does nothing for an error that
+// gilt made, nor for a Cause, a Context or a member of a Group, which go with the exception that they belong to.
+func (e *Error) Release() {
+	if e.chunk == nil {
+		return
+	}
+	if o := e.chunk.objects[e.at].Swap(0); o != 0 {
+		e.chunk.host.Release(e.chunk.interp, cpython.Object(o))
+	}
 }
 
 // ExceptionClass names an exception class, "module.Name", for errors.Is; one inside another class is "module:Outer.Inner".
@@ -278,7 +303,10 @@ func (e *Error) Bind(tok *Token) Bound {
 type ExceptionClass string
 
 // Error is the class's name.
-func (c ExceptionClass) Error() string { return strings.TrimPrefix(c.name(), "builtins.") }
+func (c ExceptionClass) Error() string { return cpython.OneLine(c.shown()) }
+
+// shown is the name as tracebacks show it.
+func (c ExceptionClass) shown() string { return strings.TrimPrefix(c.name(), "builtins.") }
 
 // name is the name as Python gives it, module.Outer.Inner.
 func (c ExceptionClass) name() string { return strings.Replace(string(c), ":", ".", 1) }
@@ -326,16 +354,18 @@ func conversionError(class ExceptionClass, format string, args ...any) *Error {
 	switch class {
 	case OverflowError:
 		bases = append(bases, string(ArithmeticError))
+	case ConversionLimitError:
+		bases = append(bases, string(ValueError))
 	case RecursionError:
 		bases = append(bases, string(RuntimeError))
 	}
-	return &Error{Class: class.Error(), Message: fmt.Sprintf(format, args...), bases: bases}
+	return &Error{Class: class.shown(), Message: fmt.Sprintf(format, args...), bases: bases}
 }
 
 // argumentError says which argument could not be converted.
 func argumentError(err error, format string, args ...any) error {
 	var e *Error
-	if !errors.As(err, &e) || e.Is(RecursionError) { // which would name hundreds of places
+	if !errors.As(err, &e) || e.Is(RecursionError) || e.Is(ConversionLimitError) { // which would name hundreds of places
 		return err
 	}
 	c := *e

@@ -55,8 +55,12 @@ func TestError_ClassAndMessage(t *testing.T) {
 	} {
 		pytest.Do(t, func(tok *gilt.Token) {
 			e := raise(t, tok, c.source)
-			if !strings.HasPrefix(e.Error(), c.text) || (c.text[len(c.text)-1] != ' ' && !strings.HasPrefix(c.text, "ZeroDiv") && e.Error() != c.text) {
-				t.Errorf("%s: %.200q, want %.200q", c.source, e.Error(), c.text)
+			text := e.Class // as it is, which e.Error() is not
+			if e.Message != "" {
+				text += ": " + e.Message
+			}
+			if !strings.HasPrefix(text, c.text) || (c.text[len(c.text)-1] != ' ' && !strings.HasPrefix(c.text, "ZeroDiv") && text != c.text) {
+				t.Errorf("%s: %.200q, want %.200q", c.source, text, c.text)
 			}
 			for _, class := range c.is {
 				if !errors.Is(e, class) || !errors.Is(fmt.Errorf("wrapped: %w", e), class) {

@@ -26,7 +26,9 @@ type Func[A, R any] struct {
 	scalar bool   // the result is none, a number or a bool
 	what   uint64 // its number, see gil.Prepared
 	policy *scheduler.Cancellation
-	past   scheduler.History // without a class
+	past   scheduler.History // of calls without a class
+
+	batches scheduler.History // of batches without a class
 }
 
 // Lookup prepares the function named by spec, "module:function" or "module:Class.method", to be called
@@ -201,7 +203,8 @@ func (f *Func[A, R]) exception(it *cpython.Interp, r cpython.Result) error {
 	return e
 }
 
-// Args are several positional arguments of a prepared function.
+// Args are several positional arguments of a prepared function: Lookup[Args, R]. It is no value: inside another value, or
+// among the arguments of another call, it is a TypeError.
 type Args []any
 
 // encoder chooses how an A travels; nothing of it reflects for scalars, strings and bytes.
@@ -236,10 +239,8 @@ func encoder[A any]() func(A) (cpython.ArgKind, int64, []byte, error) {
 	case *Args:
 		f = func(a Args) (cpython.ArgKind, int64, []byte, error) { return wireArgs(a...) }
 	default:
-		if _, ok := any(*new(A)).(interface{ spread() any }); ok {
-			return func(a A) (cpython.ArgKind, int64, []byte, error) {
-				return spreadWire(any(a).(interface{ spread() any }).spread())
-			}
+		if _, ok := any(*new(A)).(spreads); ok && reflect.TypeFor[A]().Kind() == reflect.Struct { // no pointer, which may be nil
+			return func(a A) (cpython.ArgKind, int64, []byte, error) { return spreadWire(any(a).(spreads).spread()) }
 		}
 		return func(a A) (cpython.ArgKind, int64, []byte, error) { return wireArgs(any(a)) }
 	}

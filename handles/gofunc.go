@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"runtime/debug"
 	"slices"
 	"strings"
 
 	"gilt/gil"
 	"gilt/internal/cpython"
+	"gilt/thread"
 )
 
 // GoFunc is a Go function for Python: see NewFunction.
@@ -61,7 +61,8 @@ type callee struct {
 // threads that Python started.
 //
 // A panic of the Go function passes through Python as an exception that `except Exception` does not catch, and is a
-// panic with the same value again where it arrives in Go. runtime.Goexit cannot be undone half way in Python: it
+// panic again where it arrives in Go: with a *gil.PanicError, which has the value, the stack and the Python frames
+// (gil.Recovered gives the value). runtime.Goexit cannot be undone half way in Python: it
 // ends the process with a message, except in a Native or Async function, where it is a RuntimeError.
 func NewFunction(tok *Token, f GoFunc) (Bound, error) { return functionWith(tok, f, shortcuts{}) }
 
@@ -276,10 +277,10 @@ func called(frame cpython.CallFrame) {
 		}
 		defer func() {
 			if lost := recover(); lost != nil { // Python cannot be used any more
-				frame.RaiseText(fmt.Sprintf("Go function %s panicked: %v", c.name, p))
+				frame.RaiseText(fmt.Sprintf("Go function %s panicked: %v", c.name, thread.Recovered(p)))
 			}
 		}()
-		c.raise(frame, &panicked{value: p, stack: debug.Stack()})
+		c.raise(frame, &panicked{thread.Caught(p)})
 	}()
 	if c.fast == nil || !c.fast(frame) {
 		c.slow(frame)
@@ -353,7 +354,7 @@ func (c *callee) apart(args []reflect.Value, end func(out []reflect.Value, err e
 	err := error(conversionError(RuntimeError, "Go function %s called runtime.Goexit", c.name))
 	defer func() {
 		if p := recover(); p != nil {
-			err = &panicked{value: p, stack: debug.Stack()}
+			err = &panicked{thread.Caught(p)}
 		}
 		end(out, err)
 	}()

@@ -239,7 +239,7 @@ func TestBehaviour19_PanicThroughPython(t *testing.T) {
 		ns := callable(t, tok, py.GoFunc{Func: func() { panic(mine{7}) }})
 		func() {
 			defer func() {
-				if p := recover(); p != (mine{7}) {
+				if p := gil.Recovered(recover()); p != (mine{7}) {
 					t.Errorf("the panic came back as %v", p)
 				}
 			}()

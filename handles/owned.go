@@ -34,6 +34,7 @@ func own(tok *Token, o cpython.Object) Py {
 	it := tok.Interp()
 	p, _ := it.Pins.Get().(*pin)
 	if p == nil {
+		tok.Host().Watched()
 		p = &pin{&ref{interp: it, host: tok.Host()}}
 		runtime.AddCleanup(p, (*ref).dropped, p.ref)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"gilt/gil"
 	"gilt/internal/cpython"
 )
 
@@ -24,16 +25,13 @@ func Raise(class ExceptionClass, args ...any) *Error {
 	if name := class.name(); name != bases[0] {
 		bases = append(bases, name)
 	}
-	return &Error{Class: class.Error(), Message: message, bases: bases, rare: &rare{args: args}}
+	return &Error{Class: class.shown(), Message: message, bases: bases, rare: &rare{args: args}}
 }
 
 // panicked is a panic on its way through Python.
-type panicked struct {
-	value any
-	stack []byte
-}
+type panicked struct{ *gil.PanicError }
 
-func (p *panicked) Error() string { return fmt.Sprint("Go panicked: ", p.value) }
+func (p *panicked) Error() string { return fmt.Sprint("Go panicked: ", p.Value) }
 
 // exited ends the process: runtime.Goexit in a Go function that Python called cannot be stopped, and Python's
 // frames below it can never go on.
@@ -74,7 +72,7 @@ func exception(tok *Token, err error) (Bound, error) {
 	if p, ok := any(err).(*panicked); ok {
 		exc, failed := make1(tok, "gilt.GoPanic", err, p.Error())
 		if failed == nil {
-			failed = addNote(exc, string(p.stack))
+			failed = addNote(exc, string(p.Stack))
 		}
 		return exc, failed
 	}
@@ -142,7 +140,9 @@ const maxCauses = 16 // in a chain: one may be its own cause
 // object is the exception of an *Error: Python's own, or a new one.
 func (e *Error) object(tok *Token, depth int) (Bound, error) {
 	if e.exception() != 0 && e.chunk.interp == tok.Interp() {
-		return e.Bind(tok), nil
+		if exc := e.Bind(tok); !exc.IsZero() { // else it was released meanwhile
+			return exc, nil
+		}
 	}
 	class := e.Class
 	if len(e.bases) > 0 {
@@ -190,6 +190,9 @@ if m is None:
 
 // exceptionClass finds a class by its name, of either form that an ExceptionClass has.
 func exceptionClass(tok *Token, name string) (Bound, error) {
+	if ExceptionClass(name).name() == string(ConversionLimitError) { // C's, which Python code cannot change
+		return result(tok, "raise", tok.Entry("raise").LimitError())
+	}
 	module, path, exact := strings.Cut(name, ":")
 	if !exact {
 		at := strings.LastIndexByte(name, '.')

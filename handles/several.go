@@ -3,6 +3,7 @@ package handles
 import (
 	"context"
 	"reflect"
+	"slices"
 
 	"gilt/gil"
 	"gilt/internal/cpython"
@@ -77,10 +78,13 @@ func (f *Func3[A, B, C, R]) Call(ctx context.Context, a A, b B, c C) (R, error) 
 }
 
 // Spread is an argument of a prepared function whose exported fields are given as keyword arguments, by the names
-// that From gives them: Lookup[Spread[Options], R].
+// that From gives them: Lookup[Spread[Options], R]. It is the only argument: anywhere else it is a TypeError.
 type Spread[T any] struct{ Value T }
 
 func (s Spread[T]) spread() any { return s.Value }
+
+// spreads is a Spread whatever its type.
+type spreads interface{ spread() any }
 
 // spreadWire is a call with the fields of the struct v as keywords.
 func spreadWire(v any) (cpython.ArgKind, int64, []byte, error) {
@@ -94,7 +98,10 @@ func spreadWire(v any) (cpython.ArgKind, int64, []byte, error) {
 	fields := fieldsOf(rv.Type())
 	w := cpython.AppendCall(nil, 0, len(fields))
 	var err error
-	for _, f := range fields {
+	for i, f := range fields {
+		if slices.ContainsFunc(fields[:i], func(g field) bool { return g.name == f.name }) {
+			return 0, 0, nil, twice(f.name)
+		}
 		w = cpython.AppendString(w, f.name)
 		if w, err = encodeValue(nil, w, rv.Field(f.index), 1); err != nil {
 			return 0, 0, nil, argumentError(err, "field %s", f.name)

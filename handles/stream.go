@@ -7,11 +7,11 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"sync"
 
 	"gilt/internal/cpython"
+	"gilt/thread"
 )
 
 //go:embed stream.py
@@ -141,7 +141,7 @@ func (p *producer[T]) run(seq iter.Seq2[T, error]) {
 	returned := false
 	defer func() {
 		if v := recover(); v != nil {
-			p.err = &panicked{value: v, stack: debug.Stack()}
+			p.err = &panicked{thread.Caught(v)}
 		} else if !returned {
 			p.err = conversionError(RuntimeError, "the Go iterator called runtime.Goexit")
 		}

@@ -64,7 +64,7 @@ type LongTask struct {
 // LostTask is a task whose caller was freed.
 type LostTask struct {
 	What  string        // the function
-	Where string        // the Python frame in which it was last seen, "" if not known
+	Where string        // the Python frame in which it was last seen, "in C code" or "in Go code" for none, "" if it waits for its turn
 	For   time.Duration // since its caller was freed
 }
 

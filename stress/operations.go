@@ -109,7 +109,7 @@ func same[T any](got, want T, err error) error {
 
 // panics gives what f panics with.
 func panics(f func() error) (value any, err error) {
-	defer func() { value = recover() }()
+	defer func() { value = gilt.Recovered(recover()) }()
 	return nil, f()
 }
 

@@ -10,7 +10,7 @@ type job struct {
 	f        func()
 	done     chan struct{} // closed when f has ended, however it did
 	returned bool
-	caught   any // what f panicked with
+	caught   *PanicError // what f panicked with
 }
 
 func newJob(f func()) *job { return &job{f: f, done: make(chan struct{})} }
@@ -18,15 +18,15 @@ func newJob(f func()) *job { return &job{f: f, done: make(chan struct{})} }
 func (j *job) run() {
 	defer close(j.done)
 	defer func() {
-		if !j.returned {
-			j.caught = recover()
+		if v := recover(); v != nil {
+			j.caught = Caught(v)
 		}
 	}()
 	j.f()
 	j.returned = true
 }
 
-// outcome, once done is closed, is nil or ErrGoexit; it panics with f's panic.
+// outcome, once done is closed, is nil or ErrGoexit; it panics with a *PanicError when f has panicked.
 func (j *job) outcome() error {
 	switch {
 	case j.returned:

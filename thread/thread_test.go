@@ -114,7 +114,7 @@ func TestSession(t *testing.T) {
 	}
 	func() {
 		defer func() {
-			if v := recover(); v != "boom" {
+			if v := thread.Recovered(recover()); v != "boom" {
 				t.Error(v)
 			}
 		}()
@@ -161,7 +161,7 @@ func TestRule09_SessionOutlivesGoexit(t *testing.T) {
 	}
 	func() {
 		defer func() {
-			if v := recover(); v != "boom" {
+			if v := thread.Recovered(recover()); v != "boom" {
 				t.Error(v)
 			}
 		}()
@@ -205,7 +205,7 @@ func TestSession_RunInsideRun(t *testing.T) {
 	}
 	func() {
 		defer func() {
-			if v := recover(); v != "boom" {
+			if v := thread.Recovered(recover()); v != "boom" {
 				t.Error(v)
 			}
 		}()

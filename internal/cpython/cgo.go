@@ -58,6 +58,7 @@ static gilt_look go_pacer_wait(uintptr_t it, int more, int64_t grace_ns, int64_t
 static gilt_kept go_kept(uintptr_t it) { return gilt_kept_look(gilt_it(it)); }
 static gilt_stuck go_cancel_loop(uintptr_t it) { return gilt_cancel_loop(gilt_it(it)); }
 static int go_cancel(uintptr_t it, uint64_t tag) { return gilt_cancel(gilt_it(it), tag); }
+static int go_in_go(uintptr_t it, uint64_t tag) { return gilt_in_go(gilt_it(it), tag); }
 static void go_cancel_stop(uintptr_t it) { gilt_cancel_stop(gilt_it(it)); }
 static void go_deadline(uintptr_t th, uint64_t serial, int64_t deadline) { gilt_deadline(gilt_th(th), serial, deadline); }
 static gilt_held go_watch(uintptr_t it) { return gilt_watch(gilt_it(it)); }
@@ -98,6 +99,7 @@ static gilt_scalar go_quick_attr(uintptr_t th, uint64_t serial, uintptr_t o, con
 static gilt_res go_make_gofunc(uintptr_t th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	return gilt_make_gofunc((gilt_thread *)th, serial, id, name, nn, plan, pn, doc, dn);
 }
+static gilt_res go_limit_error(uintptr_t th, uint64_t serial) { return gilt_limit_error_object((gilt_thread *)th, serial); }
 static gilt_res go_make_value(uintptr_t th, uint64_t serial, uint64_t id) { return gilt_make_value((gilt_thread *)th, serial, id); }
 */
 import "C"
@@ -307,12 +309,36 @@ func (it *Interp) Took(tag uint64) {
 // its tag, and the Python frame that it is in, "" if that is not known. ok is false when it has been stopped.
 func (it *Interp) CancelLoop() (tag uint64, where string, ok bool) {
 	s := C.go_cancel_loop(it.c)
-	return uint64(s.tag), C.GoString(&s.where[0]), s.stopped == 0
+	return uint64(s.tag), OneLine(C.GoString(&s.where[0])), s.stopped == 0
 }
 
 // Cancel has the task of that tag cancelled now, and again until it has ended; false when it is not the innermost task of
 // a thread.
 func (it *Interp) Cancel(tag uint64) bool { return C.go_cancel(it.c, C.uint64_t(tag)) != 0 }
+
+// KeepLocals says whether the frames of exceptions that Go has keep their local variables. They do not until it is called.
+func KeepLocals(keep bool) {
+	k := C.int(0)
+	if keep {
+		k = 1
+	}
+	C.gilt_keep_locals(k)
+}
+
+// LimitError gives the class of what is raised when a conversion exceeds SetLimits.
+func (e Entry) LimitError() Result { return result(C.go_limit_error(e.th, e.serial)) }
+
+// SetLimits sets how many values and bytes one conversion may have. It is called before Python code runs.
+func SetLimits(values, bytes uint64) {
+	MaxValues, MaxBytes = values, bytes
+	C.gilt_set_limits(C.uint64_t(values), C.uint64_t(bytes))
+}
+
+// MallocFree is how many bytes C's allocator has that were freed; 0 if that is not known.
+func MallocFree() int64 { return int64(C.gilt_malloc_free()) }
+
+// InGo says whether the task of that tag is in Go code.
+func (it *Interp) InGo(tag uint64) bool { return C.go_in_go(it.c, C.uint64_t(tag)) != 0 }
 
 // CancelStop ends CancelLoop for good.
 func (it *Interp) CancelStop() { C.go_cancel_stop(it.c) }

@@ -1,6 +1,7 @@
 // A Python exception as bytes: what a Go error shows without the GIL, captured when it is raised. The
 // wire form of one exception:
-//   head of its class: text module, text qualified name; u64 count, then texts "module", "name" of the class and its bases
+//   head of its class: text module, text qualified name; u64 count, then texts "module", "name" of the class and its bases, and of
+//   the other places where modules have them
 //   text: str(exception)
 //   u64 count of frames, outermost first, each u64 line, head of its code: text file, text function
 //   byte: the bits below, which say what of the rest there is
@@ -71,6 +72,18 @@ static void put_attr_text(writer *w, PyObject *o, PyObject *name) {
 // What put_extra and put_members look at.
 enum { EXITS = 1, HAS_ERRNO = 2, IS_GROUP = 4 };
 
+// The names that modules have for a class; gives how many it writes.
+static uint64_t put_aliases(writer *w, PyObject *class) {
+	enum { MOST = 64 };
+	PyObject *pairs[2 * MOST]; // owned: writing a text may run Python code, and the names be searched for again
+	size_t n = gilt_aliases(w->it, class, pairs, MOST);
+	for (size_t i = 0; i < 2 * n; i++) {
+		put_text(w, pairs[i]);
+		py.Py_DecRef(pairs[i]);
+	}
+	return n;
+}
+
 static int put_class_names(writer *w, PyObject *type) {
 	gilt_names *n = &w->it->names;
 	put_attr_text(w, type, n->s_module);
@@ -79,12 +92,16 @@ static int put_class_names(writer *w, PyObject *type) {
 	Py_ssize_t count = mro ? py.PyTuple_Size(mro) : 0;
 	if (count < 0) count = 0;
 	py.PyErr_Clear();
+	size_t at = w->th->nbuf;
 	put_u64(w, (uint64_t)count);
 	for (Py_ssize_t i = 0; i < count; i++) {
 		PyObject *base = py.PyTuple_GetItem(mro, i); // borrowed from mro, a tuple that is held
 		put_attr_text(w, base, n->s_module);
 		put_attr_text(w, base, n->s_qualname);
 	}
+	uint64_t more = 0;
+	for (Py_ssize_t i = 0; i < count; i++) more += put_aliases(w, py.PyTuple_GetItem(mro, i));
+	set_u64(w, at, (uint64_t)count + more);
 	if (mro) py.Py_DecRef(mro);
 	return (py.PyType_IsSubtype(type, py.PyExc_SystemExit) ? EXITS : 0) | (py.PyType_IsSubtype(type, py.PyExc_OSError) ? HAS_ERRNO : 0) |
 	       (n->group && py.PyType_IsSubtype(type, n->group) ? IS_GROUP : 0);
@@ -98,13 +115,13 @@ static int put_code_names(writer *w, PyObject *code) {
 
 // Writes a head that is not kept, and keeps it in e unless it is long; key is borrowed.
 static int learn_head(writer *w, gilt_head *e, PyObject *key, int (*put)(writer *, PyObject *)) {
-	enum { LONGEST = 4096 };
+	enum { LONGEST = 1 << 14 };
 	static _Atomic uint64_t ids; // of all interpreters
 	size_t at = w->th->nbuf;
 	put_u64(w, 0);
 	put_u64(w, 0);
 	py.Py_IncRef(key); // put may run Python code, a metaclass's, which may change what it was borrowed from
-	gilt_head new = {.key = key, .kinds = put(w, key)};
+	gilt_head new = {.key = key, .kinds = put(w, key), .version = w->it->heads};
 	new.n = w->th->nbuf - at;
 	set_u64(w, at + 8, new.n - 16);
 	if (w->lost || new.n > LONGEST || !(new.head = malloc(new.n))) {
@@ -123,7 +140,7 @@ static int learn_head(writer *w, gilt_head *e, PyObject *key, int (*put)(writer 
 // What there is to say of a class, or of a code object, is the same each time, so it is kept as bytes, with a reference to it.
 static inline int put_head(writer *w, gilt_head *table, size_t places, PyObject *key, int (*put)(writer *, PyObject *)) {
 	gilt_head *e = &table[((uintptr_t)key >> 4 ^ (uintptr_t)key >> 12) % places];
-	if (GILT_UNLIKELY(e->key != key)) return learn_head(w, e, key, put);
+	if (GILT_UNLIKELY(e->key != key || (table == w->it->classes && e->version != w->it->heads))) return learn_head(w, e, key, put);
 	put_bytes(w, e->head, e->n);
 	return e->kinds;
 }
@@ -336,9 +353,11 @@ void gilt_raised(gilt_thread *th, gilt_interp *it, gilt_res *r) {
 	// Exceptions that Go has dropped go here too, since a task that meets many may stay attached: in small numbers, and never
 	// inside a __del__, which would nest.
 	if (GILT_UNLIKELY(gilt_backlog(it) > 0) && th->ntasks <= 1) gilt_drain(it, 32);
+	gilt_aliases_look(it);
 	PyObject *seen[MAX_CHAIN];
 	writer w = {.th = th, .it = it, .left = MAX_EXCEPTIONS};
 	put_exception(&w, exc, seen, 0);
+	gilt_drop_locals(it, exc);
 	if (GILT_UNLIKELY(w.lost)) {
 		failed(r, "Python raised an exception, and there was no memory to read it");
 		py.Py_DecRef(exc);

@@ -135,6 +135,19 @@ int gilt_cancel(gilt_interp *it, uint64_t tag);       // 1 if it is the innermos
 void gilt_cancel_stop(gilt_interp *it);
 void gilt_deadline(gilt_thread *th, uint64_t serial, int64_t deadline); // for a task that was begun by gilt_turn
 
+// locals.c
+void gilt_keep_locals(int keep); // whether the frames of exceptions that Go has keep their local variables
+
+// wire.c
+gilt_res gilt_limit_error_object(gilt_thread *th, uint64_t serial); // the class of what is raised beyond them
+void gilt_set_limits(uint64_t values, uint64_t bytes); // of one conversion
+
+// memory.c
+uint64_t gilt_malloc_free(void); // bytes that were freed and not given back to the system; 0 if that is not known
+
+// interrupt.c
+int gilt_in_go(gilt_interp *it, uint64_t tag); // the task of that tag is in Go code
+
 // watch.c: in_go is not 0 when the task that has the GIL is in Go code, and the same as long as it stays there.
 typedef struct { uint64_t in_go, tag, what; int32_t waits; } gilt_held; // waits: so many of ours wait for it
 gilt_held gilt_watch(gilt_interp *it);

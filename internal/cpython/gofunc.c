@@ -189,6 +189,7 @@ static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, 
 		return foreign ? leave_foreign(th, f->it, &b) : (void)0, py.PyErr_Format(py.PyExc_RecursionError, "the C stack is used up calling Go's %s()", f->name);
 	uint8_t *buf = th->buf;
 	size_t nbuf = th->nbuf, capbuf = th->capbuf;
+	uint64_t values = th->values;
 	th->buf = NULL, th->nbuf = th->capbuf = 0;
 	PyObject *o = NULL;
 	if (gilt_push_task(th, f->it)) {
@@ -196,7 +197,7 @@ static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, 
 		gilt_pop_callback(th);
 	} else py.PyErr_NoMemory();
 	free(th->buf);
-	th->buf = buf, th->nbuf = nbuf, th->capbuf = capbuf;
+	th->buf = buf, th->nbuf = nbuf, th->capbuf = capbuf, th->values = values;
 	if (foreign) leave_foreign(th, f->it, &b);
 	return o;
 }

@@ -137,6 +137,24 @@ static int may_interrupt(gilt_thread *th, gilt_interp *it, PyObject *frame, PyOb
 	return is_armed(th, it); // the look runs Python code, during which the GIL may have gone to and fro
 }
 
+// Whether the task that runs on th is to be interrupted, though the canceller may have had no GIL to arm it. What was
+// interrupted before is not again until it does: its clean-up may need C code.
+static int is_due(gilt_thread *th, gilt_interp *it) {
+	uint64_t key = gilt_task_key(it, atomic_load_explicit(&th->tag, memory_order_relaxed));
+	int64_t deadline = atomic_load_explicit(&th->deadline, memory_order_relaxed);
+	if (is_armed(th, it)) return 1;
+	if (atomic_load(&th->fired) == key || atomic_load(&th->ending)) return 0;
+	return atomic_load_explicit(&th->wanted, memory_order_relaxed) == key || (deadline && (int64_t)gilt_clock_ns() >= deadline);
+}
+
+int gilt_interrupted(gilt_thread *th) {
+	gilt_interp *it = th->attached;
+	if (GILT_LIKELY(!it->hook || !is_due(th, it))) return 0;
+	uint64_t tag = atomic_load(&th->tag);
+	if (!is_armed(th, it)) th->arms++, th->checks = GILT_CHECKS, atomic_store(&th->states[it->id].armed, tag);
+	return gilt_interrupt_here(th, it);
+}
+
 int gilt_interrupt_here(gilt_thread *th, gilt_interp *it) {
 	if (!it->hook || !is_armed(th, it)) return 0;
 	PyObject *frame = py.PyThreadState_GetFrame(th->states[it->id].ts), *at = frame ? attr(frame, "f_lasti") : NULL; // in a call of C
@@ -340,7 +358,7 @@ int gilt_hook_init(gilt_interp *it) {
 	                  instruction = {"gilt_instruction", on_instruction, METH_FASTCALL, NULL};
 	gilt_hook *h = it->hook = calloc(1, sizeof *h);
 	if (!h) return py.PyErr_NoMemory(), -1;
-	h->cancelled = py.PyErr_NewException("gilt.Cancelled", py.PyExc_BaseException, NULL);
+	h->cancelled = gilt_make_cancelled();
 	h->inspect = make_inspect(it);
 	h->on_jump = callback(&jump, it), h->on_start = callback(&start, it), h->on_instruction = callback(&instruction, it);
 	if (!h->cancelled || !h->inspect || !h->on_jump || !h->on_start || !h->on_instruction) return -1;

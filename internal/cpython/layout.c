@@ -22,6 +22,18 @@ static int find_ob_type(void) {
 	return -1;
 }
 
+// All of CPython's builds with a GIL count references in the first word, of which newer ones take half.
+static int counts_references(void) {
+	PyObject *o = py.PyList_New(0);
+	if (!o) return 0;
+	uint32_t *word = (uint32_t *)o;
+	int counts = *word == 1;
+	for (uint32_t n = 2; n < 5; n++) py.Py_IncRef(o), counts = counts && *word == n;
+	for (uint32_t n = 4; n > 1; n--) py.Py_DecRef(o), counts = counts && *word == n - 1;
+	py.Py_DecRef(o);
+	return counts;
+}
+
 static PyObject *get(PyObject *ns, const char *name) { // borrowed from ns; None when it is not there
 	PyObject *key = py.PyUnicode_InternFromString(name);
 	PyObject *v = key ? py.PyDict_GetItemWithError(ns, key) : NULL;
@@ -72,6 +84,7 @@ static int find_in(PyObject *ns) {
 
 int gilt_find_layout(void) {
 	if (find_ob_type()) return -1;
+	gilt_at.counts = counts_references();
 	PyObject *builtins = py.PyImport_ImportModule("builtins"), *name = py.PyUnicode_InternFromString("exec");
 	PyObject *exec = builtins && name ? py.PyObject_GetAttr(builtins, name) : NULL;
 	PyObject *args[2] = {py.PyUnicode_FromStringAndSize(probes, sizeof probes - 1), py.PyDict_New()};

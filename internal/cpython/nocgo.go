@@ -40,6 +40,10 @@ func NewInterp(time.Duration) (*Interp, error)                                  
 func None() Object                                                              { return 0 }
 func Ellipsis() Object                                                          { return 0 }
 func NotImplemented() Object                                                    { return 0 }
+func KeepLocals(bool)                                                           {}
+func (Entry) LimitError() Result                                                { return Result{} }
+func SetLimits(uint64, uint64)                                                  {}
+func MallocFree() int64                                                         { return 0 }
 func Refuse()                                                                   {}
 func Stop() int                                                                 { return 0 }
 func Nested() bool                                                              { return false }
@@ -57,6 +61,7 @@ func (*Interp) PacerWait(bool, time.Duration, time.Duration, int) Look          
 func (*Interp) Kept() Kept                                                      { return Kept{} }
 func (*Interp) CancelLoop() (uint64, string, bool)                              { return 0, "", false }
 func (*Interp) Cancel(uint64) bool                                              { return false }
+func (*Interp) InGo(uint64) bool                                                { return false }
 func (*Interp) CancelStop()                                                     {}
 func Clock() Deadline                                                           { return 0 }
 func (Entry) SetDeadline(Deadline)                                              {}

@@ -14,6 +14,15 @@ PyObject *gilt_name(gilt_interp *it, const char *s, uint64_t n);
 PyObject *gilt_name_tuple(gilt_interp *it, const char *s, uint64_t n); // (name,)
 void gilt_known_clear(gilt_interp *it);
 
+// aliases.c: the names of exception classes in modules.
+void gilt_aliases_look(gilt_interp *it); // may run Python code; leaves the error indicator clear
+size_t gilt_aliases(gilt_interp *it, PyObject *class, PyObject **pairs, size_t most); // how many of a module and a name, owned
+void gilt_aliases_clear(gilt_interp *it);
+
+// locals.c: has the local variables of the exception's frames go, if nobody else can see them. It may run Python code; the error
+// indicator is clear then.
+void gilt_drop_locals(gilt_interp *it, PyObject *exc);
+
 // A reference is Go's from now on.
 static inline void gilt_own(gilt_interp *it) {
 	atomic_store_explicit(&it->owned, atomic_load_explicit(&it->owned, memory_order_relaxed) + 1, memory_order_relaxed);

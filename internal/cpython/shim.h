@@ -43,7 +43,10 @@ struct gilt_api {
 };
 extern struct gilt_api py;
 // layout.c: where objects keep what there is no cheap call for. It is found at start, not declared.
-typedef struct { int ob_type, tb_next, tb_frame, tb_lasti, tb_lineno, suppress_context; } gilt_layout;
+typedef struct {
+	int ob_type, tb_next, tb_frame, tb_lasti, tb_lineno, suppress_context;
+	int counts; // an object's first 32 bits count its references, unless there are very many; not on free-threaded builds
+} gilt_layout;
 extern gilt_layout gilt_at;
 int gilt_find_layout(void); // 0, or -1
 
@@ -52,7 +55,7 @@ int gilt_find_layout(void); // 0, or -1
 
 // Names and objects that each interpreter keeps.
 typedef struct {
-	PyObject *compile, *builtins, *traceback_format; // owned
+	PyObject *compile, *builtins, *modules, *traceback_format; // owned; modules is sys.modules
 	PyObject *s_module, *s_qualname, *s_mro, *s_co_filename,
 	    *s_co_name, *s_notes, *s_code, *s_errno, *s_dict_name, *s_exec, *s_eval, *s_gilt, *s_exceptions,
     *group; // BaseExceptionGroup, NULL before 3.11
@@ -62,6 +65,7 @@ typedef struct {
 typedef struct {
 	PyObject *key; // owned
 	int kinds;     // of a class: what else its exceptions have
+	uint64_t version; // of a class: the interpreter's heads when it was made
 	uint8_t *head; // wire form
 	size_t n;
 } gilt_head;
@@ -79,6 +83,10 @@ struct gilt_interp {
 	PyInterpreterState *is;
 	gilt_names names;
 	gilt_head classes[GILT_CLASSES], places[GILT_PLACES]; // direct-mapped by address
+	struct gilt_alias *aliases; // the names of exception classes in modules, by class, owned; with the GIL, as these three
+	size_t naliases;
+	Py_ssize_t modules;         // how many modules there were when they were searched for
+	uint64_t heads;             // how often that was
 	gilt_known known[256];                               // direct-mapped by what they say
 	PyObject *own[GILT_C_COUNT];                         // Python's own classes, owned; NULL until they are asked for
 
@@ -124,6 +132,7 @@ struct gilt_interp {
 	_Atomic int64_t next_cancel; // when the canceller looks next by itself
 	gilt_hook *hook;             // hook.c; with the GIL
 	pthread_mutex_t states_mu;   // held while thread states are deleted, and while the canceller uses one without the GIL
+	PyObject *limit_error; // a class, owned, with the GIL; NULL until it is wanted
 
 	pthread_mutex_t pace_mu;
 	pthread_cond_t pace_cond;
@@ -167,7 +176,7 @@ struct gilt_thread {
 			gilt_res rest;        // of gilt_fn_scalar
 		};
 	};
-	_Atomic uint64_t in_go; // ticks at which it went back to Go with the GIL, 0 while it is in Python
+	_Atomic uint64_t in_go; // ticks at which it went back to Go, 1 in a task that did nothing yet, 0 while it is in Python
 	_Atomic uint64_t since; // ticks at which this attach got the GIL, 0 while detached
 	unsigned long switches; // of the GIL, then
 	uint64_t looks;         // of the pacer, then
@@ -197,6 +206,7 @@ struct gilt_thread {
 	uint8_t *batch; // what the last gilt_fn_batch gave, malloc'ed
 	uint8_t *buf; // results
 	size_t nbuf, capbuf;
+	uint64_t values; // of the conversion that goes on: see counted
 };
 
 extern __thread gilt_thread *gilt_tls;
@@ -307,6 +317,10 @@ static inline int gilt_fired(gilt_thread *th) {
 	return t->fired || fired == gilt_task_key(t->it, atomic_load_explicit(&th->tag, memory_order_relaxed));
 }
 
+// cancelled.c
+PyObject *gilt_make_cancelled(void); // the class gilt.Cancelled: a new reference, or NULL with an exception
+PyObject *gilt_limit_error(gilt_interp *it); // gilt.ConversionLimitError: borrowed from it, or NULL with an exception
+
 // cancel.c
 void gilt_cancel_sooner(gilt_interp *it, int64_t deadline);
 
@@ -321,6 +335,8 @@ void gilt_hook_rest(gilt_interp *it); // when nobody is armed
 void gilt_disarm(gilt_thread *th, gilt_interp *it); // on th: what runs next is not to be interrupted
 // On th, where an exception may come: -1 with gilt.Cancelled set if the task is to be interrupted, and is not in clean-up.
 int gilt_interrupt_here(gilt_thread *th, gilt_interp *it);
+// The same for C code that keeps the GIL for long, so that the canceller cannot arm it.
+int gilt_interrupted(gilt_thread *th);
 
 // gil.c
 struct gilt_gil {

@@ -203,6 +203,7 @@ static PyObject *interned(const char *s) { return py.PyUnicode_InternFromString(
 int gilt_names_init(gilt_interp *it) {
 	gilt_names *n = &it->names;
 	if (!(n->builtins = py.PyImport_ImportModule("builtins"))) return -1;
+	if ((n->modules = py.PyImport_GetModuleDict())) py.Py_IncRef(n->modules); // it was borrowed
 	PyObject *name = interned("compile");
 	n->compile = name ? py.PyObject_GetAttr(n->builtins, name) : NULL;
 	if (name) py.Py_DecRef(name);
@@ -245,8 +246,11 @@ void gilt_names_clear(gilt_interp *it) {
 	gilt_known_clear(it);
 	gilt_classes_clear(it);
 	gilt_hook_clear(it);
+	if (it->limit_error) py.Py_DecRef(it->limit_error);
+	it->limit_error = NULL;
 	if (it->codes) py.Py_DecRef(it->codes);
 	it->codes = NULL;
+	gilt_aliases_clear(it);
 	forget_heads(it->classes, GILT_CLASSES);
 	forget_heads(it->places, GILT_PLACES);
 }

@@ -262,6 +262,7 @@ int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t wha
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
 	gilt_task *t = push_task(th, it, tag, what, deadline);
 	if (!t) return GILT_FAILED;
+	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
 	if (GILT_LIKELY(!inner)) return GILT_OK;
 	if (gilt_attach(th, it)) {
 		pop_task(th);
@@ -349,6 +350,7 @@ int64_t gilt_task_end(gilt_thread *th, int32_t *flags) {
 		th->left = gilt_ticks();
 	}
 	*flags = flags_of(th, th->left);
+	atomic_store_explicit(&th->in_go, 1, memory_order_relaxed);
 	int64_t held = pop_task(th);
 	if (GILT_UNLIKELY(atomic_load_explicit(&th->ending, memory_order_relaxed) != 0)) atomic_store(&th->ending, 0);
 	tell_of_outer(th);
@@ -381,6 +383,7 @@ gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what, int64_t dead
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return (gilt_entry){.status = GILT_FAILED};
 	int status = gilt_task_begin(th, it, tag, what, deadline);
+	atomic_store_explicit(&th->in_go, 1, memory_order_relaxed);
 	return (gilt_entry){.th = th, .serial = th->serial, .words = &th->words, .status = status};
 }
 

@@ -44,6 +44,35 @@ void gilt_buf_shrink(gilt_thread *th, const uint8_t **p) {
 	if (ours) *p = b;
 }
 
+static uint64_t max_values = UINT64_MAX, max_bytes = UINT64_MAX; // of one conversion; set before Python code runs
+
+void gilt_set_limits(uint64_t values, uint64_t bytes) { max_values = values, max_bytes = bytes; }
+
+static int too_large(gilt_thread *th, const char *what, uint64_t limit, const char *field) {
+	PyObject *class = gilt_limit_error(th->attached);
+	if (class) py.PyErr_Format(class, "a conversion is limited to %llu %s: raise gilt's Config.%s if such values are meant", (unsigned long long)limit, what, field);
+	return -1;
+}
+
+// Looks, once in a while, whether the conversion is to go on, and lets others have the GIL. Other Python code may run meanwhile.
+static int look(gilt_thread *th) {
+	if (th->values > max_values) return too_large(th, "values", max_values, "MaxValues");
+	if (th->nbuf > max_bytes) return too_large(th, "bytes", max_bytes, "MaxBytes");
+	if (gilt_interrupted(th)) return -1;
+	py.PyEval_RestoreThread(py.PyEval_SaveThread());
+	return 0;
+}
+
+// Counts a value that a container holds; -1 with an exception when the conversion ends here. The caller needs nothing that is borrowed
+// from an object that others may change.
+static inline int counted(gilt_thread *th) {
+	enum { LOOK = 1 << 13 };
+	return GILT_LIKELY(++th->values % LOOK != 0) ? 0 : look(th);
+}
+
+// The same on the way to Python, which threads of Python's go too: what they are sent comes from a queue, in small parts.
+static inline int counted_here(void) { return gilt_tls && gilt_tls->attached ? counted(gilt_tls) : 0; }
+
 static int put_tagged(gilt_thread *th, uint8_t tag, uint64_t v) {
 	if (gilt_buf_room(th, 9)) return -1;
 	th->buf[th->nbuf] = tag;
@@ -53,6 +82,7 @@ static int put_tagged(gilt_thread *th, uint8_t tag, uint64_t v) {
 }
 
 static int put_bytes(gilt_thread *th, uint8_t tag, const void *p, size_t n) {
+	if (GILT_UNLIKELY(n > max_bytes || th->nbuf > max_bytes - n)) return too_large(th, "bytes", max_bytes, "MaxBytes");
 	return put_tagged(th, tag, n) || gilt_buf_put(th, p, n) ? -1 : 0;
 }
 
@@ -96,20 +126,22 @@ static PyObject *incref(PyObject *o) {
 static PyObject *read_items(const uint8_t **p, const uint8_t *end, int depth, uint8_t tag, uint64_t n) {
 	if (n > (uint64_t)(end - *p)) return broken(); // an item takes a byte at least
 	PyObject *c = tag == 'l' ? py.PyList_New((Py_ssize_t)n) : py.PyTuple_New((Py_ssize_t)n);
+	if (c && n) py.PyObject_GC_UnTrack(c); // gc.get_objects would find it half filled
 	for (uint64_t i = 0; c && i < n; i++) {
-		PyObject *o = gilt_wire_read(p, end, depth + 1);
+		PyObject *o = counted_here() ? NULL : gilt_wire_read(p, end, depth + 1);
 		if (!o || (tag == 'l' ? py.PyList_SetItem(c, (Py_ssize_t)i, o) : py.PyTuple_SetItem(c, (Py_ssize_t)i, o))) {
 			py.Py_DecRef(c);
 			return NULL;
 		}
 	}
+	if (c && n) py.PyObject_GC_Track(c);
 	return c;
 }
 
 static PyObject *read_dict(const uint8_t **p, const uint8_t *end, int depth, uint64_t n) {
 	PyObject *d = py.PyDict_New();
 	for (uint64_t i = 0; d && i < n; i++) {
-		PyObject *k = gilt_wire_read(p, end, depth + 1);
+		PyObject *k = counted_here() ? NULL : gilt_wire_read(p, end, depth + 1);
 		PyObject *v = k ? gilt_wire_read(p, end, depth + 1) : NULL;
 		int bad = !v || py.PyDict_SetItem(d, k, v);
 		if (k) py.Py_DecRef(k);
@@ -125,9 +157,11 @@ static PyObject *read_dict(const uint8_t **p, const uint8_t *end, int depth, uin
 static PyObject *read_numbers(const uint8_t **p, const uint8_t *end, uint8_t tag, uint64_t n) {
 	if (n > (uint64_t)(end - *p) / 8) return broken();
 	PyObject *l = py.PyList_New((Py_ssize_t)n);
+	if (l && n) py.PyObject_GC_UnTrack(l); // as in read_items
 	for (uint64_t i = 0; l && i < n; i++, *p += 8) {
 		PyObject *o;
-		if (tag == 'L') {
+		if (counted_here()) o = NULL;
+		else if (tag == 'L') {
 			int64_t v;
 			memcpy(&v, *p, 8);
 			o = py.PyLong_FromLongLong(v);
@@ -141,6 +175,7 @@ static PyObject *read_numbers(const uint8_t **p, const uint8_t *end, uint8_t tag
 			return NULL;
 		}
 	}
+	if (l && n) py.PyObject_GC_Track(l);
 	return l;
 }
 
@@ -155,6 +190,7 @@ static PyObject *read_big(const uint8_t *p, uint64_t n) {
 }
 
 PyObject *gilt_wire_read(const uint8_t **p, const uint8_t *end, int depth) {
+	if (depth == 0 && gilt_tls) gilt_tls->values = 0;
 	if (*p >= end) return broken();
 	uint8_t tag = *(*p)++;
 	if (tag == 'N') return incref(py._Py_NoneStruct);
@@ -225,9 +261,10 @@ static int changed(const char *what) {
 
 static int write_dict(gilt_thread *th, PyObject *d, int depth) {
 	Py_ssize_t pos = 0, n = py.PyDict_Size(d), i = 0;
+	int stop = 0;
 	PyObject *k, *v; // borrowed; PyDict_Next itself copes with a dict that has changed
 	if (put_tagged(th, 'm', (uint64_t)n)) return no_memory();
-	for (; i < n && py.PyDict_Next(d, &pos, &k, &v); i++) {
+	for (; i < n && !(stop = counted(th)) && py.PyDict_Next(d, &pos, &k, &v); i++) {
 		PyObject *t = gilt_type(k);
 		int hold = t != py.PyUnicode_Type && t != py.PyLong_Type; // writing the key may drop the value
 		if (hold) py.Py_IncRef(v);
@@ -235,13 +272,14 @@ static int write_dict(gilt_thread *th, PyObject *d, int depth) {
 		if (hold) py.Py_DecRef(v);
 		if (bad) return -1;
 	}
-	return i == n && py.PyDict_Size(d) == n ? 0 : changed("dictionary");
+	return stop ? -1 : i == n && py.PyDict_Size(d) == n ? 0 : changed("dictionary");
 }
 
 static int write_items(gilt_thread *th, PyObject *o, int depth, int list) {
 	Py_ssize_t n = list ? py.PyList_Size(o) : py.PyTuple_Size(o), i = 0;
 	if (put_tagged(th, list ? 'l' : 't', (uint64_t)n)) return no_memory();
 	for (; i < n; i++) {
+		if (counted(th)) return -1;
 		PyObject *item = list ? py.PyList_GetItem(o, i) : py.PyTuple_GetItem(o, i); // borrowed
 		if (GILT_UNLIKELY(!item)) break;
 		if (gilt_wire_write(th, item, depth + 1)) return -1;
@@ -294,6 +332,7 @@ static int write_float(gilt_thread *th, PyObject *o) {
 
 // o may be borrowed from a container.
 int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
+	if (depth == 0) th->values = 0;
 	if (o == py._Py_NoneStruct) return gilt_buf_byte(th, 'N') ? no_memory() : 0;
 	if (o == py._Py_TrueStruct) return gilt_buf_byte(th, 'T') ? no_memory() : 0;
 	if (o == py._Py_FalseStruct) return gilt_buf_byte(th, 'F') ? no_memory() : 0;

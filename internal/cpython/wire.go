@@ -88,6 +88,9 @@ func AppendCall(b []byte, n, kw int) []byte {
 	return binary.LittleEndian.AppendUint64(b, uint64(kw))
 }
 
+// What one conversion may have: see SetLimits.
+var MaxValues, MaxBytes uint64 = math.MaxUint64, math.MaxUint64
+
 // ErrWire is a wire form that Go cannot read: a bug in gilt.
 var ErrWire = errors.New("gilt: broken wire form (a bug in gilt)")
 

@@ -87,16 +87,32 @@ func Runtime() *gilt.Runtime {
 // The test fails when the child fails or does not end within a minute.
 func Child(t testing.TB, name string, env ...string) string {
 	t.Helper()
+	stdout, stderr, err := child(name, env)
+	if err != nil {
+		t.Fatalf("child %s: %v\nstdout: %s\nstderr: %s", name, err, stdout, tail(stderr, 6000))
+	}
+	return stdout
+}
+
+// Dies is Child for one that must fail, and gives what it wrote to stderr.
+func Dies(t testing.TB, name string, env ...string) string {
+	t.Helper()
+	stdout, stderr, err := child(name, env)
+	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() < 0 {
+		t.Fatalf("child %s: %v, want it to fail\nstdout: %s\nstderr: %s", name, err, stdout, tail(stderr, 6000))
+	}
+	return stderr
+}
+
+func child(name string, env []string) (stdout, stderr string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), append(env, childVar+"="+name)...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("child %s: %v\nstdout: %s\nstderr: %s", name, err, stdout.String(), tail(stderr.String(), 6000))
-	}
-	return stdout.String()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	return out.String(), errs.String(), err
 }
 
 func tail(s string, n int) string {
