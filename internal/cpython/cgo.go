@@ -140,6 +140,9 @@ func sentence(s *C.char) error {
 	return errors.New(C.GoString(s))
 }
 
+// Running says which Python runs in this process, before Load; nil for none.
+func Running() error { return sentence(C.gilt_running()) }
+
 // Load opens the libpython at path and takes it for the life of the process; it does not start Python.
 // A library that is refused is closed again.
 func Load(path string) error {
