@@ -24,6 +24,7 @@ var children = pytest.Children{
 	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput, "held GIL": heldGIL,
 	"native inside": nativeInside, "trace handles": traceHandles, "close many": closeMany, "shut down many": shutDownMany,
 	"arguments overwritten": argumentsOverwritten, "small stacks": smallStacks, "another Python": anotherPython, "another libpython": anotherLibpython,
+	"faults": faults, "fault in C": faultInC, "fault dumps": faultDumps,
 }
 
 func TestRule20_CLocale(t *testing.T) {

@@ -336,6 +336,11 @@ const char *gilt_type_name(PyObject *o); // of its type, valid until the next ca
 void gilt_raised(gilt_thread *th, gilt_interp *it, gilt_res *r); // fetches and clears the exception into r
 // call.c
 void gilt_result(gilt_thread *th, gilt_interp *it, PyObject *o, int rkind, gilt_res *r); // steals o; NULL means raised
+// faults.c
+void gilt_faults_note(void);                                 // before Python starts: Go's handlers
+void gilt_faults_around(void (*start)(void *), void *arg);   // starts Python
+int gilt_faults_guard(void);                                 // in an interpreter; 0, or -1 with an exception
+void gilt_faults_back(void);                                 // after Python's end
 // start.c
 int gilt_names_init(gilt_interp *it);
 void gilt_names_clear(gilt_interp *it);

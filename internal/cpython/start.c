@@ -61,6 +61,13 @@ static char *initialize_old(const char *program, const char *home) { // 3.10 to 
 	return NULL;
 }
 
+typedef struct { const char *program, *home; char *err; } starting;
+
+static void initialize(void *arg) {
+	starting *s = arg;
+	s->err = gilt_minor() >= 14 ? initialize_new(s->program, s->home) : initialize_old(s->program, s->home);
+}
+
 static gilt_interp *new_interp_struct(PyInterpreterState *is) {
 	gilt_interp *it = calloc(1, sizeof *it);
 	if (!it) return NULL;
@@ -101,7 +108,7 @@ static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
 	it->ask_us = (unsigned long)(switch_interval * 1e6 + 0.5);
 	double interval = it->gil && switch_interval < rest ? rest : switch_interval;
 	it->rest_us = (unsigned long)(interval * 1e6 + 0.5);
-	return gilt_set_switch_interval(interval) || gilt_names_init(it) || forbid(it) ? -1 : 0;
+	return gilt_set_switch_interval(interval) || gilt_names_init(it) || gilt_faults_guard() || forbid(it) ? -1 : 0;
 }
 
 static char *prepare_error(gilt_interp *it, gilt_thread *th) {
@@ -115,7 +122,10 @@ char *gilt_start(const char *program, const char *home, double switch_interval) 
 	uint64_t ns = gilt_clock_ns(), ticks = gilt_ticks();
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return gilt_sentence("out of memory");
-	char *err = gilt_minor() >= 14 ? initialize_new(program, home) : initialize_old(program, home);
+	starting s = {program, home, NULL};
+	gilt_faults_note();
+	gilt_faults_around(initialize, &s); // PYTHONFAULTHANDLER
+	char *err = s.err;
 	if (err) return err;
 	gilt_fill_refs();
 	if (gilt_find_layout()) return gilt_sentence("this Python lays out its objects in a way that gilt does not know");
@@ -194,7 +204,9 @@ int gilt_stop(void) {
 		th->states[i].ts = NULL;
 	}
 	atomic_store(&gilt_alive, 0);
-	return py.Py_FinalizeEx();
+	int status = py.Py_FinalizeEx();
+	gilt_faults_back();
+	return status;
 }
 
 static PyObject *interned(const char *s) { return py.PyUnicode_InternFromString(s); }
