@@ -105,6 +105,7 @@ import "C"
 import (
 	"errors"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -195,6 +196,22 @@ func newInterp(c *C.gilt_interp) *Interp {
 
 // Refuse makes every later entry answer Stopped.
 func Refuse() { C.gilt_refuse() }
+
+// Quiesce keeps threads that Python made from coming into Python again out of Go functions, and from calling those, if stopping
+// says so. It gives the names of the Go functions in which such threads still use Python, or have Python code run.
+func Quiesce(stopping bool) []string {
+	flag := C.int(0)
+	if stopping {
+		flag = 1
+	}
+	names := C.gilt_quiesce(flag)
+	if names == nil {
+		return nil
+	}
+	// SAFETY: malloc'ed for the caller, and NUL-terminated.
+	defer C.free(unsafe.Pointer(names))
+	return strings.Split(strings.TrimSuffix(C.GoString(names), "\n"), "\n")
+}
 
 // Stop ends the interpreters and finalizes Python, on Python's main thread, when no other thread is
 // inside. It gives Py_FinalizeEx's status: not 0 when Python's buffered output could not be written.

@@ -59,6 +59,7 @@ typedef struct gilt_gofunc gilt_gofunc;
 typedef struct gilt_orders gilt_orders;
 
 // load.c. Each of the functions that return a char * gives NULL, or a malloc'ed sentence that says what failed.
+char *gilt_quiesce(int stopping); // malloc'ed names, or NULL
 char *gilt_running(void); // malloc'ed; NULL for no Python
 char *gilt_load(const char *path, int min_minor, int max_minor);
 const char *gilt_version(void);

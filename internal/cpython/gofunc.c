@@ -117,6 +117,7 @@ static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args)
 	atomic_store_explicit(&th->in_go, th->last, memory_order_relaxed);
 	gilt_go_call(&frame);
 	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
+	while (GILT_UNLIKELY(th->foreign) && th->attached != f->it && gilt_come_inside(th)) gilt_park(); // as in wait_while_stopping
 	if (th->attached != f->it && gilt_attach(th, f->it)) abort(); // a thread state that it had: it cannot fail
 	th->last = last;
 	PyObject *o = NULL;
@@ -137,22 +138,33 @@ typedef struct {
 	PyThreadState *ts;
 	gilt_interp *attached;
 	int foreign;
+	const char *called;
 	uint64_t since, last, looks, sampled;
 	unsigned long switches;
 } borrowed;
 
-static void enter_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
+static void enter_foreign(gilt_thread *th, gilt_gofunc *f, borrowed *b) {
+	gilt_interp *it = f->it;
 	gilt_state *st = &th->states[it->id];
-	*b = (borrowed){.ts = st->ts, .attached = th->attached, .foreign = th->foreign, .since = atomic_load(&th->since), .last = th->last,
+	*b = (borrowed){.ts = st->ts, .attached = th->attached, .foreign = th->foreign, .called = th->called, .since = atomic_load(&th->since), .last = th->last,
 	                .looks = th->looks, .sampled = atomic_load(&th->sampled), .switches = th->switches};
 	pthread_mutex_lock(&gilt_all_mu); // the state is not ours to give back
 	th->generation = atomic_load(&gilt_alive);
 	st->ts = py.PyThreadState_Get();
-	th->foreign = 1;
+	th->foreign = 1, th->called = f->name;
 	pthread_mutex_unlock(&gilt_all_mu);
 	th->attached = it;
 	add(&it->inside, 1);
 	books_begin(th, it, th->last = gilt_ticks());
+}
+
+// With the GIL. While Python stops, threads that Python made come into Go no more: they wait, as CPython's own do at its end.
+static void wait_while_stopping(gilt_thread *th) {
+	while (th != gilt_stopper && gilt_come_inside(th)) {
+		PyThreadState *ts = py.PyEval_SaveThread();
+		gilt_park();
+		py.PyEval_RestoreThread(ts);
+	}
 }
 
 static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
@@ -162,7 +174,8 @@ static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 	atomic_store(&th->since, b->since);
 	pthread_mutex_lock(&gilt_all_mu);
 	th->states[it->id].ts = b->ts;
-	th->foreign = b->foreign;
+	th->foreign = b->foreign, th->called = b->called;
+	atomic_store(&th->inside, b->foreign);
 	pthread_mutex_unlock(&gilt_all_mu);
 	th->attached = b->attached;
 }
@@ -183,7 +196,8 @@ static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, 
 	if (foreign) {
 		if (py.PyThreadState_GetInterpreter(py.PyThreadState_Get()) != f->it->is)
 			return py.PyErr_Format(py.PyExc_RuntimeError, "%s() belongs to another interpreter", f->name);
-		enter_foreign(th, f->it, &b);
+		wait_while_stopping(th);
+		enter_foreign(th, f, &b);
 	}
 	if (GILT_UNLIKELY(stack_is_low(th)))
 		return foreign ? leave_foreign(th, f->it, &b) : (void)0, py.PyErr_Format(py.PyExc_RecursionError, "the C stack is used up calling Go's %s()", f->name);

@@ -42,6 +42,7 @@ func None() Object                                                              
 func Ellipsis() Object                                                          { return 0 }
 func NotImplemented() Object                                                    { return 0 }
 func Refuse()                                                                   {}
+func Quiesce(bool) []string                                                     { return nil }
 func Stop() int                                                                 { return 0 }
 func Nested() bool                                                              { return false }
 func Yield() bool                                                               { return false }

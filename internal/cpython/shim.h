@@ -188,6 +188,8 @@ struct gilt_thread {
 	size_t nrefs, caprefs;
 	uintptr_t stack_low; // the lowest address of its C stack, 0 for not known
 	int foreign;         // it is in a Go function, on a thread that Python made
+	const char *called;  // then: the Go function's name; guarded by gilt_all_mu
+	_Atomic int inside;  // then: it has the GIL, asks for it, or is in Python code. See gilt_stopping
 	uint8_t *batch; // what the last gilt_fn_batch gave, malloc'ed
 	uint8_t *buf; // results
 	size_t nbuf, capbuf;
@@ -198,6 +200,11 @@ extern gilt_interp *gilt_interps[GILT_MAX_INTERPS];
 extern int gilt_ninterps;
 extern _Atomic uint64_t gilt_generation; // 0 while no Python may be entered
 extern _Atomic uint64_t gilt_alive;      // 0 when Python's thread states are gone
+// Python is about to be finalized. A thread that Python made says inside, and then looks at this; who stops Python sets
+// this, and then looks at inside: so no such thread comes into Python any more.
+extern _Atomic int gilt_stopping;
+extern gilt_thread *gilt_stopper; // the thread that finalizes Python, once it does
+void gilt_park(void);             // detached, as long as Python is stopping: for ever, unless that is given up
 extern uint64_t gilt_ticks_20us;
 extern double gilt_ns_per_tick;
 
@@ -224,7 +231,8 @@ char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)
 
 // thread.c
 gilt_thread *gilt_thread_here(void);                      // makes it when there is none; NULL without memory
-int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory
+int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory, and on a thread of Python's while it stops
+int gilt_come_inside(gilt_thread *th);                    // a thread that Python made: 0, or -1 while Python stops
 void gilt_detach_now(gilt_thread *th);
 void gilt_look_for_delay(gilt_thread *th, gilt_interp *it); // between two operations
 int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline); // a status
@@ -266,7 +274,8 @@ static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
 		return GILT_OK;
 	}
 	if (atomic_load_explicit(&gilt_generation, memory_order_relaxed) == 0) return GILT_STOPPED;
-	return gilt_attach(th, it) ? GILT_FAILED : GILT_OK;
+	if (GILT_LIKELY(!gilt_attach(th, it))) return GILT_OK;
+	return th->foreign && atomic_load(&gilt_stopping) ? GILT_STOPPED : GILT_FAILED;
 }
 // Ends it: 1 when it comes back detached. A crossing that took long does: a goroutine that returns from cgo needs a
 // processor of Go's, and with busy goroutines it would wait for one with the GIL held for milliseconds. While

@@ -6,6 +6,8 @@ gilt_interp *gilt_interps[GILT_MAX_INTERPS];
 int gilt_ninterps;
 _Atomic uint64_t gilt_generation;
 _Atomic uint64_t gilt_alive;
+_Atomic int gilt_stopping;
+gilt_thread *gilt_stopper;
 uint64_t gilt_ticks_20us;
 double gilt_ns_per_tick;
 static uint64_t generations;
@@ -184,7 +186,7 @@ void gilt_refuse(void) { atomic_store(&gilt_generation, 0); }
 
 int gilt_stop(void) {
 	gilt_refuse();
-	gilt_thread *th = gilt_tls;
+	gilt_thread *th = gilt_stopper = gilt_tls;
 	if (th->attached) gilt_detach_now(th);
 	// On 3.12 ending interpreters with their own GIL aborts in free() after as little as `import hashlib`:
 	// everything is left as it is, and the end of the process frees it.

@@ -151,10 +151,22 @@ gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts) {
 	return NULL;
 }
 
+int gilt_come_inside(gilt_thread *th) {
+	atomic_store(&th->inside, 1);
+	if (GILT_LIKELY(!atomic_load(&gilt_stopping))) return 0;
+	atomic_store(&th->inside, 0);
+	return -1;
+}
+
+void gilt_park(void) {
+	while (atomic_load(&gilt_stopping)) usleep(10000); // signals wake it
+}
+
 int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	gilt_state *st = &th->states[it->id];
 	if (GILT_UNLIKELY(!st->ts) && !(st->ts = py.PyThreadState_New(it->is))) return -1;
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
+	if (GILT_UNLIKELY(th->foreign) && gilt_come_inside(th)) return -1;
 	th->last = gilt_take_gil(it, st->ts);
 	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_relaxed);
 	if (tag > atomic_load_explicit(&it->newest, memory_order_relaxed)) atomic_store_explicit(&it->newest, tag, memory_order_relaxed);
@@ -178,6 +190,7 @@ void gilt_detach_now(gilt_thread *th) {
 	th->attached = NULL;
 	th->last = 0;
 	py.PyEval_SaveThread();
+	if (GILT_UNLIKELY(th->foreign)) atomic_store(&th->inside, 0);
 }
 
 void gilt_look_for_delay(gilt_thread *th, gilt_interp *it) {
@@ -518,6 +531,29 @@ void gilt_forget_states(gilt_interp *it) {
 	pthread_mutex_unlock(&gilt_all_mu);
 	give_back(it, list, n);
 	free(list);
+}
+
+// The Go functions in which threads that Python made are, and are not without the GIL: their names, each with a newline.
+// NULL when there are none: no such thread comes into Python again, unless stopping is 0.
+char *gilt_quiesce(int stopping) {
+	atomic_store(&gilt_stopping, stopping);
+	char *names = NULL;
+	size_t n = 0;
+	for (int i = 0; i < gilt_ninterps; i++) atomic_store(&gilt_interps[i]->go_busy, UINT64_MAX); // each operation comes back detached
+	pthread_mutex_lock(&gilt_all_mu);
+	for (size_t i = 0; i < gilt_nthreads; i++) {
+		gilt_thread *th = gilt_threads[i];
+		if (!th->foreign || !atomic_load(&th->inside)) continue;
+		size_t more = strlen(th->called) + 1;
+		char *longer = realloc(names, n + more + 1);
+		if (!longer) break;
+		names = longer;
+		memcpy(names + n, th->called, more - 1);
+		memcpy(names + n + more - 1, "\n", 2);
+		n += more;
+	}
+	pthread_mutex_unlock(&gilt_all_mu);
+	return names;
 }
 
 int gilt_count_states(gilt_interp *it) {
