@@ -25,7 +25,7 @@ var children = pytest.Children{
 	"native inside": nativeInside, "trace handles": traceHandles, "close many": closeMany, "shut down many": shutDownMany,
 	"arguments overwritten": argumentsOverwritten, "small stacks": smallStacks, "another Python": anotherPython, "another libpython": anotherLibpython,
 	"faults": faults, "fault in C": faultInC, "fault dumps": faultDumps,
-	"daemons in Go": daemonsInGo, "daemon inside Python": daemonInsidePython, "quiet streams": quietStreams,
+	"greenlets": greenlets, "random greenlets": randomGreenlets, "daemons in Go": daemonsInGo, "daemon inside Python": daemonInsidePython, "quiet streams": quietStreams,
 }
 
 func TestRule20_CLocale(t *testing.T) {

@@ -95,8 +95,8 @@ static gilt_res go_class_object(uintptr_t th, uint64_t serial, int class) { retu
 static gilt_scalar go_quick_attr(uintptr_t th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
 	return gilt_quick_attr(gilt_th(th), serial, o, name, n, rkind);
 }
-static gilt_res go_make_gofunc(uintptr_t th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
-	return gilt_make_gofunc((gilt_thread *)th, serial, id, name, nn, plan, pn, doc, dn);
+static gilt_res go_make_gofunc(uintptr_t th, uint64_t serial, uint64_t id, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+	return gilt_make_gofunc((gilt_thread *)th, serial, id, uses_python, name, nn, plan, pn, doc, dn);
 }
 static gilt_res go_make_value(uintptr_t th, uint64_t serial, uint64_t id) { return gilt_make_value((gilt_thread *)th, serial, id); }
 */
@@ -560,11 +560,16 @@ func (e Entry) ScopeEnd(base uint64) Result {
 }
 
 // MakeFunction makes the callable of the Go function of that number: a scope's reference. See gilt.h for plan.
-func (e Entry) MakeFunction(id uint64, name, plan, doc string) Result {
+// usesPython says that the function may call Python on the thread that calls it.
+func (e Entry) MakeFunction(id uint64, usesPython bool, name, plan, doc string) Result {
 	n, nn := text(name)
 	p, pn := text(plan)
 	d, dn := text(doc)
-	return result(C.go_make_gofunc(e.th, e.serial, C.uint64_t(id), n, nn, p, pn, d, dn))
+	uses := C.int(0)
+	if usesPython {
+		uses = 1
+	}
+	return result(C.go_make_gofunc(e.th, e.serial, C.uint64_t(id), uses, n, nn, p, pn, d, dn))
 }
 
 // MakeValue makes an object that stands for the Go value of that number: OnDrop tells when it is gone.

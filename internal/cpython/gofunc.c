@@ -4,6 +4,7 @@
 // converts the result; it is a task of its own inside the one that runs Python on this thread.
 #define _GNU_SOURCE
 #include "books.h"
+#include "greenlet.h"
 #include "objects.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct gilt_gofunc {
 	gilt_interp *it;
 	char *plan, *name, *doc;
 	size_t n; // arguments
+	int uses_python; // on the thread that calls it
 	method_def def;
 };
 
@@ -111,6 +113,7 @@ static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args)
 	th->nbuf = 0;
 	for (size_t i = 0; i < f->n; i++)
 		if (convert(th, f->plan[i], args[i], &numbers[i])) return NULL;
+	th->tasks[th->ntasks - 1].converting = 0;
 	frame.w = th->buf, frame.wn = th->nbuf;
 	uint64_t last = th->last;
 	th->last = gilt_ticks(); // the call's own operations are measured from here, the outer one from where it was
@@ -199,14 +202,30 @@ static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, 
 		wait_while_stopping(th);
 		enter_foreign(th, f, &b);
 	}
-	if (GILT_UNLIKELY(stack_is_low(th)))
-		return foreign ? leave_foreign(th, f->it, &b) : (void)0, py.PyErr_Format(py.PyExc_RecursionError, "the C stack is used up calling Go's %s()", f->name);
+	gilt_mark mark = {0};
+	gilt_from from = {0};
+	if (GILT_UNLIKELY(stack_is_low(th))) {
+		py.PyErr_Format(py.PyExc_RecursionError, "the C stack is used up calling Go's %s()", f->name);
+		if (foreign) leave_foreign(th, f->it, &b);
+		return NULL;
+	}
+	if (GILT_UNLIKELY(gilt_called_from(th, f->it, f->uses_python, &mark, &from))) {
+		if (foreign) leave_foreign(th, f->it, &b);
+		return NULL;
+	}
 	uint8_t *buf = th->buf;
 	size_t nbuf = th->nbuf, capbuf = th->capbuf;
 	th->buf = NULL, th->nbuf = th->capbuf = 0;
 	PyObject *o = NULL;
 	if (gilt_push_task(th, f->it)) {
+		gilt_task *t = &th->tasks[th->ntasks - 1];
+		mark = (struct gilt_mark){t->serial, ~t->serial, &mark};
+		t->mark = &mark, t->greenlet = from.greenlet, t->across = from.across, t->converting = 1;
 		o = in_task(th, f, args);
+		if (GILT_UNLIKELY(gilt_others_left(th, f->it)) && o) {
+			py.Py_DecRef(o);
+			o = NULL;
+		}
 		gilt_pop_callback(th);
 	} else py.PyErr_NoMemory();
 	free(th->buf);
@@ -221,13 +240,13 @@ static char *copy(const char *s, uint64_t n) {
 	return c;
 }
 
-static PyObject *new_gofunc(gilt_interp *it, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+static PyObject *new_gofunc(gilt_interp *it, uint64_t id, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	gilt_gofunc *f = calloc(1, sizeof *f);
 	if (!f) {
 		gilt_go_drop(id);
 		return py.PyErr_NoMemory();
 	}
-	*f = (gilt_gofunc){.id = id, .it = it, .name = copy(name, nn), .plan = copy(plan, pn), .doc = copy(doc, dn), .n = pn};
+	*f = (gilt_gofunc){.id = id, .it = it, .uses_python = uses_python, .name = copy(name, nn), .plan = copy(plan, pn), .doc = copy(doc, dn), .n = pn};
 	PyObject *capsule = f->name && f->plan && f->doc ? py.PyCapsule_New(f, CAPSULE, destroy) : py.PyErr_NoMemory();
 	if (!capsule) {
 		free_gofunc(f); // else the capsule does, when it goes
@@ -242,10 +261,10 @@ static PyObject *new_gofunc(gilt_interp *it, uint64_t id, const char *name, uint
 	return o;
 }
 
-gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	gilt_res r = {.status = gilt_op_begin(th, serial)};
 	if (r.status) return r;
-	gilt_result(th, th->attached, new_gofunc(th->attached, id, name, nn, plan, pn, doc, dn), GILT_R_OBJECT, &r);
+	gilt_result(th, th->attached, new_gofunc(th->attached, id, uses_python, name, nn, plan, pn, doc, dn), GILT_R_OBJECT, &r);
 	gilt_op_end(th, &r);
 	return r;
 }

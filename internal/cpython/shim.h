@@ -78,6 +78,9 @@ struct gilt_interp {
 	gilt_names names;
 	gilt_head classes[GILT_CLASSES], places[GILT_PLACES]; // direct-mapped by address
 	gilt_known known[256];                               // direct-mapped by what they say
+	PyObject *modules;                                   // sys.modules, borrowed
+	Py_ssize_t nmodules;                                 // its size when greenlet was last looked for in it
+	void **greenlets;                                    // greenlet's C API, NULL as long as it is not imported
 	PyObject *own[GILT_C_COUNT];                         // Python's own classes, owned; NULL until they are asked for
 
 	struct gilt_gil *gil;                // gil.c; NULL where who holds the GIL cannot be told
@@ -150,6 +153,9 @@ typedef struct {
 	int64_t deadline;   // as this
 	uint64_t began;     // ticks at its first attach
 	int fired;         // a cancellation was raised in it, under a tag that it had before, or before an inner task's
+	volatile struct gilt_mark *mark; // of a call of a Go function: in its C frame. This and what follows is greenlet.c's
+	PyObject *greenlet; // that the task is in, borrowed; NULL for the thread's own, or not known
+	int across, converting; // see gilt_from; the call's arguments are being converted
 } gilt_task;
 
 struct gilt_thread {
@@ -229,6 +235,8 @@ static inline PyObject *gilt_type(PyObject *o) { // borrowed
 
 char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+// greenlet.c
+int gilt_greenlets_leave(gilt_thread *th, gilt_interp *it);
 // thread.c
 gilt_thread *gilt_thread_here(void);                      // makes it when there is none; NULL without memory
 int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory, and on a thread of Python's while it stops
@@ -284,8 +292,9 @@ static inline int gilt_op_begin(gilt_thread *th, uint64_t serial) {
 // One time stamp, of 9 ns: what counts is the time since the operation before ended. Python code and Go may each have
 // taken it; when it was a millisecond, the begins of the following second look which.
 static inline int gilt_op_ended(gilt_thread *th) {
-	uint64_t now = gilt_ticks(), took = now - th->last;
 	gilt_interp *it = th->attached;
+	if (GILT_UNLIKELY(it->greenlets != NULL) && gilt_greenlets_leave(th, it)) py.PyErr_Clear(); // the result is known already
+	uint64_t now = gilt_ticks(), took = now - th->last;
 	if (GILT_UNLIKELY(now <= th->last)) now = th->last + 1, took = 1; // no two ends are the same, though a tick may be 40 ns
 	th->last = now;
 	atomic_store_explicit(&th->in_go, now, memory_order_relaxed);

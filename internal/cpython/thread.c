@@ -1,6 +1,7 @@
 // Thread states: one for each OS thread and interpreter, kept in thread-local storage for as long as the
 // thread lives (a fresh one for each task costs 8-10 us since 3.11), and the stack of tasks on a thread.
 #include "books.h"
+#include "greenlet.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -214,6 +215,7 @@ static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag, uint
 	gilt_task *t = &th->tasks[th->ntasks++];
 	*t = (gilt_task){.serial = ++serials, .it = it, .base = th->nrefs, .held = th->held, .tag = atomic_load_explicit(&th->tag, memory_order_relaxed), .what = atomic_load_explicit(&th->what, memory_order_relaxed),
 		.deadline = atomic_load_explicit(&th->deadline, memory_order_relaxed)};
+	if (GILT_UNLIKELY(th->ntasks > 1)) t->greenlet = t[-1].greenlet, t->across = t[-1].across; // Go code switches none
 	atomic_store_explicit(&th->what, what, memory_order_relaxed);
 	tell(th, tag, it->id + 1, deadline);
 	if (GILT_UNLIKELY(deadline != 0) && deadline < atomic_load_explicit(&it->next_cancel, memory_order_relaxed)) gilt_cancel_sooner(it, deadline);
@@ -263,6 +265,7 @@ static int nested_in(gilt_thread *th, gilt_interp *it, size_t n) {
 int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline) {
 	if (GILT_UNLIKELY(entered_late(th))) return GILT_STOPPED;
 	int inner = GILT_UNLIKELY(th->ntasks > 0) && nested_in(th, it, th->ntasks);
+	if (GILT_UNLIKELY(th->ntasks > 0) && th->tasks[th->ntasks - 1].across) return GILT_GREENLET;
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
 	gilt_task *t = push_task(th, it, tag, what, deadline);
 	if (!t) return GILT_FAILED;
@@ -320,6 +323,7 @@ static void end_attached(gilt_thread *th, gilt_interp *it, size_t base) {
 		gilt_swallow(th, it);
 	}
 	while (th->nrefs > base) py.Py_DecRef(th->refs[--th->nrefs]);
+	if (gilt_others_left(th, it)) py.PyErr_Clear();
 	if (!nested_in(th, it, th->ntasks - 1) && (st->unclean || py.PyObject_Size(st->context) != 0)) clean_context(st);
 }
 
@@ -332,6 +336,7 @@ static int32_t flags_of(gilt_thread *th, uint64_t now) {
 
 // Ends the innermost task: its references go, the thread is detached.
 int64_t gilt_task_end(gilt_thread *th, int32_t *flags) {
+	if (th->attached && gilt_others_left(th, th->attached)) py.PyErr_Clear();
 	gilt_task *t = &th->tasks[th->ntasks - 1];
 	gilt_interp *it = t->it;
 	gilt_state *st = &th->states[it->id];
