@@ -113,7 +113,7 @@ static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args)
 	th->nbuf = 0;
 	for (size_t i = 0; i < f->n; i++)
 		if (convert(th, f->plan[i], args[i], &numbers[i])) return NULL;
-	th->tasks[th->ntasks - 1].converting = 0;
+	if (GILT_UNLIKELY(f->it->greenlets != NULL)) th->tasks[th->ntasks - 1].converting = 0;
 	frame.w = th->buf, frame.wn = th->nbuf;
 	uint64_t last = th->last;
 	th->last = gilt_ticks(); // the call's own operations are measured from here, the outer one from where it was
@@ -202,8 +202,8 @@ static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, 
 		wait_while_stopping(th);
 		enter_foreign(th, f, &b);
 	}
-	gilt_mark mark = {0};
-	gilt_from from = {0};
+	gilt_mark mark; // these two are for greenlets only
+	gilt_from from;
 	if (GILT_UNLIKELY(stack_is_low(th))) {
 		py.PyErr_Format(py.PyExc_RecursionError, "the C stack is used up calling Go's %s()", f->name);
 		if (foreign) leave_foreign(th, f->it, &b);
@@ -218,9 +218,7 @@ static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, 
 	th->buf = NULL, th->nbuf = th->capbuf = 0;
 	PyObject *o = NULL;
 	if (gilt_push_task(th, f->it)) {
-		gilt_task *t = &th->tasks[th->ntasks - 1];
-		mark = (struct gilt_mark){t->serial, ~t->serial, &mark};
-		t->mark = &mark, t->greenlet = from.greenlet, t->across = from.across, t->converting = 1;
+		if (GILT_UNLIKELY(f->it->greenlets != NULL)) gilt_greenlet_opened(th, &mark, &from);
 		o = in_task(th, f, args);
 		if (GILT_UNLIKELY(gilt_others_left(th, f->it)) && o) {
 			py.Py_DecRef(o);

@@ -38,14 +38,14 @@ void gilt_greenlets_find(gilt_interp *it) {
 // was started below it, and ends before it.
 static int in_place(gilt_task *t, gilt_mark *here) {
 	volatile gilt_mark *m = t->mark;
-	return (uintptr_t)m > (uintptr_t)here && m->serial == t->serial && m->check == ~t->serial && m->self == m;
+	return (uintptr_t)m > (uintptr_t)here && m->serial == t->serial && m->check == ~t->serial;
 }
 
 int gilt_greenlet_call(gilt_thread *th, gilt_interp *it, int uses_python, gilt_mark *here, gilt_from *from) {
 	*from = (gilt_from){.greenlet = current(it)};
 	size_t n = th->ntasks;
 	while (n > 0 && !th->tasks[n - 1].mark) n--;
-	if (n == 0) return 0; // no call of a Go function is open on this thread
+	if (n == 0) return 0; // no call of a Go function is open on this thread; those from before greenlet was imported are the thread's own
 	gilt_task *t = &th->tasks[n - 1];
 	int other = t->greenlet != from->greenlet && !in_place(t, here);
 	if (other && (uses_python || t->converting)) {
@@ -55,6 +55,12 @@ int gilt_greenlet_call(gilt_thread *th, gilt_interp *it, int uses_python, gilt_m
 	}
 	from->across = other || t->across;
 	return 0;
+}
+
+void gilt_greenlet_opened(gilt_thread *th, gilt_mark *mark, gilt_from *from) {
+	gilt_task *t = &th->tasks[th->ntasks - 1];
+	mark->serial = t->serial, mark->check = ~t->serial;
+	t->mark = mark, t->greenlet = from->greenlet, t->across = (uint8_t)from->across, t->converting = 1;
 }
 
 static const char LEAVE[] = "gilt: this greenlet is inside a Go function that has called Python, and what runs below that Go function goes on in Go: Go functions "

@@ -41,7 +41,7 @@ struct gilt_api {
 };
 extern struct gilt_api py;
 // layout.c: where objects keep what there is no cheap call for. It is found at start, not declared.
-typedef struct { int ob_type, tb_next, tb_frame, tb_lasti, tb_lineno, suppress_context; } gilt_layout;
+typedef struct { int ob_type, tb_next, tb_frame, tb_lasti, tb_lineno, suppress_context, dict_used; } gilt_layout;
 extern gilt_layout gilt_at;
 int gilt_find_layout(void); // 0, or -1
 
@@ -153,9 +153,9 @@ typedef struct {
 	int64_t deadline;   // as this
 	uint64_t began;     // ticks at its first attach
 	int fired;         // a cancellation was raised in it, under a tag that it had before, or before an inner task's
-	volatile struct gilt_mark *mark; // of a call of a Go function: in its C frame. This and what follows is greenlet.c's
+	volatile struct gilt_mark *mark; // of a call of a Go function: in its C frame; NULL where greenlet is not imported. This and what follows is greenlet.c's
 	PyObject *greenlet; // that the task is in, borrowed; NULL for the thread's own, or not known
-	int across, converting; // see gilt_from; the call's arguments are being converted
+	uint8_t across, converting; // see gilt_from; the call's arguments are being converted
 } gilt_task;
 
 struct gilt_thread {
