@@ -74,16 +74,20 @@ static void fatal(void) {
 	abort();
 }
 
-static PyObject *other_inside(gilt_thread *th, gilt_interp *it) { // borrowed, or NULL
+static PyObject *other_inside(gilt_thread *th, gilt_interp *it) { // borrowed, or NULL; without an exception
 	PyObject *inside = th->ntasks ? th->tasks[th->ntasks - 1].greenlet : NULL;
 	return inside && inside != current(it) ? inside : NULL;
 }
 
 int gilt_greenlets_leave(gilt_thread *th, gilt_interp *it) {
-	PyObject *g = other_inside(th, it);
-	if (GILT_LIKELY(!g)) return 0;
+	if (GILT_LIKELY(th->ntasks == 0 || !th->tasks[th->ntasks - 1].greenlet)) return 0;
 	PyObject *type, *value, *tb;
-	py.PyErr_Fetch(&type, &value, &tb);
+	py.PyErr_Fetch(&type, &value, &tb); // greenlet clears it when it has greenlets of this thread to drop
+	PyObject *g = other_inside(th, it);
+	if (GILT_LIKELY(!g)) {
+		if (type) py.PyErr_Restore(type, value, tb);
+		return 0;
+	}
 	PyObject *text = py.PyUnicode_InternFromString(LEAVE);
 	for (int i = 0; g; i++) {
 		if (i == THROWS || !text) fatal();
