@@ -179,7 +179,7 @@ func faultDumps() error {
 	}
 	if err := rt.OnMain(ctx, func(tok *gilt.Token) error {
 		return py.Run(tok, `
-import faulthandler, signal, tempfile, time
+import faulthandler, os, signal, tempfile, time
 def written(f, what):
     end = time.monotonic() + 30
     while what not in open(f.name).read():
@@ -189,10 +189,11 @@ with tempfile.NamedTemporaryFile() as f:
     signal.raise_signal(signal.SIGUSR1)
     written(f, 'most recent call first')
     faulthandler.unregister(signal.SIGUSR1)
-with tempfile.NamedTemporaryFile() as f:
-    faulthandler.dump_traceback_later(0.01, file=f)
-    written(f, 'Timeout')
-    faulthandler.cancel_dump_traceback_later()
+r, w = os.pipe()
+faulthandler.dump_traceback_later(0.01, file=w) # whose thread reads frames without the GIL: they must not change meanwhile
+said = os.read(r, 7)
+assert said == b'Timeout', said
+faulthandler.cancel_dump_traceback_later()
 with tempfile.NamedTemporaryFile() as f:
     faulthandler.dump_traceback(f)
     written(f, 'most recent call first')
