@@ -61,6 +61,9 @@ var (
 	ErrClassBusy = scheduler.ErrClassBusy
 	// ErrWouldDeadlock is what Future.Wait gives submitted work that waits for itself: it could not end.
 	ErrWouldDeadlock = gil.ErrWouldDeadlock
+	// ErrGreenlet is work begun by a Go function that a greenlet has called, while another greenlet of the same thread is inside a
+	// Go function that has called Python.
+	ErrGreenlet = gil.ErrGreenlet
 	// ErrGoexit is work that called runtime.Goexit.
 	ErrGoexit = gil.ErrGoexit
 )

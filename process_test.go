@@ -23,6 +23,9 @@ var children = pytest.Children{
 	"cancel own GIL": cancelOwnGIL, "long clean-up": longCleanUp, "no tool": noTool, "traced": traced, "interrupted locks, own GIL": interruptedLocksOwnGIL, "cancel signals": cancelSignals, "cancel storm": cancelStorm, "watchdog": watchdog, "lost threads": lostThreads, "uninterruptible": uninterruptible, "turn interrupted": turnInterrupted, "many stuck": manyStuck, "freed batch": freedBatch, "slow batch": slowBatch,
 	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput, "held GIL": heldGIL,
 	"native inside": nativeInside, "trace handles": traceHandles, "panics": panics, "conversion limits": conversionLimits, "dropped memory": droppedMemory, "close many": closeMany, "shut down many": shutDownMany,
+	"arguments overwritten": argumentsOverwritten, "small stacks": smallStacks, "another Python": anotherPython, "another libpython": anotherLibpython,
+	"faults": faults, "fault in C": faultInC, "fault dumps": faultDumps,
+	"greenlets": greenlets, "random greenlets": randomGreenlets, "daemons in Go": daemonsInGo, "daemon inside Python": daemonInsidePython, "quiet streams": quietStreams,
 }
 
 func TestRule20_CLocale(t *testing.T) {

@@ -54,6 +54,10 @@ type Info struct {
 // ErrAlreadyOpen is a second Open in one process: CPython starts only once. Share the Runtime.
 var ErrAlreadyOpen = thread.ErrAlreadyStarted
 
+// ErrPythonRuns is an Open in a process in which a Python runs that gilt has not started: python3, which has loaded the Go
+// program as a library (-buildmode=c-shared), or a Python that another library embeds. Nothing was loaded or started.
+var ErrPythonRuns = thread.ErrPythonRuns
+
 // Open finds, loads and starts Python. ctx bounds the search, not the runtime's life. An error says what
 // is wrong with which file, and what to do; Python never ends the process.
 func Open(ctx context.Context, c Config) (*Runtime, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,10 @@ func (h *Host) shutdown(ctx context.Context) (flushed bool, err error) {
 	}
 	h.helpers.Wait()
 	h.holding.close()
+	if err := h.quiesce(ctx); err != nil {
+		h.python.Abandon()
+		return false, err
+	}
 	status, err := h.python.Stop(context.WithoutCancel(ctx))
 	<-h.python.Done()
 	return status == 0, err
@@ -113,7 +118,7 @@ func (h *Host) incomplete(ctx context.Context) error {
 // threading's threads and run atexit's functions.
 func (h *Host) exitFunctions(ctx context.Context) error {
 	// Python calls threading._shutdown again when it ends an interpreter, which 3.12 asserts never happens.
-	const source = "import atexit, sys, threading\nthreading._shutdown()\nthreading._shutdown = lambda: None\natexit._run_exitfuncs()\nsys.stdout and sys.stdout.flush()\nsys.stderr and sys.stderr.flush()\n"
+	const source = "import atexit, sys, threading\nthreading._shutdown()\nthreading._shutdown = lambda: None\natexit._run_exitfuncs()\nstreams = sys.modules.get('gilt.streams')\nif streams: streams.end()\nsys.stdout and sys.stdout.flush()\nsys.stderr and sys.stderr.flush()\n"
 	for _, it := range append(h.python.Own(), h.python.Main()) {
 		err := h.onMain(ctx, it, func(t *Token) error {
 			r := t.entry.Exec(source, "<gilt shutdown>", false, 0, 0, cpython.KindNone)
@@ -127,6 +132,40 @@ func (h *Host) exitFunctions(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// quiesce waits until no thread that Python made is inside Python below a Go function: CPython would end the thread there, with
+// Go's frames on its stack. Threads that are inside a Go function and not inside Python are kept from coming back.
+func (h *Host) quiesce(ctx context.Context) error {
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for {
+		inside := cpython.Quiesce(true)
+		if inside == nil {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			cpython.Quiesce(false)
+			return fmt.Errorf("%w: threads that Python made are still inside Python, called by Go functions (%s): %w", ErrShutdownIncomplete, counted(inside), ctx.Err())
+		}
+	}
+}
+
+// counted is names with how often each is there.
+func counted(names []string) string {
+	slices.Sort(names)
+	var parts []string
+	for i := 0; i < len(names); {
+		n := 1
+		for i+n < len(names) && names[i+n] == names[i] {
+			n++
+		}
+		parts = append(parts, fmt.Sprintf("%d in %s", n, names[i]))
+		i += n
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (h *Host) stopHelpers() {

@@ -94,6 +94,10 @@ const (
 	stateDead
 )
 
+// ErrGreenlet is work begun by a Go function that a greenlet has called while another greenlet of the same thread is inside a
+// Go function: that one must return first.
+var ErrGreenlet = errors.New("gilt: another greenlet of this thread is inside a Go function that has called Python: until it has returned, Go functions that other greenlets call cannot use Python")
+
 // ErrNoMemory is a task that could not get a thread state.
 var ErrNoMemory = errors.New("gilt: no memory for a Python thread state")
 
@@ -107,8 +111,11 @@ func (t *Token) begin() error {
 		return nil
 	}
 	runtime.UnlockOSThread()
-	if status == cpython.Stopped {
+	switch status {
+	case cpython.Stopped:
 		return ErrClosed
+	case cpython.Greenlet:
+		return ErrGreenlet
 	}
 	return ErrNoMemory
 }
@@ -248,6 +255,8 @@ func Status(op string, r cpython.Result) error {
 		Misuse(op, ruleThread)
 	case cpython.Stopped:
 		return ErrClosed
+	case cpython.Greenlet:
+		return ErrGreenlet
 	case cpython.Failed:
 		if len(r.Data) > 0 {
 			return errors.New("gilt: " + string(r.Data))

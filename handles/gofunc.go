@@ -53,6 +53,7 @@ type callee struct {
 	async   bool
 	context bool // the first parameter is the running task's context
 	asks    bool // a call may ask for its task
+	uses    bool // a call has a token, or an object, with which it may use Python
 	typed   func(*Token, cpython.CallFrame) error
 	dropped func()
 }
@@ -86,7 +87,7 @@ func functionWith(tok *Token, f GoFunc, s shortcuts) (Bound, error) {
 		c.host.WantTasks(tok)
 	}
 	doc := fmt.Sprintf("%s(%s)\n--\n\n", f.Name, positional(len(c.plan))) // for inspect.signature
-	b, err := result(tok, "Function", tok.Entry("Function").MakeFunction(addFunction(c), f.Name, c.plan, doc))
+	b, err := result(tok, "Function", tok.Entry("Function").MakeFunction(addFunction(c), c.uses, f.Name, c.plan, doc))
 	if err == nil && f.Async {
 		b, err = awaited(tok, b)
 	}
@@ -181,7 +182,7 @@ func newCallee(h *gil.Host, f GoFunc) (*callee, error) {
 			c.context = true
 			continue
 		case in == tokenType && (i == 0 || i == 1 && c.context) && !apart:
-			c.token = true
+			c.token, c.uses = true, true
 			continue
 		case in == contextType:
 			return nil, fmt.Errorf("parameter %d is a context.Context: it is the first", i+1)
@@ -196,6 +197,7 @@ func newCallee(h *gil.Host, f GoFunc) (*callee, error) {
 				return nil, fmt.Errorf("parameter %d: %w", i+1, err)
 			}
 		}
+		c.uses = c.uses || isObject(in)
 		c.plan += letter(in)
 	}
 	if len(c.plan) > maxGoArgs {

@@ -44,7 +44,7 @@ func exited(c *callee) {
 //
 //   - an *Error that came from Python is the same exception object again; one of Raise is made;
 //   - fs.ErrNotExist and its kin are the OSError of their errno, io.EOF is EOFError, context.DeadlineExceeded
-//     TimeoutError, context.Canceled concurrent.futures.CancelledError;
+//     TimeoutError, context.Canceled concurrent.futures.CancelledError, gil.ErrGreenlet RuntimeError;
 //   - any other error is a gilt.GoError, an Exception.
 //
 // What arrives in Go again from these is, for errors.Is and errors.As, the same Go error.
@@ -97,6 +97,8 @@ func exception(tok *Token, err error) (Bound, error) {
 		class, args = "builtins.OSError", []any{int64(syscall.EACCES), err.Error()}
 	case errors.Is(err, io.EOF):
 		class = "builtins.EOFError"
+	case errors.Is(err, gil.ErrGreenlet):
+		class = "builtins.RuntimeError"
 	case errors.Is(err, context.DeadlineExceeded):
 		class = "builtins.TimeoutError"
 	case errors.Is(err, context.Canceled):

@@ -1,23 +1,62 @@
 """Go streams as Python's file objects, and Python's own streams and reports to Go."""
 import io
+import weakref
+
+_readers, _writers = weakref.WeakSet(), weakref.WeakSet()  # to close when Python ends
+_installed = []  # functions that take away what was put in the place of Python's own
+
+
+def end():
+    """Python is about to end, and calls Go no more: what it still writes goes to its own streams."""
+    while _installed:
+        _installed.pop()()
+    for close in [r.end for r in list(_readers)] + [w.close for w in list(_writers)]:
+        try:
+            close()
+        except Exception:
+            pass  # as with any file that is still open when Python ends
+
+
+def _put(module, name, ours):
+    """Give the module's attribute another value until the end, unless it has been changed again by then."""
+    theirs = getattr(module, name)
+    setattr(module, name, ours)
+
+    def back():
+        if getattr(module, name, None) is ours:
+            setattr(module, name, theirs)
+
+    _installed.append(back)
 
 
 class Reader(io.RawIOBase):
     def __init__(self, read, close):
         self._read, self._close = read, close
+        _readers.add(self)
+
+    def end(self):
+        """Close what is read from, without the buffer's lock: a thread that reads may have that."""
+        close, self._read, self._close = self._close, lambda n: b"", None
+        close()
 
     def readable(self):
         return True
 
     def readinto(self, buffer):
-        data = self._read(len(buffer))
+        try:
+            data = self._read(len(buffer))
+        except Exception:
+            if self._close is not None:
+                raise
+            data = b""  # it was closed because Python ends
         buffer[: len(data)] = data
         return len(data)
 
     def close(self):
         if not self.closed:
             super().close()
-            self._close()
+            if self._close is not None:
+                self._close()
 
 
 class Writer(io.RawIOBase):
@@ -56,14 +95,26 @@ def reader(read, close):
 
 
 def writer(write, close):
-    return io.BufferedWriter(Writer(write, close))
+    w = io.BufferedWriter(Writer(write, close))
+    _writers.add(w)
+    return w
 
 
 def standard(name, write):
     import sys
 
     raw = Writer(write, lambda: None)
-    setattr(sys, name, io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="", write_through=True))
+    stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="", write_through=True)
+    _put(sys, name, stream)
+    own = getattr(sys, f"__{name}__")
+
+    def to_own(data):  # for who has kept the stream, such as a logging.StreamHandler
+        if own is not None and not own.closed:
+            own.buffer.write(data)
+            own.flush()
+        return len(data)
+
+    _installed.append(lambda: setattr(raw, "_write", to_own))
 
 
 def reports(log):
@@ -88,8 +139,9 @@ def reports(log):
             except Exception:
                 self.handleError(record)
 
-    root = logging.getLogger()
-    root.addHandler(Handler())
+    root, handler = logging.getLogger(), Handler()
+    root.addHandler(handler)
+    _installed.append(lambda: root.removeHandler(handler))
     if root.level == logging.WARNING:
         root.setLevel(logging.NOTSET)
 
@@ -108,4 +160,6 @@ def reports(log):
         else:
             log(logging.WARNING, str(message), {"category": category.__name__, "file": filename, "line": lineno})
 
-    sys.unraisablehook, threading.excepthook, warnings.showwarning = unraisable, in_thread, warned
+    _put(sys, "unraisablehook", unraisable)
+    _put(threading, "excepthook", in_thread)
+    _put(warnings, "showwarning", warned)

@@ -20,6 +20,10 @@ import (
 // it was stopped.
 var ErrAlreadyStarted = errors.New("gilt: Python was already started in this process, and CPython starts only once: share the one Runtime")
 
+// ErrPythonRuns is a Start in a process in which a Python runs that gilt has not started: python3 itself, into which the Go
+// program was loaded as a library, or one that another library embeds. A process has one Python, and this one is not gilt's.
+var ErrPythonRuns = errors.New("gilt: this process runs a Python already, which gilt has not started and cannot use: build the Go program as an executable, and have Python start it (subprocess) or talk to it")
+
 // ErrOnMain is a Stop by work on Python's main thread, which cannot finalize Python under itself.
 var ErrOnMain = errors.New("gilt: Python cannot be stopped by a function that runs on its main thread: call Shutdown outside OnMain; Python stays initialized and refuses entry")
 
@@ -51,6 +55,10 @@ var started atomic.Bool
 func Start(o Options) (*Python, error) {
 	if !started.CompareAndSwap(false, true) {
 		return nil, ErrAlreadyStarted
+	}
+	if is := cpython.Running(); is != nil {
+		started.Store(false)
+		return nil, fmt.Errorf("%w (it is %w)", ErrPythonRuns, is)
 	}
 	if err := cpython.Load(o.Library); err != nil {
 		started.Store(false) // nothing is loaded: another library may be tried

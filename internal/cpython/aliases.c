@@ -59,14 +59,14 @@ static void drop(alias *of, size_t n) {
 
 void gilt_aliases_look(gilt_interp *it) {
 	PyObject *modules = it->names.modules;
-	Py_ssize_t n = modules ? py.PyDict_Size(modules) : it->modules;
-	if (GILT_LIKELY(n == it->modules)) return;
+	Py_ssize_t n = modules ? py.PyDict_Size(modules) : it->searched;
+	if (GILT_LIKELY(n == it->searched)) return;
 	found f = {0};
 	search(modules, &f);
 	alias *old = it->aliases;
 	size_t nold = it->naliases;
 	it->aliases = f.of, it->naliases = f.n;
-	it->modules = f.lost ? -1 : n;
+	it->searched = f.lost ? -1 : n;
 	it->heads++; // the classes' heads that are kept are older
 	drop(old, nold); // last: it may run Python code
 }

@@ -1,5 +1,6 @@
 // Calls: arguments, the call and its result in one crossing; a prepared call attaches and detaches in it.
 #include "objects.h"
+#include "greenlet.h"
 #include <stdio.h>
 
 static int not_instance(PyObject *o, const char *want) {
@@ -57,6 +58,10 @@ static int text(gilt_thread *th, PyObject *o, int rkind, gilt_res *r) {
 
 void gilt_result(gilt_thread *th, gilt_interp *it, PyObject *o, int rkind, gilt_res *r) {
 	int bad = 1;
+	if (GILT_UNLIKELY(gilt_others_left(th, it)) && o) {
+		py.Py_DecRef(o);
+		o = NULL;
+	}
 	th->nbuf = 0;
 	if (GILT_LIKELY(o != NULL)) {
 		switch (rkind) {

@@ -96,8 +96,8 @@ static gilt_res go_class_object(uintptr_t th, uint64_t serial, int class) { retu
 static gilt_scalar go_quick_attr(uintptr_t th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
 	return gilt_quick_attr(gilt_th(th), serial, o, name, n, rkind);
 }
-static gilt_res go_make_gofunc(uintptr_t th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
-	return gilt_make_gofunc((gilt_thread *)th, serial, id, name, nn, plan, pn, doc, dn);
+static gilt_res go_make_gofunc(uintptr_t th, uint64_t serial, uint64_t id, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+	return gilt_make_gofunc((gilt_thread *)th, serial, id, uses_python, name, nn, plan, pn, doc, dn);
 }
 static gilt_res go_limit_error(uintptr_t th, uint64_t serial) { return gilt_limit_error_object((gilt_thread *)th, serial); }
 static gilt_res go_make_value(uintptr_t th, uint64_t serial, uint64_t id) { return gilt_make_value((gilt_thread *)th, serial, id); }
@@ -108,6 +108,7 @@ import (
 	_ "embed" // cleanup.py
 	"errors"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -145,6 +146,9 @@ func sentence(s *C.char) error {
 	defer C.free(unsafe.Pointer(s))
 	return errors.New(C.GoString(s))
 }
+
+// Running says which Python runs in this process, before Load; nil for none.
+func Running() error { return sentence(C.gilt_running()) }
 
 // Load opens the libpython at path and takes it for the life of the process; it does not start Python.
 // A library that is refused is closed again.
@@ -202,6 +206,22 @@ func newInterp(c *C.gilt_interp) *Interp {
 
 // Refuse makes every later entry answer Stopped.
 func Refuse() { C.gilt_refuse() }
+
+// Quiesce keeps threads that Python made from coming into Python again out of Go functions, and from calling those, if stopping
+// says so. It gives the names of the Go functions in which such threads still use Python, or have Python code run.
+func Quiesce(stopping bool) []string {
+	flag := C.int(0)
+	if stopping {
+		flag = 1
+	}
+	names := C.gilt_quiesce(flag)
+	if names == nil {
+		return nil
+	}
+	// SAFETY: malloc'ed for the caller, and NUL-terminated.
+	defer C.free(unsafe.Pointer(names))
+	return strings.Split(strings.TrimSuffix(C.GoString(names), "\n"), "\n")
+}
 
 // Stop ends the interpreters and finalizes Python, on Python's main thread, when no other thread is
 // inside. It gives Py_FinalizeEx's status: not 0 when Python's buffered output could not be written.
@@ -574,11 +594,16 @@ func (e Entry) ScopeEnd(base uint64) Result {
 }
 
 // MakeFunction makes the callable of the Go function of that number: a scope's reference. See gilt.h for plan.
-func (e Entry) MakeFunction(id uint64, name, plan, doc string) Result {
+// usesPython says that the function may call Python on the thread that calls it.
+func (e Entry) MakeFunction(id uint64, usesPython bool, name, plan, doc string) Result {
 	n, nn := text(name)
 	p, pn := text(plan)
 	d, dn := text(doc)
-	return result(C.go_make_gofunc(e.th, e.serial, C.uint64_t(id), n, nn, p, pn, d, dn))
+	uses := C.int(0)
+	if usesPython {
+		uses = 1
+	}
+	return result(C.go_make_gofunc(e.th, e.serial, C.uint64_t(id), uses, n, nn, p, pn, d, dn))
 }
 
 // MakeValue makes an object that stands for the Go value of that number: OnDrop tells when it is gone.

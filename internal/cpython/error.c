@@ -13,6 +13,7 @@
 // A text is u64 length, UTF-8. A head is u64 id, u64 length, bytes: those of an id are always the same, so that Go reads
 // them once; the id 0 is nobody's.
 #include "objects.h"
+#include "greenlet.h"
 
 enum { SUPPRESSED = 1, NOTES = 2, EXTRA = 4, GO_VALUE = 8, CAUSE = 16, CONTEXT = 32, GROUP = 64 };
 
@@ -343,6 +344,7 @@ static PyObject *fetch(void) {
 }
 
 void gilt_raised(gilt_thread *th, gilt_interp *it, gilt_res *r) {
+	(void)gilt_others_left(th, it);
 	PyObject *exc = fetch();
 	r->obj = 0;
 	th->nbuf = 0;

@@ -6,7 +6,10 @@ package cpython
 // void gilt_fail_growth(int64_t after);
 // uint64_t gilt_buffer_size(void);
 // uint64_t gilt_check_many(uintptr_t th, uint64_t serial, uint64_t n);
+// int gilt_load_strange(const char *path, int global, int start);
 import "C"
+
+import "fmt"
 
 // FailGrowth drops the calling thread's result buffer, and lets result buffers grow only so many times
 // more, as if memory had run out; a negative number ends that. For tests: nothing else can make the shim
@@ -19,4 +22,14 @@ func BufferSize() int { return int(C.gilt_buffer_size()) }
 // CheckMany does C's half of the check for misuse n times, and gives how many were right. For a benchmark.
 func (e Entry) CheckMany(n int) int {
 	return int(C.gilt_check_many(e.th, e.serial, C.uint64_t(n)))
+}
+
+// LoadStrange loads a libpython as another part of the program would, its symbols for all to see or not, and starts its
+// Python if start says so. For tests.
+func LoadStrange(path string, global, start bool) error {
+	number := map[bool]C.int{true: 1}
+	if C.gilt_load_strange(C.CString(path), number[global], number[start]) != 0 { // Python may keep the path
+		return fmt.Errorf("cannot load %s, or start its Python", path)
+	}
+	return nil
 }

@@ -10,3 +10,6 @@ func BufferSize() int { return 0 }
 
 // CheckMany is of builds with cgo.
 func (Entry) CheckMany(int) int { return 0 }
+
+// LoadStrange is for tests, which need cgo.
+func LoadStrange(string, bool, bool) error { return ErrNoCgo }

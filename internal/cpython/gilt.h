@@ -17,6 +17,7 @@ enum {
 	GILT_STOPPED = 3,  // the runtime has shut down
 	GILT_FAILED = 4,   // the shim failed (memory): p,n hold a sentence
 	GILT_DONE = 5,     // an iterator's end
+	GILT_GREENLET = 6, // another greenlet of this thread is inside a Go function
 };
 
 // What else there is to say of an operation.
@@ -59,6 +60,8 @@ typedef struct gilt_gofunc gilt_gofunc;
 typedef struct gilt_orders gilt_orders;
 
 // load.c. Each of the functions that return a char * gives NULL, or a malloc'ed sentence that says what failed.
+char *gilt_quiesce(int stopping); // malloc'ed names, or NULL
+char *gilt_running(void); // malloc'ed; NULL for no Python
 char *gilt_load(const char *path, int min_minor, int max_minor);
 const char *gilt_version(void);
 int gilt_minor(void);
@@ -207,7 +210,7 @@ typedef struct {
 	uint8_t *out;
 	uint64_t outn;
 } gilt_goframe;
-gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn);
+gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn);
 gilt_res gilt_make_value(gilt_thread *th, uint64_t serial, uint64_t id); // id is not 0
 extern void gilt_go_call(gilt_goframe *f); // Go's, as these
 extern void gilt_go_drop(uint64_t id);

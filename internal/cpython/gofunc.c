@@ -4,6 +4,7 @@
 // converts the result; it is a task of its own inside the one that runs Python on this thread.
 #define _GNU_SOURCE
 #include "books.h"
+#include "greenlet.h"
 #include "objects.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct gilt_gofunc {
 	gilt_interp *it;
 	char *plan, *name, *doc;
 	size_t n; // arguments
+	int uses_python; // on the thread that calls it
 	method_def def;
 };
 
@@ -111,12 +113,14 @@ static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args)
 	th->nbuf = 0;
 	for (size_t i = 0; i < f->n; i++)
 		if (convert(th, f->plan[i], args[i], &numbers[i])) return NULL;
+	if (GILT_UNLIKELY(f->it->greenlets != NULL)) th->tasks[th->ntasks - 1].converting = 0;
 	frame.w = th->buf, frame.wn = th->nbuf;
 	uint64_t last = th->last;
 	th->last = gilt_ticks(); // the call's own operations are measured from here, the outer one from where it was
 	atomic_store_explicit(&th->in_go, th->last, memory_order_relaxed);
 	gilt_go_call(&frame);
 	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
+	while (GILT_UNLIKELY(th->foreign) && th->attached != f->it && gilt_come_inside(th)) gilt_park(); // as in wait_while_stopping
 	if (th->attached != f->it && gilt_attach(th, f->it)) abort(); // a thread state that it had: it cannot fail
 	th->last = last;
 	PyObject *o = NULL;
@@ -137,22 +141,33 @@ typedef struct {
 	PyThreadState *ts;
 	gilt_interp *attached;
 	int foreign;
+	const char *called;
 	uint64_t since, last, looks, sampled;
 	unsigned long switches;
 } borrowed;
 
-static void enter_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
+static void enter_foreign(gilt_thread *th, gilt_gofunc *f, borrowed *b) {
+	gilt_interp *it = f->it;
 	gilt_state *st = &th->states[it->id];
-	*b = (borrowed){.ts = st->ts, .attached = th->attached, .foreign = th->foreign, .since = atomic_load(&th->since), .last = th->last,
+	*b = (borrowed){.ts = st->ts, .attached = th->attached, .foreign = th->foreign, .called = th->called, .since = atomic_load(&th->since), .last = th->last,
 	                .looks = th->looks, .sampled = atomic_load(&th->sampled), .switches = th->switches};
 	pthread_mutex_lock(&gilt_all_mu); // the state is not ours to give back
 	th->generation = atomic_load(&gilt_alive);
 	st->ts = py.PyThreadState_Get();
-	th->foreign = 1;
+	th->foreign = 1, th->called = f->name;
 	pthread_mutex_unlock(&gilt_all_mu);
 	th->attached = it;
 	add(&it->inside, 1);
 	books_begin(th, it, th->last = gilt_ticks());
+}
+
+// With the GIL. While Python stops, threads that Python made come into Go no more: they wait, as CPython's own do at its end.
+static void wait_while_stopping(gilt_thread *th) {
+	while (th != gilt_stopper && gilt_come_inside(th)) {
+		PyThreadState *ts = py.PyEval_SaveThread();
+		gilt_park();
+		py.PyEval_RestoreThread(ts);
+	}
 }
 
 static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
@@ -162,7 +177,8 @@ static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 	atomic_store(&th->since, b->since);
 	pthread_mutex_lock(&gilt_all_mu);
 	th->states[it->id].ts = b->ts;
-	th->foreign = b->foreign;
+	th->foreign = b->foreign, th->called = b->called;
+	atomic_store(&th->inside, b->foreign);
 	pthread_mutex_unlock(&gilt_all_mu);
 	th->attached = b->attached;
 }
@@ -183,17 +199,32 @@ static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, 
 	if (foreign) {
 		if (py.PyThreadState_GetInterpreter(py.PyThreadState_Get()) != f->it->is)
 			return py.PyErr_Format(py.PyExc_RuntimeError, "%s() belongs to another interpreter", f->name);
-		enter_foreign(th, f->it, &b);
+		wait_while_stopping(th);
+		enter_foreign(th, f, &b);
 	}
-	if (GILT_UNLIKELY(stack_is_low(th)))
-		return foreign ? leave_foreign(th, f->it, &b) : (void)0, py.PyErr_Format(py.PyExc_RecursionError, "the C stack is used up calling Go's %s()", f->name);
+	gilt_mark mark; // these two are for greenlets only
+	gilt_from from;
+	if (GILT_UNLIKELY(stack_is_low(th))) {
+		py.PyErr_Format(py.PyExc_RecursionError, "the C stack is used up calling Go's %s()", f->name);
+		if (foreign) leave_foreign(th, f->it, &b);
+		return NULL;
+	}
+	if (GILT_UNLIKELY(gilt_called_from(th, f->it, f->uses_python, &mark, &from))) {
+		if (foreign) leave_foreign(th, f->it, &b);
+		return NULL;
+	}
 	uint8_t *buf = th->buf;
 	size_t nbuf = th->nbuf, capbuf = th->capbuf;
 	uint64_t values = th->values;
 	th->buf = NULL, th->nbuf = th->capbuf = 0;
 	PyObject *o = NULL;
 	if (gilt_push_task(th, f->it)) {
+		if (GILT_UNLIKELY(f->it->greenlets != NULL)) gilt_greenlet_opened(th, &mark, &from);
 		o = in_task(th, f, args);
+		if (GILT_UNLIKELY(gilt_others_left(th, f->it)) && o) {
+			py.Py_DecRef(o);
+			o = NULL;
+		}
 		gilt_pop_callback(th);
 	} else py.PyErr_NoMemory();
 	free(th->buf);
@@ -208,13 +239,13 @@ static char *copy(const char *s, uint64_t n) {
 	return c;
 }
 
-static PyObject *new_gofunc(gilt_interp *it, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+static PyObject *new_gofunc(gilt_interp *it, uint64_t id, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	gilt_gofunc *f = calloc(1, sizeof *f);
 	if (!f) {
 		gilt_go_drop(id);
 		return py.PyErr_NoMemory();
 	}
-	*f = (gilt_gofunc){.id = id, .it = it, .name = copy(name, nn), .plan = copy(plan, pn), .doc = copy(doc, dn), .n = pn};
+	*f = (gilt_gofunc){.id = id, .it = it, .uses_python = uses_python, .name = copy(name, nn), .plan = copy(plan, pn), .doc = copy(doc, dn), .n = pn};
 	PyObject *capsule = f->name && f->plan && f->doc ? py.PyCapsule_New(f, CAPSULE, destroy) : py.PyErr_NoMemory();
 	if (!capsule) {
 		free_gofunc(f); // else the capsule does, when it goes
@@ -229,10 +260,10 @@ static PyObject *new_gofunc(gilt_interp *it, uint64_t id, const char *name, uint
 	return o;
 }
 
-gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	gilt_res r = {0};
 	if (gilt_op_begin(th, serial, &r)) return r;
-	gilt_result(th, th->attached, new_gofunc(th->attached, id, name, nn, plan, pn, doc, dn), GILT_R_OBJECT, &r);
+	gilt_result(th, th->attached, new_gofunc(th->attached, id, uses_python, name, nn, plan, pn, doc, dn), GILT_R_OBJECT, &r);
 	gilt_op_end(th, &r);
 	return r;
 }

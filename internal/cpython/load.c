@@ -1,7 +1,10 @@
-// Loading libpython: dlopen, the symbol table, the version.
+// Loading libpython: dlopen, the symbol table, the version; and whether somebody else has started one.
 #define _GNU_SOURCE
 #include "shim.h"
 #include <dlfcn.h>
+#ifdef __linux__
+#include <link.h>
+#endif
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -57,6 +60,62 @@ void gilt_fill_refs(void) {
 #undef PY_OPT
 #undef PY_VAR
 #undef PY_REF
+}
+
+// A sentence about the Python that runs, if it is one of that handle's; else NULL.
+static char *running_in(void *handle) {
+	int (*initialized)(void) = (int (*)(void))dlsym(handle, "Py_IsInitialized");
+	if (!initialized || !initialized()) return NULL;
+	const char *(*version)(void) = (const char *(*)(void))dlsym(handle, "Py_GetVersion");
+	Dl_info in = {0};
+	dladdr((void *)initialized, &in);
+	return gilt_sentence("CPython %s in %s", version ? version() : "?", in.dli_fname ? in.dli_fname : "?");
+}
+
+#ifdef __linux__
+typedef struct { char **names; size_t n, cap; } loaded;
+
+static int note_name(struct dl_phdr_info *info, size_t size, void *arg) {
+	loaded *l = arg;
+	if (!info->dlpi_name || !*info->dlpi_name) return 0; // the program itself
+	if (l->n == l->cap) {
+		char **names = realloc(l->names, (l->cap * 2 + 64) * sizeof *names);
+		if (!names) return 1;
+		l->names = names, l->cap = l->cap * 2 + 64;
+	}
+	if ((l->names[l->n] = strdup(info->dlpi_name))) l->n++;
+	return 0;
+}
+#endif
+
+// A sentence about a Python that runs in this process, NULL when there is none. Called before gilt has loaded its own. The
+// program may be python3, statically linked or not; or a library that it has loaded may have started a Python, whose
+// symbols are nobody else's to see.
+char *gilt_running(void) {
+	char *found = running_in(RTLD_DEFAULT);
+#ifdef __linux__
+	loaded l = {0};
+	if (!found) dl_iterate_phdr(note_name, &l); // whose lock is held there: so the libraries are opened after it
+	for (size_t i = 0; i < l.n; i++) {
+		void *lib = found ? NULL : dlopen(l.names[i], RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD);
+		if (lib) {
+			found = running_in(lib);
+			dlclose(lib);
+		}
+		free(l.names[i]);
+	}
+	free(l.names);
+#endif
+	return found;
+}
+
+// Loads that library as another part of the program would, and starts its Python. For tests, see fault.go.
+int gilt_load_strange(const char *path, int global, int start) {
+	void *lib = dlopen(path, RTLD_NOW | (global ? RTLD_GLOBAL : RTLD_LOCAL));
+	void (*initialize)(int) = lib ? (void (*)(int))dlsym(lib, "Py_InitializeEx") : NULL;
+	if (!initialize) return -1;
+	if (start) initialize(0);
+	return 0;
 }
 
 char *gilt_load(const char *path, int min_minor, int max_minor) {

@@ -31,6 +31,7 @@ type Entry struct{}
 // Fn is a prepared function.
 type Fn struct{}
 
+func Running() error                                                            { return nil }
 func Load(string) error                                                         { return ErrNoCgo }
 func Version() string                                                           { return "" }
 func Minor() int                                                                { return 0 }
@@ -45,6 +46,7 @@ func (Entry) LimitError() Result                                                
 func SetLimits(uint64, uint64)                                                  {}
 func MallocFree() int64                                                         { return 0 }
 func Refuse()                                                                   {}
+func Quiesce(bool) []string                                                     { return nil }
 func Stop() int                                                                 { return 0 }
 func Nested() bool                                                              { return false }
 func Yield() bool                                                               { return false }
@@ -123,19 +125,19 @@ var (
 	OnDrop func(uint64)
 )
 
-func (CallFrame) ID() uint64                                     { return 0 }
-func (CallFrame) Interpreter() int                               { return 0 }
-func (CallFrame) Entry() Entry                                   { return Entry{} }
-func (CallFrame) Int(int) int64                                  { return 0 }
-func (CallFrame) Wire() []byte                                   { return nil }
-func (CallFrame) Return(Kind, int64)                             {}
-func (CallFrame) ReturnWire([]byte)                              {}
-func (CallFrame) ReturnObject(Object)                            {}
-func (CallFrame) RaiseText(string)                               {}
-func (CallFrame) Raise(Object)                                   {}
-func (Entry) MakeFunction(uint64, string, string, string) Result { return stopped }
-func (Entry) MakeValue(uint64) Result                            { return stopped }
-func (Entry) TakeOrders(*Orders) Result                          { return stopped }
+func (CallFrame) ID() uint64                                           { return 0 }
+func (CallFrame) Interpreter() int                                     { return 0 }
+func (CallFrame) Entry() Entry                                         { return Entry{} }
+func (CallFrame) Int(int) int64                                        { return 0 }
+func (CallFrame) Wire() []byte                                         { return nil }
+func (CallFrame) Return(Kind, int64)                                   {}
+func (CallFrame) ReturnWire([]byte)                                    {}
+func (CallFrame) ReturnObject(Object)                                  {}
+func (CallFrame) RaiseText(string)                                     {}
+func (CallFrame) Raise(Object)                                         {}
+func (Entry) MakeFunction(uint64, bool, string, string, string) Result { return stopped }
+func (Entry) MakeValue(uint64) Result                                  { return stopped }
+func (Entry) TakeOrders(*Orders) Result                                { return stopped }
 
 // Orders is a queue to Python code.
 type Orders struct{}

@@ -44,7 +44,7 @@ struct gilt_api {
 extern struct gilt_api py;
 // layout.c: where objects keep what there is no cheap call for. It is found at start, not declared.
 typedef struct {
-	int ob_type, tb_next, tb_frame, tb_lasti, tb_lineno, suppress_context;
+	int ob_type, tb_next, tb_frame, tb_lasti, tb_lineno, suppress_context, dict_used;
 	int counts; // an object's first 32 bits count its references, unless there are very many; not on free-threaded builds
 } gilt_layout;
 extern gilt_layout gilt_at;
@@ -85,9 +85,12 @@ struct gilt_interp {
 	gilt_head classes[GILT_CLASSES], places[GILT_PLACES]; // direct-mapped by address
 	struct gilt_alias *aliases; // the names of exception classes in modules, by class, owned; with the GIL, as these three
 	size_t naliases;
-	Py_ssize_t modules;         // how many modules there were when they were searched for
+	Py_ssize_t searched;        // how many modules there were when they were searched for
 	uint64_t heads;             // how often that was
 	gilt_known known[256];                               // direct-mapped by what they say
+	PyObject *modules;                                   // sys.modules, borrowed
+	Py_ssize_t nmodules;                                 // its size when greenlet was last looked for in it
+	void **greenlets;                                    // greenlet's C API, NULL as long as it is not imported
 	PyObject *own[GILT_C_COUNT];                         // Python's own classes, owned; NULL until they are asked for
 
 	struct gilt_gil *gil;                // gil.c; NULL where who holds the GIL cannot be told
@@ -162,6 +165,9 @@ typedef struct {
 	int64_t deadline;   // as this
 	uint64_t began;     // ticks at its first attach
 	int fired;         // a cancellation was raised in it, under a tag that it had before, or before an inner task's
+	volatile struct gilt_mark *mark; // of a call of a Go function: in its C frame; NULL where greenlet is not imported. This and what follows is greenlet.c's
+	PyObject *greenlet; // that the task is in, borrowed; NULL for the thread's own, or not known
+	uint8_t across, converting; // see gilt_from; the call's arguments are being converted
 } gilt_task;
 
 struct gilt_thread {
@@ -203,6 +209,8 @@ struct gilt_thread {
 	size_t nrefs, caprefs;
 	uintptr_t stack_low; // the lowest address of its C stack, 0 for not known
 	int foreign;         // it is in a Go function, on a thread that Python made
+	const char *called;  // then: the Go function's name; guarded by gilt_all_mu
+	_Atomic int inside;  // then: it has the GIL, asks for it, or is in Python code. See gilt_stopping
 	uint8_t *batch; // what the last gilt_fn_batch gave, malloc'ed
 	uint8_t *buf; // results
 	size_t nbuf, capbuf;
@@ -214,6 +222,11 @@ extern gilt_interp *gilt_interps[GILT_MAX_INTERPS];
 extern int gilt_ninterps;
 extern _Atomic uint64_t gilt_generation; // 0 while no Python may be entered
 extern _Atomic uint64_t gilt_alive;      // 0 when Python's thread states are gone
+// Python is about to be finalized. A thread that Python made says inside, and then looks at this; who stops Python sets
+// this, and then looks at inside: so no such thread comes into Python any more.
+extern _Atomic int gilt_stopping;
+extern gilt_thread *gilt_stopper; // the thread that finalizes Python, once it does
+void gilt_park(void);             // detached, as long as Python is stopping: for ever, unless that is given up
 extern uint64_t gilt_ticks_20us;
 extern double gilt_ns_per_tick;
 
@@ -238,10 +251,13 @@ static inline PyObject *gilt_type(PyObject *o) { // borrowed
 
 char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+// greenlet.c
+int gilt_greenlets_leave(gilt_thread *th, gilt_interp *it);
 // thread.c
 gilt_thread *gilt_thread_here(void);                      // makes it when there is none; NULL without memory
-int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory
+int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory, and on a thread of Python's while it stops
 int gilt_op_attach(gilt_thread *th, gilt_interp *it, gilt_res *r); // for gilt_op_begin
+int gilt_come_inside(gilt_thread *th);                    // a thread that Python made: 0, or -1 while Python stops
 void gilt_detach_now(gilt_thread *th);
 void gilt_look_for_delay(gilt_thread *th, gilt_interp *it); // between two operations
 int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline); // a status
@@ -293,8 +309,9 @@ static inline int gilt_op_begin(gilt_thread *th, uint64_t serial, gilt_res *r) {
 // One time stamp, of 9 ns: what counts is the time since the operation before ended. Python code and Go may each have
 // taken it; when it was a millisecond, the begins of the following second look which.
 static inline int gilt_op_ended(gilt_thread *th) {
-	uint64_t now = gilt_ticks(), took = now - th->last;
 	gilt_interp *it = th->attached;
+	if (GILT_UNLIKELY(it->greenlets != NULL) && gilt_greenlets_leave(th, it)) py.PyErr_Clear(); // the result is known already
+	uint64_t now = gilt_ticks(), took = now - th->last;
 	if (GILT_UNLIKELY(now <= th->last)) now = th->last + 1, took = 1; // no two ends are the same, though a tick may be 40 ns
 	th->last = now;
 	atomic_store_explicit(&th->in_go, now, memory_order_relaxed);
@@ -371,6 +388,11 @@ const char *gilt_type_name(PyObject *o); // of its type, valid until the next ca
 void gilt_raised(gilt_thread *th, gilt_interp *it, gilt_res *r); // fetches and clears the exception into r
 // call.c
 void gilt_result(gilt_thread *th, gilt_interp *it, PyObject *o, int rkind, gilt_res *r); // steals o; NULL means raised
+// faults.c
+void gilt_faults_note(void);                                 // before Python starts: Go's handlers
+void gilt_faults_around(void (*start)(void *), void *arg);   // starts Python
+int gilt_faults_guard(void);                                 // in an interpreter; 0, or -1 with an exception
+void gilt_faults_back(void);                                 // after Python's end
 // start.c
 int gilt_names_init(gilt_interp *it);
 void gilt_names_clear(gilt_interp *it);

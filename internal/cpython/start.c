@@ -6,6 +6,8 @@ gilt_interp *gilt_interps[GILT_MAX_INTERPS];
 int gilt_ninterps;
 _Atomic uint64_t gilt_generation;
 _Atomic uint64_t gilt_alive;
+_Atomic int gilt_stopping;
+gilt_thread *gilt_stopper;
 uint64_t gilt_ticks_20us;
 double gilt_ns_per_tick;
 static uint64_t generations;
@@ -61,6 +63,13 @@ static char *initialize_old(const char *program, const char *home) { // 3.10 to 
 	return NULL;
 }
 
+typedef struct { const char *program, *home; char *err; } starting;
+
+static void initialize(void *arg) {
+	starting *s = arg;
+	s->err = gilt_minor() >= 14 ? initialize_new(s->program, s->home) : initialize_old(s->program, s->home);
+}
+
 static gilt_interp *new_interp_struct(PyInterpreterState *is) {
 	gilt_interp *it = calloc(1, sizeof *it);
 	if (!it) return NULL;
@@ -98,11 +107,12 @@ static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
 	if (!m) return -1;
 	py.Py_DecRef(m);
 	gilt_gil_find(it, ts);
+	it->modules = py.PyImport_GetModuleDict();
 	const double rest = GILT_REST;
 	it->ask_us = (unsigned long)(switch_interval * 1e6 + 0.5);
 	double interval = it->gil && switch_interval < rest ? rest : switch_interval;
 	it->rest_us = (unsigned long)(interval * 1e6 + 0.5);
-	return gilt_set_switch_interval(interval) || gilt_names_init(it) || gilt_hook_init(it) || forbid(it) ? -1 : 0;
+	return gilt_set_switch_interval(interval) || gilt_names_init(it) || gilt_hook_init(it) || gilt_faults_guard() || forbid(it) ? -1 : 0;
 }
 
 static char *prepare_error(gilt_interp *it, gilt_thread *th) {
@@ -116,7 +126,10 @@ char *gilt_start(const char *program, const char *home, double switch_interval) 
 	uint64_t ns = gilt_clock_ns(), ticks = gilt_ticks();
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return gilt_sentence("out of memory");
-	char *err = gilt_minor() >= 14 ? initialize_new(program, home) : initialize_old(program, home);
+	starting s = {program, home, NULL};
+	gilt_faults_note();
+	gilt_faults_around(initialize, &s); // PYTHONFAULTHANDLER
+	char *err = s.err;
 	if (err) return err;
 	gilt_fill_refs();
 	if (gilt_find_layout()) return gilt_sentence("this Python lays out its objects in a way that gilt does not know");
@@ -175,7 +188,7 @@ void gilt_refuse(void) { atomic_store(&gilt_generation, 0); }
 
 int gilt_stop(void) {
 	gilt_refuse();
-	gilt_thread *th = gilt_tls;
+	gilt_thread *th = gilt_stopper = gilt_tls;
 	if (th->attached) gilt_detach_now(th);
 	// On 3.12 ending interpreters with their own GIL aborts in free() after as little as `import hashlib`:
 	// everything is left as it is, and the end of the process frees it.
@@ -195,7 +208,9 @@ int gilt_stop(void) {
 		th->states[i].ts = NULL;
 	}
 	atomic_store(&gilt_alive, 0);
-	return py.Py_FinalizeEx();
+	int status = py.Py_FinalizeEx();
+	gilt_faults_back();
+	return status;
 }
 
 static PyObject *interned(const char *s) { return py.PyUnicode_InternFromString(s); }

@@ -1,6 +1,7 @@
 // Thread states: one for each OS thread and interpreter, kept in thread-local storage for as long as the
 // thread lives (a fresh one for each task costs 8-10 us since 3.11), and the stack of tasks on a thread.
 #include "books.h"
+#include "greenlet.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -151,10 +152,22 @@ gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts) {
 	return NULL;
 }
 
+int gilt_come_inside(gilt_thread *th) {
+	atomic_store(&th->inside, 1);
+	if (GILT_LIKELY(!atomic_load(&gilt_stopping))) return 0;
+	atomic_store(&th->inside, 0);
+	return -1;
+}
+
+void gilt_park(void) {
+	while (atomic_load(&gilt_stopping)) usleep(10000); // signals wake it
+}
+
 int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	gilt_state *st = &th->states[it->id];
 	if (GILT_UNLIKELY(!st->ts) && !(st->ts = py.PyThreadState_New(it->is))) return -1;
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
+	if (GILT_UNLIKELY(th->foreign) && gilt_come_inside(th)) return -1;
 	th->last = gilt_take_gil(it, st->ts);
 	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_relaxed);
 	if (tag > atomic_load_explicit(&it->newest, memory_order_relaxed)) atomic_store_explicit(&it->newest, tag, memory_order_relaxed);
@@ -174,7 +187,7 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 
 int gilt_op_attach(gilt_thread *th, gilt_interp *it, gilt_res *r) {
 	if (atomic_load_explicit(&gilt_generation, memory_order_relaxed) == 0) return GILT_STOPPED;
-	if (gilt_attach(th, it)) return GILT_FAILED;
+	if (gilt_attach(th, it)) return th->foreign && atomic_load(&gilt_stopping) ? GILT_STOPPED : GILT_FAILED;
 	if (GILT_LIKELY(!r || !gilt_interrupt_here(th, it))) return GILT_OK;
 	gilt_raised(th, it, r);
 	gilt_op_end(th, r);
@@ -187,6 +200,7 @@ void gilt_detach_now(gilt_thread *th) {
 	th->attached = NULL;
 	th->last = 0;
 	py.PyEval_SaveThread();
+	if (GILT_UNLIKELY(th->foreign)) atomic_store(&th->inside, 0);
 }
 
 void gilt_look_for_delay(gilt_thread *th, gilt_interp *it) {
@@ -210,6 +224,7 @@ static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag, uint
 	gilt_task *t = &th->tasks[th->ntasks++];
 	*t = (gilt_task){.serial = ++serials, .it = it, .base = th->nrefs, .held = th->held, .tag = atomic_load_explicit(&th->tag, memory_order_relaxed), .what = atomic_load_explicit(&th->what, memory_order_relaxed),
 		.deadline = atomic_load_explicit(&th->deadline, memory_order_relaxed)};
+	if (GILT_UNLIKELY(th->ntasks > 1)) t->greenlet = t[-1].greenlet, t->across = t[-1].across; // Go code switches none
 	atomic_store_explicit(&th->what, what, memory_order_relaxed);
 	tell(th, tag, it->id + 1, deadline);
 	if (GILT_UNLIKELY(deadline != 0) && deadline < atomic_load_explicit(&it->next_cancel, memory_order_relaxed)) gilt_cancel_sooner(it, deadline);
@@ -259,6 +274,7 @@ static int nested_in(gilt_thread *th, gilt_interp *it, size_t n) {
 int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline) {
 	if (GILT_UNLIKELY(entered_late(th))) return GILT_STOPPED;
 	int inner = GILT_UNLIKELY(th->ntasks > 0) && nested_in(th, it, th->ntasks);
+	if (GILT_UNLIKELY(th->ntasks > 0) && th->tasks[th->ntasks - 1].across) return GILT_GREENLET;
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
 	gilt_task *t = push_task(th, it, tag, what, deadline);
 	if (!t) return GILT_FAILED;
@@ -317,6 +333,7 @@ static void end_attached(gilt_thread *th, gilt_interp *it, size_t base) {
 		gilt_disarm(th, it);
 	}
 	while (th->nrefs > base) py.Py_DecRef(th->refs[--th->nrefs]);
+	if (gilt_others_left(th, it)) py.PyErr_Clear();
 	if (!nested_in(th, it, th->ntasks - 1) && (st->unclean || py.PyObject_Size(st->context) != 0)) clean_context(st);
 }
 
@@ -329,6 +346,7 @@ static int32_t flags_of(gilt_thread *th, uint64_t now) {
 
 // Ends the innermost task: its references go, the thread is detached.
 int64_t gilt_task_end(gilt_thread *th, int32_t *flags) {
+	if (th->attached && gilt_others_left(th, th->attached)) py.PyErr_Clear();
 	gilt_task *t = &th->tasks[th->ntasks - 1];
 	gilt_interp *it = t->it;
 	gilt_state *st = &th->states[it->id];
@@ -532,6 +550,29 @@ void gilt_forget_states(gilt_interp *it) {
 	pthread_mutex_unlock(&gilt_all_mu);
 	give_back(it, list, n);
 	free(list);
+}
+
+// The Go functions in which threads that Python made are, and are not without the GIL: their names, each with a newline.
+// NULL when there are none: no such thread comes into Python again, unless stopping is 0.
+char *gilt_quiesce(int stopping) {
+	atomic_store(&gilt_stopping, stopping);
+	char *names = NULL;
+	size_t n = 0;
+	for (int i = 0; i < gilt_ninterps; i++) atomic_store(&gilt_interps[i]->go_busy, UINT64_MAX); // each operation comes back detached
+	pthread_mutex_lock(&gilt_all_mu);
+	for (size_t i = 0; i < gilt_nthreads; i++) {
+		gilt_thread *th = gilt_threads[i];
+		if (!th->foreign || !atomic_load(&th->inside)) continue;
+		size_t more = strlen(th->called) + 1;
+		char *longer = realloc(names, n + more + 1);
+		if (!longer) break;
+		names = longer;
+		memcpy(names + n, th->called, more - 1);
+		memcpy(names + n + more - 1, "\n", 2);
+		n += more;
+	}
+	pthread_mutex_unlock(&gilt_all_mu);
+	return names;
 }
 
 int gilt_count_states(gilt_interp *it) {

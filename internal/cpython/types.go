@@ -30,6 +30,7 @@ const (
 	Stopped
 	Failed
 	Done
+	Greenlet
 )
 
 // Kind says how a result travels back.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -146,6 +147,21 @@ func NeedOwnGIL(t testing.TB) {
 	if Minor(t) < 12 {
 		t.Skip("interpreters with a GIL of their own came with CPython 3.12")
 	}
+}
+
+// NeedPackages gives a directory from which this Python imports the packages of those names, "" if it does so by itself. It
+// looks in the directories of the environment variable GILT_TEST_PACKAGES, separated as those of PATH, and skips the test when
+// none has them: python3 -m pip install --target DIR --only-binary=:all: --python-version 3.12 NAME makes one.
+func NeedPackages(t testing.TB, names ...string) string {
+	t.Helper()
+	for _, dir := range append([]string{""}, filepath.SplitList(os.Getenv("GILT_TEST_PACKAGES"))...) {
+		cmd := exec.Command(shared.Info().Executable, "-c", "import sys\nif sys.argv[1]: sys.path.insert(0, sys.argv[1])\nimport "+strings.Join(names, ", "), dir)
+		if cmd.Run() == nil {
+			return dir
+		}
+	}
+	t.Skipf("%s: not installed for CPython %s, nor in a directory of GILT_TEST_PACKAGES", strings.Join(names, ", "), shared.Info().Version)
+	return ""
 }
 
 // Must gives v, and ends the test when err is not nil.
