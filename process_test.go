@@ -20,7 +20,7 @@ var children = pytest.Children{
 	"own GIL": ownGIL, "own modules": ownModules, "async stop": asyncStop, "open race": openRace, "callback at end": callbackAtEnd, "awaited at end": awaitedAtEnd, "path": path, "C locale": cLocale, "broken home": brokenHome, "rejected library": rejectedLibrary,
 	"stuck shutdown": stuckShutdown, "closed": closed, "shutdown under load": shutdownUnderLoad, "close": closeAtOnce,
 	"ended context":  shutdownEnded,
-	"cancel own GIL": cancelOwnGIL, "cancel signals": cancelSignals, "cancel storm": cancelStorm, "watchdog": watchdog, "lost threads": lostThreads, "uninterruptible": uninterruptible, "turn interrupted": turnInterrupted, "many stuck": manyStuck, "freed batch": freedBatch,
+	"cancel own GIL": cancelOwnGIL, "cancel signals": cancelSignals, "cancel storm": cancelStorm, "watchdog": watchdog, "lost threads": lostThreads, "lost storm": lostStorm, "starved": starved, "kept": keptGIL, "C code": cCode, "uninterruptible": uninterruptible, "turn interrupted": turnInterrupted, "many stuck": manyStuck, "freed batch": freedBatch,
 	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput, "held GIL": heldGIL,
 	"native inside": nativeInside, "trace handles": traceHandles, "close many": closeMany, "shut down many": shutDownMany,
 }

@@ -18,7 +18,7 @@ typedef struct { // PyMethodDef: fixed, see RULES of the stable ABI
 enum { METH_KEYWORDS = 0x02, METH_FASTCALL = 0x80, METH_METHOD = 0x200 };
 
 struct gilt_gofunc {
-	uint64_t id;
+	uint64_t id, what;
 	gilt_interp *it;
 	char *plan, *name, *doc;
 	size_t n; // arguments
@@ -191,7 +191,7 @@ static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, 
 	size_t nbuf = th->nbuf, capbuf = th->capbuf;
 	th->buf = NULL, th->nbuf = th->capbuf = 0;
 	PyObject *o = NULL;
-	if (gilt_push_task(th, f->it)) {
+	if (gilt_push_task(th, f->it, f->what)) {
 		o = in_task(th, f, args);
 		gilt_pop_callback(th);
 	} else py.PyErr_NoMemory();
@@ -207,13 +207,13 @@ static char *copy(const char *s, uint64_t n) {
 	return c;
 }
 
-static PyObject *new_gofunc(gilt_interp *it, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+static PyObject *new_gofunc(gilt_interp *it, uint64_t id, uint64_t what, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	gilt_gofunc *f = calloc(1, sizeof *f);
 	if (!f) {
 		gilt_go_drop(id);
 		return py.PyErr_NoMemory();
 	}
-	*f = (gilt_gofunc){.id = id, .it = it, .name = copy(name, nn), .plan = copy(plan, pn), .doc = copy(doc, dn), .n = pn};
+	*f = (gilt_gofunc){.id = id, .what = what, .it = it, .name = copy(name, nn), .plan = copy(plan, pn), .doc = copy(doc, dn), .n = pn};
 	PyObject *capsule = f->name && f->plan && f->doc ? py.PyCapsule_New(f, CAPSULE, destroy) : py.PyErr_NoMemory();
 	if (!capsule) {
 		free_gofunc(f); // else the capsule does, when it goes
@@ -228,10 +228,10 @@ static PyObject *new_gofunc(gilt_interp *it, uint64_t id, const char *name, uint
 	return o;
 }
 
-gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, uint64_t what, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	gilt_res r = {.status = gilt_op_begin(th, serial)};
 	if (r.status) return r;
-	gilt_result(th, th->attached, new_gofunc(th->attached, id, name, nn, plan, pn, doc, dn), GILT_R_OBJECT, &r);
+	gilt_result(th, th->attached, new_gofunc(th->attached, id, what, name, nn, plan, pn, doc, dn), GILT_R_OBJECT, &r);
 	gilt_op_end(th, &r);
 	return r;
 }

@@ -1,11 +1,13 @@
 // Thread states: one for each OS thread and interpreter, kept in thread-local storage for as long as the
 // thread lives (a fresh one for each task costs 8-10 us since 3.11), and the stack of tasks on a thread.
+#define _GNU_SOURCE
 #include "books.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #endif
 
 __thread gilt_thread *gilt_tls;
@@ -109,6 +111,10 @@ gilt_thread *gilt_thread_here(void) {
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // else a wait for the GIL of 50 us takes 100
 #endif
 	th->ident = py.PyThread_get_thread_ident();
+#ifdef __linux__
+	th->tid = (int)syscall(SYS_gettid);
+	th->has_clock = pthread_getcpuclockid(pthread_self(), &th->clock) == 0;
+#endif
 	th->generation = atomic_load(&gilt_generation);
 	return gilt_tls = th;
 }
@@ -155,6 +161,7 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	gilt_state *st = &th->states[it->id];
 	if (GILT_UNLIKELY(!st->ts) && !(st->ts = py.PyThreadState_New(it->is))) return -1;
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
+	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
 	th->last = gilt_take_gil(it, st->ts);
 	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_relaxed);
 	if (tag > atomic_load_explicit(&it->newest, memory_order_relaxed)) atomic_store_explicit(&it->newest, tag, memory_order_relaxed);
@@ -271,8 +278,8 @@ int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t wha
 	return GILT_FAILED;
 }
 
-int gilt_push_task(gilt_thread *th, gilt_interp *it) {
-	return push_task(th, it, atomic_load_explicit(&th->tag, memory_order_relaxed), atomic_load_explicit(&th->what, memory_order_relaxed),
+int gilt_push_task(gilt_thread *th, gilt_interp *it, uint64_t what) {
+	return push_task(th, it, atomic_load_explicit(&th->tag, memory_order_relaxed), what,
 		atomic_load_explicit(&th->deadline, memory_order_relaxed)) != NULL;
 }
 
@@ -302,6 +309,7 @@ static void release(gilt_interp *it, PyObject *const *o, size_t n) { // NULLs ar
 // in its context.
 static void end_attached(gilt_thread *th, gilt_interp *it, size_t base) {
 	gilt_state *st = &th->states[it->id];
+	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed); // what goes may run Python code
 	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0)) {
 		atomic_store(&th->ending, 1);
 		gilt_swallow(th, it);
