@@ -19,12 +19,12 @@ import (
 
 // Lost tasks keep their places among Config.MaxThreads. Whoever waits behind them is told, and goes on as soon as one of
 // them ends.
-func TestLostTasksKeepTheirPlaces(t *testing.T) { pytest.Child(t, "lost threads") }
+func TestLostTasksKeepTheirPlaces(t *testing.T) { inModes(t, "lost threads") }
 
 func lostThreads() error {
 	log := &logged{}
 	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
-	rt, err := gilt.Open(ctx, gilt.Config{MaxThreads: 2, Grace: 5 * time.Millisecond, Watchdog: 100 * time.Millisecond})
+	rt, err := gilt.Open(ctx, gilt.Config{Mode: mode(), Interpreters: 1, MaxThreads: 2, Grace: 5 * time.Millisecond, Watchdog: 100 * time.Millisecond})
 	if err != nil {
 		return err
 	}
@@ -109,11 +109,31 @@ func lose(rt *gilt.Runtime, n int) (end *os.File, err error) {
 }
 
 // However many tasks are lost, no more threads than Config.MaxThreads are inside Python.
-func TestMaxThreadsBoundsTheLost(t *testing.T) { pytest.Child(t, "lost storm") }
+func TestMaxThreadsBoundsTheLost(t *testing.T) { inModes(t, "lost storm") }
+
+const modeVar = "GILT_TEST_MODE"
+
+// inModes runs a child in mode gil, and in own-gil where this Python has it. The child skips its test by saying why.
+func inModes(t *testing.T, child string) {
+	t.Helper()
+	for _, mode := range []gilt.Mode{gilt.GIL, gilt.OwnGIL} {
+		t.Run(string(mode), func(t *testing.T) {
+			if mode == gilt.OwnGIL {
+				pytest.NeedOwnGIL(t)
+			}
+			if why := pytest.Child(t, child, modeVar+"="+string(mode)); why != "" {
+				t.Skip(why)
+			}
+		})
+	}
+}
+
+// mode is the one that inModes wants of this child.
+func mode() gilt.Mode { return gilt.Mode(os.Getenv(modeVar)) }
 
 func lostStorm() error {
 	const most = 4
-	rt, err := gilt.Open(ctx, gilt.Config{MaxThreads: most, Grace: 2 * time.Millisecond, Watchdog: -1})
+	rt, err := gilt.Open(ctx, gilt.Config{Mode: mode(), Interpreters: 1, MaxThreads: most, Grace: 2 * time.Millisecond, Watchdog: -1})
 	if err != nil {
 		return err
 	}

@@ -10,16 +10,15 @@ import (
 
 	"gilt"
 	py "gilt/handles"
-	"gilt/internal/pytest"
 )
 
 // What keeps the GIL is told by its name: C code as that, and a Go function, though Python called it, as one.
-func TestKeptGILIsTold(t *testing.T) { pytest.Child(t, "kept") }
+func TestKeptGILIsTold(t *testing.T) { inModes(t, "kept") }
 
 func keptGIL() error {
 	log := &logged{}
 	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
-	rt, err := gilt.Open(ctx, gilt.Config{Modules: []gilt.GoModule{{Name: "host", Funcs: []gilt.GoFunc{{Name: "sleepy", Func: sleepy}}}}})
+	rt, err := gilt.Open(ctx, gilt.Config{Mode: mode(), Interpreters: 1, Modules: []gilt.GoModule{{Name: "host", Funcs: []gilt.GoFunc{{Name: "sleepy", Func: sleepy}}}}})
 	if err != nil {
 		return err
 	}
@@ -55,19 +54,18 @@ func keptGIL() error {
 	if strings.Contains(log.String(), cCode) {
 		return errors.New("a Go function was taken for C code: " + log.String())
 	}
-	time.Sleep(time.Second) // it is told once a second
 	return told(cCode, "gilt_test.keptGIL", func(tok *gilt.Token) error { return py.Run(tok, "sum(range(20_000_000))") })
 }
 
 func sleepy() { time.Sleep(300 * time.Millisecond) }
 
 // C code is not Go code, whatever the thread did before.
-func TestWatchdogTakesNoCCodeForGo(t *testing.T) { pytest.Child(t, "C code") }
+func TestWatchdogTakesNoCCodeForGo(t *testing.T) { inModes(t, "C code") }
 
 func cCode() error {
 	log := &logged{}
 	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
-	rt, err := gilt.Open(ctx, gilt.Config{Watchdog: 20 * time.Millisecond})
+	rt, err := gilt.Open(ctx, gilt.Config{Mode: mode(), Interpreters: 1, Watchdog: 20 * time.Millisecond})
 	if err != nil {
 		return err
 	}

@@ -19,11 +19,7 @@ import (
 )
 
 // A thread that is given no processor has not noStarving to answer its interruption, nor does it keep the GIL.
-func TestStarvedThreadsAreNotStuck(t *testing.T) {
-	if why := pytest.Child(t, "starved"); why != "" {
-		t.Skip(why)
-	}
-}
+func TestStarvedThreadsAreNotStuck(t *testing.T) { inModes(t, "starved") }
 
 // slowPython makes its OS thread one that gets next to no processor beside another that computes: on the first of the
 // processors that this process may use.
@@ -43,7 +39,7 @@ func starved() error {
 	log := &logged{}
 	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
 	const grace = 20 * time.Millisecond
-	rt, err := gilt.Open(ctx, gilt.Config{Grace: grace, Watchdog: -1})
+	rt, err := gilt.Open(ctx, gilt.Config{Mode: mode(), Interpreters: 1, Grace: grace, Watchdog: -1})
 	if err != nil {
 		return err
 	}
