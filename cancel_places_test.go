@@ -50,7 +50,7 @@ while True:
 	}
 	for what, source := range places {
 		began := time.Now()
-		err := rt.Do(within(t, ctx, 20*time.Millisecond), func(tok *gilt.Token) error {
+		err := doWithin(t, rt, 20*time.Millisecond, func(tok *gilt.Token) error {
 			ns, err := py.NewDict(tok, map[string]any{"dir": dir})
 			if err != nil {
 				return err
@@ -75,11 +75,13 @@ func TestInterruptedInGo(t *testing.T) {
 	ctx, rt := cancelModule(t)
 	// Inside AllowThreads: Python is not run there, so it is raised afterwards.
 	entered := make(chan error, 1)
-	soon := within(t, ctx, 30*time.Millisecond)
-	err := rt.Do(soon, func(tok *gilt.Token) error {
-		tok.AllowThreads(func() { <-soon.Done() })
-		entered <- py.Run(tok, "n = 0\nwhile True: n += 1")
-		return errors.New("mine")
+	err := begun(func() error {
+		soon := within(t, ctx, 30*time.Millisecond)
+		return rt.Do(soon, func(tok *gilt.Token) error {
+			tok.AllowThreads(func() { <-soon.Done() })
+			entered <- py.Run(tok, "n = 0\nwhile True: n += 1")
+			return errors.New("mine")
+		})
 	})
 	interrupted(t, "after AllowThreads", err)
 	if err := <-entered; !errors.Is(err, py.Cancelled) {
@@ -98,7 +100,7 @@ func TestInterruptedInGo(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	err = rt.Do(within(t, ctx, 30*time.Millisecond), func(tok *gilt.Token) error {
+	err = doWithin(t, rt, 30*time.Millisecond, func(tok *gilt.Token) error {
 		_, err := f.Bind(tok).Call()
 		return err
 	})
@@ -307,7 +309,7 @@ func TestDeadlinePassesInNestedTask(t *testing.T) {
 	ctx, rt := cancelModule(t)
 	err := rt.Do(ctx, func(outermost *gilt.Token) (err error) {
 		outermost.AllowThreads(func() { // what is nested is never freed: nobody but the deadline itself interrupts it
-			err = rt.Do(within(t, ctx, 30*time.Millisecond), func(tok *gilt.Token) (err error) {
+			err = doWithin(t, rt, 30*time.Millisecond, func(tok *gilt.Token) (err error) {
 				tok.AllowThreads(func() {
 					err = rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "import gilt_cancel\ngilt_cancel.spin_for(0.1)") })
 				})
@@ -322,20 +324,18 @@ func TestDeadlinePassesInNestedTask(t *testing.T) {
 
 // What was interrupted stays so whatever its clean-up does.
 func TestInterruptedThenAllowThreads(t *testing.T) {
-	ctx, rt := cancelModule(t)
+	_, rt := cancelModule(t)
 	for what, cleanUp := range map[string]func(*gilt.Token){
 		"AllowThreads": func(tok *gilt.Token) { tok.AllowThreads(func() {}) },
 		"another task that is interrupted": func(tok *gilt.Token) {
 			tok.AllowThreads(func() {
-				soon, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-				defer cancel()
-				err := rt.Do(soon, func(tok *gilt.Token) error { return py.Run(tok, "import gilt_cancel\ngilt_cancel.spin()") })
+				err := doWithin(t, rt, 20*time.Millisecond, func(tok *gilt.Token) error { return py.Run(tok, "import gilt_cancel\ngilt_cancel.spin()") })
 				interrupted(t, "the inner one", err)
 			})
 		},
 	} {
 		for range 20 {
-			err := rt.Do(within(t, ctx, 30*time.Millisecond), func(tok *gilt.Token) error {
+			err := doWithin(t, rt, 30*time.Millisecond, func(tok *gilt.Token) error {
 				err := py.Run(tok, "import gilt_cancel\ngilt_cancel.spin()")
 				cleanUp(tok)
 				return err
@@ -363,8 +363,8 @@ func TestReleasedWhileCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	var took float64
-	err = rt.Do(within(t, ctx, 40*time.Millisecond), func(tok *gilt.Token) error {
-		time.AfterFunc(30*time.Millisecond, slow.Release)
+	err = doWithin(t, rt, 300*time.Millisecond, func(tok *gilt.Token) error {
+		time.AfterFunc(200*time.Millisecond, slow.Release)
 		ns, err := py.NewDict(tok, nil)
 		if err != nil {
 			return err
@@ -385,7 +385,7 @@ func TestInterruptedImports(t *testing.T) {
 	ctx, rt := cancelModule(t)
 	const source = "import sys\nwhile True:\n    for _ in range(100):\n        sys.modules.pop('colorsys', None)\n        import colorsys"
 	for range 6 { // each takes a while: it is interrupted between two imports
-		err := rt.Do(within(t, ctx, 15*time.Millisecond), func(tok *gilt.Token) error { return py.Run(tok, source) })
+		err := doWithin(t, rt, 15*time.Millisecond, func(tok *gilt.Token) error { return py.Run(tok, source) })
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}

@@ -153,7 +153,7 @@ func readOnly(t *testing.T) string {
 	if err := os.Chmod(own, 0o500); err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{own, "/sys", "/proc/sys"} {
+	for _, dir := range []string{own, "/sys"} {
 		f, err := os.CreateTemp(dir, "")
 		if err == nil {
 			f.Close()
@@ -162,7 +162,7 @@ func readOnly(t *testing.T) string {
 			return dir
 		}
 	}
-	t.Skip("this user may write everywhere: modes do not stop root, and neither /sys nor /proc is mounted")
+	t.Skip("this user may write everywhere: modes do not stop root, and /sys is not mounted")
 	return ""
 }
 
