@@ -183,7 +183,7 @@ func TestShutdownAnswersWhatIsInFlight(t *testing.T) {
 func TestShutdownGivesUp(t *testing.T) {
 	p := start(t, "-grace", "20ms", "-deadline", "1m")
 	answers := make(chan answer, 1)
-	go func() { answers <- p.score("10000") }()
+	go func() { answers <- p.score("1000") }()
 	p.awaitAtPython(1)
 	p.signal(syscall.SIGTERM)
 	code := p.end()
