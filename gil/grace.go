@@ -22,12 +22,16 @@ type answer struct {
 // work had no chance to answer does not count, as long as they are no more than graces.
 func (r *Running) interrupted(done chan struct{}) (a answer, ended bool) {
 	grace := r.host.grace
-	r.interrupt()
+	soon := min(time.Millisecond, grace/4) // most have ended by then, and need no look
+	if r.interruptFor(soon, done) {
+		return answer{}, true
+	}
 	base := r.standing()
 	for n := time.Duration(1); ; n++ {
-		if r.interruptFor(grace/2, done) {
+		if r.interruptFor(grace/2-soon, done) {
 			return answer{}, true
 		}
+		soon = 0
 		middle := r.standing()
 		base = later(base, middle)
 		if r.interruptFor(grace-grace/2, done) {
