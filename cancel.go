@@ -17,9 +17,12 @@ import (
 // acquire and the try clause that follows, and in the standard library's modules that hold locks (threading, queue, logging and
 // their kin). So what with statements and finally clauses promise holds for interrupted code too. A
 // call that may be long or asleep therefore runs on a goroutine of its own, and its caller is freed with
-// ErrUninterruptible when it goes on for Config.Grace; its thread then counts as lost until it comes back (Stats.Lost),
-// and another takes its place. A nested task stays on its goroutine, and its caller is freed with the outer one's only.
-// Work on Python's main thread (OnMain) is never interrupted.
+// ErrUninterruptible when the call goes on for Config.Grace. The call is then lost until it ends (Stats.Lost): it keeps
+// its thread, and its place among Config.MaxThreads. When lost calls have all places, others wait, their contexts' errors
+// say how many are lost, and the watchdog reports where these hang.
+//
+// A nested task stays on its goroutine, and its caller is freed with the outer one's only. Work on Python's main thread
+// (OnMain) is never interrupted.
 type Cancellation = scheduler.Cancellation
 
 // The policies. OnDeadline is the default.

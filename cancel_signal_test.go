@@ -20,8 +20,8 @@ import (
 
 // Code that makes a KeyboardInterrupt of its interruption.
 func TestInterruptedByKeyboard(t *testing.T) {
-	ctx, rt := cancelModule(t)
-	err := rt.Do(within(t, ctx, 20*time.Millisecond), func(tok *gilt.Token) error {
+	_, rt := cancelModule(t)
+	err := doWithin(t, rt, 200*time.Millisecond, func(tok *gilt.Token) error {
 		return py.Run(tok, "n = 0\ntry:\n    n = 1\n    while True: n += 1\n    n = 2\nexcept BaseException:\n    raise KeyboardInterrupt")
 	})
 	interrupted(t, "KeyboardInterrupt", err)

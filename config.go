@@ -46,8 +46,8 @@ type Config struct {
 	// Workers is the number of OS threads that run submitted work. Defaults to 4, or to the number of
 	// interpreters when that is more.
 	Workers int
-	// MaxThreads caps the OS threads that are inside Python at once, blocked ones too; more work waits.
-	// Defaults to 256.
+	// MaxThreads caps the OS threads that are inside Python at once; more work waits. Blocked threads count, and so do
+	// those of lost tasks, whose callers were freed (Stats.Lost). Nested tasks do not. Defaults to 256.
 	MaxThreads int
 	// MaxLong is how many tasks that are known to compute for 1 ms or longer may be inside Python at once,
 	// for each GIL; blocked ones do not count. Defaults to 1.
@@ -56,10 +56,12 @@ type Config struct {
 	// how long it waits. Defaults to 65536.
 	MaxQueued int
 	// Grace is how long Python code that was interrupted may go on, to clean up, before its caller is freed with
-	// ErrUninterruptible: 1 ms to 1 hour. Defaults to 50 ms.
+	// ErrUninterruptible: 1 ms to 1 hour. A grace in which its thread was given next to no processor, or waited for the
+	// GIL, does not count; after 8 of them the caller is freed all the same. Defaults to 50 ms.
 	Grace time.Duration
 	// Watchdog is after how long a task is reported, to log/slog and in Stats.Jams, that waits in Go code and keeps others
-	// from Python meanwhile: a token that is held while its goroutine waits for a channel, a mutex, other work.
+	// from Python meanwhile: a token that is held while its goroutine waits for a channel, a mutex, other work. So are
+	// lost tasks (Stats.Lost) that keep others out, by all the threads that MaxThreads allows.
 	// At least 10 ms. Defaults to 1 s; a negative one reports nothing.
 	Watchdog time.Duration
 	// TraceHandles notes where each owned handle (a Py) is made, and Shutdown reports, to log/slog, those that were not

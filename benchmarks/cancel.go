@@ -55,8 +55,9 @@ func (e *env) withAndWithout(ctx context.Context) (result, error) {
 func cancelLoop(e *env) (result, error) {
 	const n, after = 200, 5 * time.Millisecond
 	var late []time.Duration
+	others := 0
 	for range n {
-		d, err := e.late(after, py.Cancelled, func(ctx context.Context) error {
+		d, err := e.late(after, py.Cancelled, &others, func(ctx context.Context) error {
 			return e.rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "n = 0\nwhile True: n += 1") })
 		})
 		if err != nil {
@@ -64,20 +65,30 @@ func cancelLoop(e *env) (result, error) {
 		}
 		late = append(late, d)
 	}
-	return once(float64(quantile(late, 0.5)), field{"p50_us", micros(quantile(late, 0.5))}, field{"p99_us", micros(quantile(late, 0.99))}), nil
+	return once(float64(quantile(late, 0.5)), field{"p50_us", micros(quantile(late, 0.5))}, field{"p99_us", micros(quantile(late, 0.99))}, field{"other_ends", others}), nil
 }
 
-// late runs something whose deadline passes: how long after that it came back.
-func (e *env) late(after time.Duration, with error, run func(context.Context) error) (time.Duration, error) {
-	deadline := time.Now().Add(after)
-	ctx, cancel := context.WithDeadline(e.ctx, deadline)
-	defer cancel()
-	err := run(ctx)
-	d := time.Since(deadline)
-	if !errors.Is(err, with) || !errors.Is(err, context.DeadlineExceeded) {
-		return 0, fmt.Errorf("it ended with %w, not with %w", err, with)
+// late runs something whose deadline passes: how long after that it came back with that error. On a busy machine a deadline
+// has other ends as well: it passes before the work has its turn, before the work is where it is to be interrupted, or the
+// work is given no processor for so long that its caller is freed. These are counted in others, and it is run again.
+func (e *env) late(after time.Duration, with error, others *int, run func(context.Context) error) (time.Duration, error) {
+	const tries = 100
+	var err error
+	for range tries {
+		deadline := time.Now().Add(after)
+		ctx, cancel := context.WithDeadline(e.ctx, deadline)
+		err = run(ctx)
+		d := time.Since(deadline)
+		cancel()
+		switch {
+		case !errors.Is(err, context.DeadlineExceeded):
+			return 0, fmt.Errorf("it ended with %w, not with its deadline", err)
+		case errors.Is(err, with):
+			return d, nil
+		}
+		*others++
 	}
-	return d, nil
+	return 0, fmt.Errorf("it ended %d times without %w, the last time with %w", tries, with, err)
 }
 
 func cancelSleep(e *env) (result, error) {
@@ -87,7 +98,8 @@ func cancelSleep(e *env) (result, error) {
 		return result{}, err
 	}
 	defer p.Close()
-	late, err := e.late(10*time.Millisecond, gilt.ErrUninterruptible, func(ctx context.Context) error {
+	others := 0
+	late, err := e.late(10*time.Millisecond, gilt.ErrUninterruptible, &others, func(ctx context.Context) error {
 		return p.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "import time\ntime.sleep(5)") })
 	})
 	if err != nil {
@@ -99,5 +111,5 @@ func cancelSleep(e *env) (result, error) {
 			failed++
 		}
 	}
-	return once(float64(late), field{"freed_after_ms", round1(float64(late) / 1e6)}, field{"tasks_after", n}, field{"stray", failed}), nil
+	return once(float64(late), field{"freed_after_ms", round1(float64(late) / 1e6)}, field{"tasks_after", n}, field{"stray", failed}, field{"other_ends", others}), nil
 }

@@ -1,12 +1,14 @@
 package gil
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +27,8 @@ var ErrUninterruptible = errors.New("gilt: the Python code could not be interrup
 type UninterruptibleError struct {
 	What  string        // the function
 	Where string        // the Python frame in which it was last seen: "file:line in function"; "in C code", "in Go code" for none
-	Grace time.Duration // for which it was interrupted
+	Grace time.Duration // for which it was interrupted: Config.Grace, or more of them if it had no chance to answer
+	Why   string        // why it has not answered, if that is not its own doing: its thread was given no processor
 	Err   error         // the context's
 }
 
@@ -37,7 +40,11 @@ func (e *UninterruptibleError) Error() string {
 	case e.Where != "":
 		where = ", which is in " + e.Where
 	}
-	return fmt.Sprintf("%v: %s%s, goes on in the background after %v of interruptions: %v", ErrUninterruptible, e.What, where, e.Grace, e.Err)
+	why := ""
+	if e.Why != "" {
+		why = " (" + e.Why + ")"
+	}
+	return fmt.Sprintf("%v: %s%s, goes on in the background after %v of interruptions%s: %v", ErrUninterruptible, e.What, where, e.Grace, why, e.Err)
 }
 
 // Where work is that has no Python frame.
@@ -332,7 +339,11 @@ func (h *Host) serve(f func()) {
 func Freed[T any](ctx context.Context, h *Host, c Cancel, name func() string, f func(*Running) (T, error)) (T, error) {
 	w := &freed[T]{Running: Running{host: h}, name: name, f: f, done: make(chan struct{}, 1)}
 	h.apart(w.run)
-	if await(ctx, c, w.done) || w.interrupted(w.done) {
+	if await(ctx, c, w.done) {
+		return w.give()
+	}
+	a, ended := w.interrupted(w.done)
+	if ended {
 		return w.give()
 	}
 	what, where := name(), w.where()
@@ -344,10 +355,20 @@ func Freed[T any](ctx context.Context, h *Host, c Cancel, name func() string, f 
 	if err == nil {
 		err = context.DeadlineExceeded
 	}
-	slog.Warn("gilt: Python code could not be interrupted: its caller was freed, and its thread is lost until it comes back",
-		"function", what, "frame", where)
+	a.tell(what, where)
 	var zero T
-	return zero, &UninterruptibleError{What: what, Where: where, Grace: h.grace, Err: err}
+	return zero, &UninterruptibleError{What: what, Where: where, Grace: a.over, Why: a.why, Err: err}
+}
+
+// tell logs that the caller of such work was freed.
+func (a *answer) tell(what, where string) {
+	if a.why == "" {
+		slog.Warn("gilt: Python code could not be interrupted: its caller was freed, and its thread is lost until it comes back",
+			"function", what, "frame", where, "interrupted", a.over)
+		return
+	}
+	slog.Warn("gilt: a caller was freed before his work has answered the interruption: its thread is lost until it comes back",
+		"function", what, "frame", where, "interrupted", a.over, "why", a.why)
 }
 
 // lost is a task whose caller was freed, at a time.
@@ -378,12 +399,14 @@ func (h *Host) found(r *Running) {
 	h.sched.Lost(-1)
 }
 
+// lostTasks are those that are lost now, the longest first.
 func (h *Host) lostTasks() (all []scheduler.LostTask) {
 	h.cancelMu.Lock()
 	defer h.cancelMu.Unlock()
 	for _, l := range h.lost {
 		all = append(all, scheduler.LostTask{What: l.what, Where: l.where, For: time.Since(l.at)})
 	}
+	slices.SortFunc(all, func(a, b scheduler.LostTask) int { return cmp.Compare(b.For, a.For) })
 	return all
 }
 
@@ -406,25 +429,6 @@ func await(ctx context.Context, c Cancel, done chan struct{}) bool {
 		return true
 	case <-timer.C:
 		return false
-	}
-}
-
-// interrupted interrupts the work until it has ended; false when it has not within the grace.
-func (r *Running) interrupted(done chan struct{}) bool {
-	over := time.NewTimer(r.host.grace)
-	defer over.Stop()
-	for pause := time.Millisecond; ; pause *= 2 { // again, for it may not have begun, or be inside a nested one
-		r.interrupt()
-		again := time.NewTimer(pause)
-		select {
-		case <-done:
-			again.Stop()
-			return true
-		case <-over.C:
-			again.Stop()
-			return false
-		case <-again.C:
-		}
 	}
 }
 

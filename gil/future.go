@@ -342,6 +342,6 @@ func (j *job[T]) runApart() {
 
 func (f *Future[T]) giveUp(ctx context.Context) {
 	if f.host != nil && f.queued.Withdraw() { // one of Go was never queued
-		f.finish(fmt.Errorf("gilt: submitted work was given up while it was queued: %w", ctx.Err()))
+		f.finish(fmt.Errorf("gilt: submitted work was given up while it was queued: %w", f.queued.Waited(ctx)))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gilt/internal/cpython"
 	"gilt/scheduler"
 )
 
@@ -26,6 +27,9 @@ func Prepared(name string) (what uint64, forget func()) {
 	return what, func() { prepared.names.Delete(what) }
 }
 
+// GoFunction is the number of a Go function that Python calls, by its code. For gilt's own packages.
+func GoFunction(pc uintptr) uint64 { return fromCode(pc) }
+
 // nameOf names what a task runs.
 func nameOf(what uint64) string {
 	if name, ok := prepared.names.Load(what); ok {
@@ -37,23 +41,32 @@ func nameOf(what uint64) string {
 	return "submitted work, or work outside the scheduler's order"
 }
 
-// tellKept logs that a task waited long for the GIL, once a second at most.
+// tellKept logs what a task waited long for the GIL for, once a second at most.
 func (h *Host) tellKept() {
 	if time.Since(h.toldAt) < time.Second {
 		return
 	}
 	for lane, it := range h.lanes {
 		k := it.Kept()
-		if k.Count == h.toldKept[lane] {
+		if k.Reports == h.toldKept[lane] {
 			continue
 		}
-		h.toldKept[lane], h.toldAt = k.Count, time.Now()
-		who := "a thread that Python code started"
-		if k.Ours {
-			who = nameOf(k.What)
-		}
-		slog.Warn("gilt: a task waited long for the GIL: C code that does not release it?", "holder", who,
-			"interpreter", it.ID, "waited", k.Last.Round(time.Millisecond), "times", k.Count)
+		h.toldKept[lane], h.toldAt = k.Reports, time.Now()
+		why, who := keptWords(k)
+		slog.Warn("gilt: a task waited long for the GIL: "+why, "holder", who,
+			"interpreter", it.ID, "waited", k.Reported.Round(time.Millisecond), "times", k.Reports)
+	}
+}
+
+// keptWords says by what the GIL was kept, and whose that is.
+func keptWords(k cpython.Kept) (why, who string) {
+	switch k.By {
+	case cpython.KeptByGo:
+		return "Go code kept it: " + advice, nameOf(k.What)
+	case cpython.KeptByStranger:
+		return "one thread had it all the time", "a thread that Python code started"
+	default:
+		return "C code that does not release it", nameOf(k.What)
 	}
 }
 

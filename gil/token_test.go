@@ -3,6 +3,8 @@ package gil_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -719,20 +721,21 @@ func TestTurn_HasHadTheGIL(t *testing.T) {
 			_, err := py.From(tok, 1) // short, and attached
 			return 0, err
 		})
-		second := gil.Submit(ctx, h, func(tok *gilt.Token) (int, error) { return 0, py.Run(tok, "import time; time.sleep(0.2)") })
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := fmt.Sprintf("import os; os.read(%d, 1)", r.Fd()) // which is a blocking one then
+		second := gil.Submit(ctx, h, func(tok *gilt.Token) (int, error) { return 0, py.Run(tok, read) })
 		h.Scheduler().Release(g, 0)
 		pytest.Must(t, 0, wait(first))
-		known := false
-		for ended := second.Done(); !known; {
-			select {
-			case <-ended:
-				t.Fatal("nobody saw that it had the GIL, and slept")
-			default:
-				known = it.Elsewhere(g.Tag() + 2) // the second's
-				runtime.Gosched()
-			}
-		}
+		known := pytest.Until(func() bool { return it.Elsewhere(g.Tag() + 2) }) // the second's
+		pytest.Must(t, 0, w.Close())                                            // which ends its sleep
 		pytest.Must(t, 0, wait(second))
+		pytest.Must(t, 0, r.Close())
+		if !known {
+			t.Fatal("nobody saw that it had the GIL, and slept")
+		}
 	}
 }
 

@@ -2,12 +2,14 @@ package gil
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"strings"
 	"time"
 
 	"gilt/internal/cpython"
+	"gilt/scheduler"
 )
 
 // looksBlocked is how often the watchdog must see the same, so that a process that was stopped for a while is not
@@ -15,7 +17,7 @@ import (
 const looksBlocked = 4
 
 // watchdog reports tasks that wait in Go code (for a channel, a mutex, work of this runtime) and keep others from
-// Python meanwhile: those that have the GIL, and those that have all the threads. Each incident once.
+// Python meanwhile: those that have the GIL, and those that have all the threads; of these also lost ones. Each incident once.
 func (h *Host) watchdog(after time.Duration) {
 	tick := time.NewTicker(after / looksBlocked)
 	defer tick.Stop()
@@ -85,14 +87,31 @@ func (h *Host) tellHolder(it *cpython.Interp, held cpython.HeldInGo, after time.
 	h.jams.Add(1)
 }
 
-// tellJam tells of tasks that use all the threads, if it is in Go that they wait: in Python they may only be many.
+// tellJam tells of tasks that use all the threads, if they wait in Go or are lost: in Python they may only be many.
 func (h *Host) tellJam(waiting int, after time.Duration) {
-	stacks := blockedTasks()
-	if inFlight := h.sched.Stats().All.InFlight; len(stacks) < inFlight {
+	stacks, lost, inFlight := blockedTasks(), h.lostTasks(), h.sched.Stats().All.InFlight
+	if len(stacks)+len(lost) < inFlight {
+		return
+	}
+	if len(lost) > 0 {
+		h.tellLost(stacks, lost, inFlight, waiting, after)
 		return
 	}
 	slog.Error("gilt: all tasks that Config.MaxThreads allows are in Go code and wait, and others for them: "+advice, "tasks", len(stacks),
 		"for", after, "waiting", waiting, "stacks", strings.Join(first(stacks), "\n\n"))
+	h.jams.Add(1)
+}
+
+// tellLost tells that so many tasks are lost that nothing more can run.
+func (h *Host) tellLost(stacks []string, lost []scheduler.LostTask, inFlight, waiting int, after time.Duration) {
+	const most = 16
+	var frames []string
+	for _, l := range lost[:min(len(lost), most)] {
+		frames = append(frames, fmt.Sprintf("%s in %q for %v", l.What, l.Where, l.For.Round(time.Millisecond)))
+	}
+	slog.Error("gilt: all threads that Config.MaxThreads allows are taken, some by lost tasks, whose callers were freed, and none has ended while others wait: "+
+		"have code end that is interrupted, or raise Config.MaxThreads", "threads", inFlight, "lost", len(lost), "waiting", waiting, "for", after,
+		"frames", strings.Join(frames, "; "), "stacks", strings.Join(first(stacks), "\n\n"))
 	h.jams.Add(1)
 }
 

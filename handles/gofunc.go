@@ -87,7 +87,7 @@ func functionWith(tok *Token, f GoFunc, s shortcuts) (Bound, error) {
 		c.host.WantTasks(tok)
 	}
 	doc := fmt.Sprintf("%s(%s)\n--\n\n", f.Name, positional(len(c.plan))) // for inspect.signature
-	b, err := result(tok, "Function", tok.Entry("Function").MakeFunction(addFunction(c), c.uses, f.Name, c.plan, doc))
+	b, err := result(tok, "Function", tok.Entry("Function").MakeFunction(addFunction(c), gil.GoFunction(c.fn.Pointer()), c.uses, f.Name, c.plan, doc))
 	if err == nil && f.Async {
 		b, err = awaited(tok, b)
 	}

@@ -227,9 +227,14 @@ func (s *Scheduler) giveUp(ctx context.Context, w *waiter, err error) error {
 		err = ctx.Err()
 	}
 	w.class.cancelled.Add(1)
-	e := &WaitError{Class: w.class.name, Waited: time.Duration(s.cfg.Now() - w.since), Ahead: w.ahead, Err: err, Cause: context.Cause(ctx)}
+	e := s.waitError(ctx, w, err)
 	w.recycle()
 	return e
+}
+
+// waitError is the error of a wait that ended with ctx, whose error is err.
+func (s *Scheduler) waitError(ctx context.Context, w *waiter, err error) *WaitError {
+	return &WaitError{Class: w.class.name, Waited: time.Duration(s.cfg.Now() - w.since), Ahead: w.ahead, Lost: s.lostPlaces(), Err: err, Cause: context.Cause(ctx)}
 }
 
 func (c *Class) neverWaited(ctx context.Context, err error) error {

@@ -69,6 +69,7 @@ type WaitError struct {
 	Class  string        // empty for a Drain
 	Waited time.Duration // 0 when the context was done before the call
 	Ahead  int           // waiters of the same class that were queued when this one came; for a Drain, what is left
+	Lost   int           // tasks that are lost (Stats.Lost), if all of Config.MaxInFlight was taken when the wait ended; else 0
 	Err    error         // ctx.Err()
 	Cause  error         // context.Cause(ctx)
 }
@@ -81,7 +82,11 @@ func (e *WaitError) Error() string {
 	if e.Class == "" {
 		return fmt.Sprintf("gilt/scheduler: not drained after %v, %d still in flight or waiting: %s", e.Waited, e.Ahead, reason)
 	}
-	return fmt.Sprintf("gilt/scheduler: class %q: gave up after waiting %v with %d ahead: %s", e.Class, e.Waited, e.Ahead, reason)
+	lost := ""
+	if e.Lost > 0 {
+		lost = fmt.Sprintf(", while all threads that may be inside Python are taken and %d of them are lost (Stats.Lost names them)", e.Lost)
+	}
+	return fmt.Sprintf("gilt/scheduler: class %q: gave up after waiting %v with %d ahead%s: %s", e.Class, e.Waited, e.Ahead, lost, reason)
 }
 
 // Unwrap returns the context's error and its cause.

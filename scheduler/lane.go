@@ -94,10 +94,10 @@ func (s *Scheduler) slice() int64 {
 // retune sets or clears flagSlow everywhere: it must be set when extra more absences could let the
 // fast path break the cap, and stays while a drain or the close need to see every operation.
 func (s *Scheduler) retune(extra int) {
-	if near := len(s.away)+1+len(s.lanes) > s.most(); near != s.near.Load() {
+	if near := len(s.away)+1+len(s.lanes) > s.cfg.MaxInFlight; near != s.near.Load() {
 		s.near.Store(near)
 	}
-	slow := s.closed || s.drainers > 0 || len(s.away)+extra+len(s.lanes) > s.most()
+	slow := s.closed || s.drainers > 0 || len(s.away)+extra+len(s.lanes) > s.cfg.MaxInFlight
 	if slow == s.slow {
 		return
 	}
@@ -114,21 +114,29 @@ func (s *Scheduler) retune(extra int) {
 // full reports whether a new grant would break the cap, given that leaving primaries are about to go.
 // Without flagSlow the cap is out of reach; with it, words change under the lock only.
 func (s *Scheduler) full(leaving int) bool {
-	return s.slow && len(s.away)+s.primaries()-leaving >= s.most()
+	return s.slow && s.inFlight()-leaving >= s.cfg.MaxInFlight
 }
 
-// most is how many grants may be out: others take the places of lost ones, as long as those are not more than the cap.
-func (s *Scheduler) most() int { return s.cfg.MaxInFlight + min(s.lost, s.cfg.MaxInFlight) }
-
-// Lost says that n more grants are out of which nobody knows when they come back, if ever, or with n below 0 that some
-// are not lost any more.
+// Lost says that n more tasks go on of which nobody knows when they end, if ever, or with n below 0 that some are not lost
+// any more. A lost task keeps its grant, and its place among Config.MaxInFlight, until it ends. Any goroutine may call Lost.
 func (s *Scheduler) Lost(n int) {
 	s.mu.Lock()
 	s.lost += n
-	s.retune(0)
-	s.revisit = true
-	s.unlock()
+	s.mu.Unlock()
 }
+
+// lostPlaces is how many tasks are lost if the cap keeps others out, else 0. The caller must not hold s.mu.
+func (s *Scheduler) lostPlaces() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inFlight() < s.cfg.MaxInFlight {
+		return 0
+	}
+	return s.lost
+}
+
+// inFlight counts the grants that are out. s.mu held.
+func (s *Scheduler) inFlight() int { return len(s.away) + s.primaries() }
 
 func (s *Scheduler) primaries() (n int) {
 	for i := range s.lanes {
@@ -205,11 +213,12 @@ func noLane(lane, lanes int) error {
 	return fmt.Errorf("%w: %d of %d (they count from 0)", ErrNoLane, lane, lanes)
 }
 
-// Jammed reports whether as many grants are out as may be, how many wait for one, and how many have ended so far.
+// Jammed reports whether as many grants are out as Config.MaxInFlight allows, how many wait for one, and how many have
+// ended so far.
 func (s *Scheduler) Jammed() (full bool, waiting int, ended uint64) {
 	s.mu.Lock()
 	defer s.unlock()
-	if full = len(s.away)+s.primaries() >= s.most(); full {
+	if full = s.inFlight() >= s.cfg.MaxInFlight; full {
 		s.foldDirty()
 		for _, c := range s.classes {
 			waiting += c.queued

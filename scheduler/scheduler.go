@@ -11,7 +11,7 @@ import (
 type Config struct {
 	// Lanes is the number of GILs served. Defaults to 1.
 	Lanes int
-	// MaxInFlight caps the grants out at once over all lanes, lapsed and suspended ones included: the
+	// MaxInFlight caps the grants out at once over all lanes, lapsed, suspended and lost ones included: the
 	// threads inside Python. Defaults to 256.
 	MaxInFlight int
 	// MaxLong caps the long tasks that compute on one lane at once: of work that is known to be long (see

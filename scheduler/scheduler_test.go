@@ -605,3 +605,46 @@ func TestNestedWorkDoesNotWaitForTheCap(t *testing.T) {
 		expectIdle(t, s)
 	}
 }
+
+// Whoever waits in vain behind lost tasks is told how many there are; lost tasks that keep nobody out are not blamed.
+func TestWaitErrorTellsOfTheLost(t *testing.T) {
+	s := newScheduler(t, Config{MaxInFlight: 2})
+	wait := func() *WaitError {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		g, err := s.AcquireLane(ctx, nil, 0)
+		var e *WaitError
+		if !errors.As(err, &e) {
+			t.Fatal(g, err)
+		}
+		return e
+	}
+	one, err := s.Acquire(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Lost(1)
+	if e := wait(); e.Lost != 0 || strings.Contains(e.Error(), "lost") {
+		t.Error("with a place left:", e)
+	}
+	away := s.Suspend(one, 0)
+	two, err := s.Acquire(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Lost(1)
+	if e := wait(); e.Lost != 2 || !strings.Contains(e.Error(), "2 of them are lost") {
+		t.Error("with none:", e)
+	}
+	if st := s.Stats(); st.MaxInFlight != 2 || st.All.InFlight != 2 {
+		t.Error(st.MaxInFlight, st.All.InFlight)
+	}
+	s.Release(two, 0) // it has come back
+	s.Lost(-1)
+	if two, err = s.Acquire(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	s.Release(two, 0)
+	s.Release(s.Resume(away), 0)
+	s.Lost(-1)
+}

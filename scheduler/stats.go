@@ -13,9 +13,11 @@ type Stats struct {
 	Classes []ClassStats // by name
 	Lanes   []LaneStats
 	Jams    uint64     // what the watchdog has told of: tasks that kept others from Python while they waited in Go; filled in by package gil
-	Lost    []LostTask // what could not be interrupted and goes on though its caller was freed; filled in by package gil
-	Handles int64      // owned handles that were not released, those of an OnceCell too, and errors that hold their exceptions; filled in by package gil
-	Backlog int64      // released objects whose decref waits for the next task; filled in by package gil
+	Lost    []LostTask // what goes on though its caller was freed; each takes one of MaxInFlight; filled in by package gil
+	// MaxInFlight is how many grants may be out at once, those of lost tasks included (nested ones may be more).
+	MaxInFlight int
+	Handles     int64 // owned handles that were not released, those of an OnceCell too, and errors that hold their exceptions; filled in by package gil
+	Backlog     int64 // released objects whose decref waits for the next task; filled in by package gil
 }
 
 // ClassStats is what a class has had and has.
@@ -50,7 +52,8 @@ type LaneStats struct {
 	Long      []LongTask    // the tasks that compute beside it
 	Away      int           // lapsed and suspended grants of this lane: with the primary, the threads in use
 	Waiting   bool          // somebody waits who could be granted this lane
-	// Waits of 100 ms and more for the GIL itself, behind C code that does not release it; filled in by package gil.
+	// Waits of 100 ms and more for the GIL itself, in which one thread had it all the time: C code that does not release
+	// it, Go code, or a thread that was given no processor; filled in by package gil.
 	Kept     uint64
 	KeptLast time.Duration // the last one
 }
@@ -81,7 +84,7 @@ func (st *Stats) Class(name string) ClassStats {
 // others wait for a moment only: numbers of different classes may be of different moments.
 func (s *Scheduler) Stats() Stats {
 	const together = 64
-	st := Stats{Lanes: make([]LaneStats, len(s.lanes))}
+	st := Stats{MaxInFlight: s.cfg.MaxInFlight, Lanes: make([]LaneStats, len(s.lanes))}
 	var classes []*Class
 	seen := make(map[*Class]bool) // one that expires and comes again meanwhile has two places
 	for from, more := 0, true; more; from += together {

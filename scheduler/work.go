@@ -73,6 +73,9 @@ func (q Queued) Withdraw() bool {
 	return true
 }
 
+// Waited is the error of work that was withdrawn because ctx has ended.
+func (q Queued) Waited(ctx context.Context) *WaitError { return q.s.waitError(ctx, q.w, ctx.Err()) }
+
 // Take is Withdraw of work that is not given up: somebody runs it elsewhere.
 func (q Queued) Take() bool {
 	if q.w == nil {
@@ -106,7 +109,7 @@ func (x started) tell() {
 		if err == nil {
 			err = context.DeadlineExceeded // its timer is late
 		}
-		w.work.Drop(&WaitError{Class: w.class.name, Waited: time.Duration(x.s.cfg.Now() - w.since), Ahead: w.ahead, Err: err, Cause: context.Cause(w.ctx)})
+		w.work.Drop(x.s.waitError(w.ctx, w, err))
 	case stateShed:
 		w.work.Drop(w.refused)
 	default:

@@ -147,6 +147,11 @@ type runner struct {
 	stderr bytes.Buffer
 }
 
+// impossibleError is why a process cannot do its job on this system.
+type impossibleError string
+
+func (e impossibleError) Error() string { return "impossible on this system: " + string(e) }
+
 func start(ctx context.Context, name string, args ...string) (*runner, error) {
 	r := &runner{cmd: exec.CommandContext(ctx, name, args...)}
 	r.cmd.Cancel = func() error { return r.cmd.Process.Signal(os.Interrupt) }
@@ -164,7 +169,14 @@ func start(ctx context.Context, name string, args ...string) (*runner, error) {
 	if err := r.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if !r.out.Scan() || r.out.Text() != "ready" {
+	if !r.out.Scan() {
+		return nil, r.failed()
+	}
+	if why, ok := strings.CutPrefix(r.out.Text(), "impossible: "); ok {
+		_ = r.end() // it has said why
+		return nil, impossibleError(why)
+	}
+	if r.out.Text() != "ready" {
 		return nil, r.failed()
 	}
 	return r, nil

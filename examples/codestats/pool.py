@@ -30,7 +30,12 @@ def whole(path):
 def main():
     with open(sys.argv[2], encoding="utf-8", errors="surrogateescape") as f:
         files = f.read().split("\0")
-    with multiprocessing.Pool(int(sys.argv[1])) as pool:
+    try:
+        pool = multiprocessing.Pool(int(sys.argv[1]))
+    except (ImportError, OSError) as e:  # no semaphores that processes share: /dev/shm is missing or read-only
+        print("impossible:", str(e).replace("\n", " "), flush=True)
+        return
+    with pool:
         print("ready", flush=True)
         for command in sys.stdin:
             start = time.perf_counter()

@@ -24,7 +24,7 @@ func program(t *testing.T, args ...string) (cmd *exec.Cmd, stderr *bytes.Buffer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	t.Cleanup(cancel)
 	cmd = exec.CommandContext(ctx, self, args...)
 	cmd.Env = append(os.Environ(), "SERVICE_TEST_MAIN=1")
@@ -143,7 +143,7 @@ func TestProgram(t *testing.T) {
 // which only the head has arrived.
 func TestShutdownAnswersWhatIsInFlight(t *testing.T) {
 	const n = 12
-	p := start(t, "-deadline", "1m")
+	p := start(t, "-deadline", "1m", "-grace", "2m")
 	head, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func TestShutdownAnswersWhatIsInFlight(t *testing.T) {
 
 // What Python computes for longer than the grace is cut off, and named.
 func TestShutdownGivesUp(t *testing.T) {
-	p := start(t, "-grace", "20ms")
+	p := start(t, "-grace", "20ms", "-deadline", "1m")
 	answers := make(chan answer, 1)
 	go func() { answers <- p.score("1000") }()
 	p.awaitAtPython(1)

@@ -61,6 +61,7 @@ static int go_cancel(uintptr_t it, uint64_t tag) { return gilt_cancel(gilt_it(it
 static int go_in_go(uintptr_t it, uint64_t tag) { return gilt_in_go(gilt_it(it), tag); }
 static void go_cancel_stop(uintptr_t it) { gilt_cancel_stop(gilt_it(it)); }
 static void go_deadline(uintptr_t th, uint64_t serial, int64_t deadline) { gilt_deadline(gilt_th(th), serial, deadline); }
+static gilt_stand go_standing(uintptr_t it, uint64_t tag) { return gilt_standing(gilt_it(it), tag); }
 static gilt_held go_watch(uintptr_t it) { return gilt_watch(gilt_it(it)); }
 static int go_here(uintptr_t th, uint64_t serial) { return gilt_here(gilt_th(th), serial); }
 static void go_pacer_arm(uintptr_t it) { gilt_pacer_arm(gilt_it(it)); }
@@ -96,8 +97,8 @@ static gilt_res go_class_object(uintptr_t th, uint64_t serial, int class) { retu
 static gilt_scalar go_quick_attr(uintptr_t th, uint64_t serial, uintptr_t o, const char *name, uint64_t n, int rkind) {
 	return gilt_quick_attr(gilt_th(th), serial, o, name, n, rkind);
 }
-static gilt_res go_make_gofunc(uintptr_t th, uint64_t serial, uint64_t id, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
-	return gilt_make_gofunc((gilt_thread *)th, serial, id, uses_python, name, nn, plan, pn, doc, dn);
+static gilt_res go_make_gofunc(uintptr_t th, uint64_t serial, uint64_t id, uint64_t what, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+	return gilt_make_gofunc((gilt_thread *)th, serial, id, what, uses_python, name, nn, plan, pn, doc, dn);
 }
 static gilt_res go_limit_error(uintptr_t th, uint64_t serial) { return gilt_limit_error_object((gilt_thread *)th, serial); }
 static gilt_res go_make_value(uintptr_t th, uint64_t serial, uint64_t id) { return gilt_make_value((gilt_thread *)th, serial, id); }
@@ -300,10 +301,10 @@ func (it *Interp) PacerWait(more bool, grace, pause time.Duration, looks int) Lo
 	}
 }
 
-// Kept tells of the waits for the GIL of 100 ms and more.
+// Kept tells of the waits for the GIL of 100 ms and more in which it did not change hands.
 func (it *Interp) Kept() Kept {
 	k := C.go_kept(it.c)
-	return Kept{Count: uint64(k.count), What: uint64(k.what), Ours: k.ours != 0, Last: time.Duration(k.ns)}
+	return Kept{Count: uint64(k.count), Last: time.Duration(k.ns), Reports: uint64(k.reports), By: KeptBy(k.by), What: uint64(k.what), Reported: time.Duration(k.reported_ns)}
 }
 
 // Elsewhere reports whether the GIL is free and nobody asks for it, though the task of that tag has had it. It
@@ -370,6 +371,15 @@ func Clock() Deadline { return Deadline(C.gilt_clock_ns()) }
 func (it *Interp) Watch() HeldInGo {
 	h := C.go_watch(it.c)
 	return HeldInGo{Since: uint64(h.in_go), Tag: uint64(h.tag), What: uint64(h.what), Waits: int(h.waits)}
+}
+
+// Standing looks how the task of that tag stands. It takes some microseconds.
+func (it *Interp) Standing(tag uint64) Standing {
+	s := C.go_standing(it.c, C.uint64_t(tag))
+	return Standing{
+		Found: s.found != 0, Begun: s.begun != 0, At: At(s.at), InGo: s.in_go != 0, Raised: s.raised != 0, Holds: s.holds != 0, Ran: time.Duration(s.ran),
+		Switches: uint64(s.switches), HolderWhat: uint64(s.holder_what), HolderRan: time.Duration(s.holder_ran),
+	}
 }
 
 // PacerArm says that someone waits for the interpreter's GIL.
@@ -593,9 +603,9 @@ func (e Entry) ScopeEnd(base uint64) Result {
 	return result(C.go_scope_end(e.th, e.serial, C.uint64_t(base)))
 }
 
-// MakeFunction makes the callable of the Go function of that number: a scope's reference. See gilt.h for plan.
-// usesPython says that the function may call Python on the thread that calls it.
-func (e Entry) MakeFunction(id uint64, usesPython bool, name, plan, doc string) Result {
+// MakeFunction makes the callable of the Go function of that number: a scope's reference. what is Enter's, for the calls.
+// usesPython says that the function may call Python on the thread that calls it. See gilt.h for plan.
+func (e Entry) MakeFunction(id, what uint64, usesPython bool, name, plan, doc string) Result {
 	n, nn := text(name)
 	p, pn := text(plan)
 	d, dn := text(doc)
@@ -603,7 +613,7 @@ func (e Entry) MakeFunction(id uint64, usesPython bool, name, plan, doc string) 
 	if usesPython {
 		uses = 1
 	}
-	return result(C.go_make_gofunc(e.th, e.serial, C.uint64_t(id), uses, n, nn, p, pn, d, dn))
+	return result(C.go_make_gofunc(e.th, e.serial, C.uint64_t(id), C.uint64_t(what), uses, n, nn, p, pn, d, dn))
 }
 
 // MakeValue makes an object that stands for the Go value of that number: OnDrop tells when it is gone.

@@ -95,9 +95,11 @@ void gilt_release_all(gilt_interp *it, const uintptr_t *objs, uint64_t n); // th
 int64_t gilt_backlog(gilt_interp *it);                      // so many wait for their decref
 int64_t gilt_owned(gilt_interp *it);                        // so many are Go's: handles, and the exceptions of errors
 int gilt_orphan_fd(void);                               // readable when a thread with states has ended, or the GIL was kept
-// Waits of ours of 100 ms and more for the GIL: how many, how long the last one was, and what the task runs
-// (gilt_enter's what) that had the GIL when it began, if it was a task of ours.
-typedef struct { uint64_t count, what; int64_t ns; int32_t ours; } gilt_kept;
+// Waits of ours of 100 ms and more for the GIL in which it did not change hands: how many, and how long the last one was.
+// reports counts those of which is known why; the rest is of the last one: by is one of the following, and what is what
+// the task runs (gilt_enter's what) that had the GIL.
+enum { GILT_KEPT_BY_C = 1, GILT_KEPT_BY_GO = 2, GILT_KEPT_BY_STRANGER = 3 };
+typedef struct { uint64_t count; int64_t ns; uint64_t reports, what; int64_t reported_ns; int32_t by; } gilt_kept;
 gilt_kept gilt_kept_look(gilt_interp *it);
 void gilt_sink_orphans(void);                           // before gilt_reap of each interpreter: what comes later is told again
 int gilt_reap(gilt_interp *it);                         // gives back the states of ended threads, from any thread
@@ -154,6 +156,20 @@ int gilt_in_go(gilt_interp *it, uint64_t tag); // the task of that tag is in Go 
 // watch.c: in_go is not 0 when the task that has the GIL is in Go code, and the same as long as it stays there.
 typedef struct { uint64_t in_go, tag, what; int32_t waits; } gilt_held; // waits: so many of ours wait for it
 gilt_held gilt_watch(gilt_interp *it);
+// How the task of that tag stands: whether it is the innermost one of a thread (found), and what that thread does.
+enum { GILT_AT_UNKNOWN = 0, GILT_AT_RUNS, GILT_AT_GIL, GILT_AT_WAITS }; // RUNS: it runs, or waits for a processor only; WAITS: for something else than the GIL
+typedef struct {
+	int32_t found, begun; // begun: it has been on a thread, as far as that can be told
+	int32_t at;
+	int32_t in_go;        // it is in Go code
+	int32_t raised;       // a cancellation was raised in it
+	int32_t holds;        // it has the GIL
+	int64_t ran;          // nanoseconds of a processor that the thread has had so far, -1 if that cannot be told
+	uint64_t switches;    // how often the GIL has changed hands,
+	uint64_t holder_what; // what the task of ours runs that has it, and ran of its thread; -1 for none
+	int64_t holder_ran;
+} gilt_stand;
+gilt_stand gilt_standing(gilt_interp *it, uint64_t tag);
 
 // call.c: one crossing each. w,wn is the wire form of the arguments.
 gilt_fn *gilt_fn_new(const char *module, const char *name, uint64_t what, int *missing);
@@ -191,7 +207,7 @@ gilt_scalar gilt_quick_attr(gilt_thread *th, uint64_t serial, uintptr_t o, const
 // A prepared function, as its own kind of result says: one that does not fit a register is in the entry's rest.
 gilt_scalar gilt_quick_fn(gilt_thread *th, uint64_t serial, gilt_fn *fn, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);
 
-// gofunc.c: a Go function as a Python callable. plan has a letter for each argument: i int64, d float64, b bool (in
+// gofunc.c: a Go function as a Python callable, which is what while it runs (see gilt_enter). plan has a letter for each argument: i int64, d float64, b bool (in
 // args), O any object (in args, a reference of the call's scope), w a value in wire form (args: where it begins in w).
 enum { GILT_GOARGS = 16, GILT_RAISE_TEXT = 2 };
 typedef struct {
@@ -210,7 +226,7 @@ typedef struct {
 	uint8_t *out;
 	uint64_t outn;
 } gilt_goframe;
-gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn);
+gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, uint64_t what, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn);
 gilt_res gilt_make_value(gilt_thread *th, uint64_t serial, uint64_t id); // id is not 0
 extern void gilt_go_call(gilt_goframe *f); // Go's, as these
 extern void gilt_go_drop(uint64_t id);

@@ -19,7 +19,7 @@ typedef struct { // PyMethodDef: fixed, see RULES of the stable ABI
 enum { METH_KEYWORDS = 0x02, METH_FASTCALL = 0x80, METH_METHOD = 0x200 };
 
 struct gilt_gofunc {
-	uint64_t id;
+	uint64_t id, what;
 	gilt_interp *it;
 	char *plan, *name, *doc;
 	size_t n; // arguments
@@ -218,7 +218,7 @@ static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, 
 	uint64_t values = th->values;
 	th->buf = NULL, th->nbuf = th->capbuf = 0;
 	PyObject *o = NULL;
-	if (gilt_push_task(th, f->it)) {
+	if (gilt_push_task(th, f->it, f->what)) {
 		if (GILT_UNLIKELY(f->it->greenlets != NULL)) gilt_greenlet_opened(th, &mark, &from);
 		o = in_task(th, f, args);
 		if (GILT_UNLIKELY(gilt_others_left(th, f->it)) && o) {
@@ -239,13 +239,13 @@ static char *copy(const char *s, uint64_t n) {
 	return c;
 }
 
-static PyObject *new_gofunc(gilt_interp *it, uint64_t id, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+static PyObject *new_gofunc(gilt_interp *it, uint64_t id, uint64_t what, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	gilt_gofunc *f = calloc(1, sizeof *f);
 	if (!f) {
 		gilt_go_drop(id);
 		return py.PyErr_NoMemory();
 	}
-	*f = (gilt_gofunc){.id = id, .it = it, .uses_python = uses_python, .name = copy(name, nn), .plan = copy(plan, pn), .doc = copy(doc, dn), .n = pn};
+	*f = (gilt_gofunc){.id = id, .what = what, .it = it, .uses_python = uses_python, .name = copy(name, nn), .plan = copy(plan, pn), .doc = copy(doc, dn), .n = pn};
 	PyObject *capsule = f->name && f->plan && f->doc ? py.PyCapsule_New(f, CAPSULE, destroy) : py.PyErr_NoMemory();
 	if (!capsule) {
 		free_gofunc(f); // else the capsule does, when it goes
@@ -260,10 +260,10 @@ static PyObject *new_gofunc(gilt_interp *it, uint64_t id, int uses_python, const
 	return o;
 }
 
-gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
+gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, uint64_t what, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	gilt_res r = {0};
 	if (gilt_op_begin(th, serial, &r)) return r;
-	gilt_result(th, th->attached, new_gofunc(th->attached, id, uses_python, name, nn, plan, pn, doc, dn), GILT_R_OBJECT, &r);
+	gilt_result(th, th->attached, new_gofunc(th->attached, id, what, uses_python, name, nn, plan, pn, doc, dn), GILT_R_OBJECT, &r);
 	gilt_op_end(th, &r);
 	return r;
 }

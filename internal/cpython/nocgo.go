@@ -68,6 +68,7 @@ func (*Interp) CancelStop()                                                     
 func Clock() Deadline                                                           { return 0 }
 func (Entry) SetDeadline(Deadline)                                              {}
 func (*Interp) Watch() HeldInGo                                                 { return HeldInGo{} }
+func (*Interp) Standing(uint64) Standing                                        { return Standing{} }
 func (Entry) Here() bool                                                        { return false }
 func (*Interp) PacerArm()                                                       {}
 func (*Interp) Elsewhere(uint64) bool                                           { return false }
@@ -125,19 +126,19 @@ var (
 	OnDrop func(uint64)
 )
 
-func (CallFrame) ID() uint64                                           { return 0 }
-func (CallFrame) Interpreter() int                                     { return 0 }
-func (CallFrame) Entry() Entry                                         { return Entry{} }
-func (CallFrame) Int(int) int64                                        { return 0 }
-func (CallFrame) Wire() []byte                                         { return nil }
-func (CallFrame) Return(Kind, int64)                                   {}
-func (CallFrame) ReturnWire([]byte)                                    {}
-func (CallFrame) ReturnObject(Object)                                  {}
-func (CallFrame) RaiseText(string)                                     {}
-func (CallFrame) Raise(Object)                                         {}
-func (Entry) MakeFunction(uint64, bool, string, string, string) Result { return stopped }
-func (Entry) MakeValue(uint64) Result                                  { return stopped }
-func (Entry) TakeOrders(*Orders) Result                                { return stopped }
+func (CallFrame) ID() uint64                                                   { return 0 }
+func (CallFrame) Interpreter() int                                             { return 0 }
+func (CallFrame) Entry() Entry                                                 { return Entry{} }
+func (CallFrame) Int(int) int64                                                { return 0 }
+func (CallFrame) Wire() []byte                                                 { return nil }
+func (CallFrame) Return(Kind, int64)                                           {}
+func (CallFrame) ReturnWire([]byte)                                            {}
+func (CallFrame) ReturnObject(Object)                                          {}
+func (CallFrame) RaiseText(string)                                             {}
+func (CallFrame) Raise(Object)                                                 {}
+func (Entry) MakeFunction(uint64, uint64, bool, string, string, string) Result { return stopped }
+func (Entry) MakeValue(uint64) Result                                          { return stopped }
+func (Entry) TakeOrders(*Orders) Result                                        { return stopped }
 
 // Orders is a queue to Python code.
 type Orders struct{}

@@ -99,6 +99,7 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	atomic_store(&it->clean_seen, clean);
 	atomic_fetch_add(&it->looks, 1);
 	gilt_thread *user = long_user(it, th, since, l, now, grace_ns);
+	gilt_watch_keeper(it, th, now);
 	if (th && th != user) others += now - since < dt ? now - since : dt;
 	if (user && ts && dt > others) {
 		uint64_t had = dt - others;

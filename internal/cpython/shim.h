@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <time.h>
 #include <wchar.h>
 
 typedef struct _object PyObject;
@@ -115,6 +116,13 @@ struct gilt_interp {
 	int unused;                          // looks in a row that found it free
 
 	gilt_kept kept; // guarded by gilt_all_mu, as these two
+	struct {        // one of ours that has had the GIL since the pacer first saw it there, without a break; under gilt_all_mu
+		gilt_thread *th;        // compared only; NULL for nobody
+		unsigned long switches; // of the GIL, meanwhile
+		uint64_t first, last;   // the ticks of the first look that saw it, and of the last that read its processor clock
+		int64_t ran, ran_last;  // that clock then
+		uint64_t in_go, what;   // gilt_thread's, in_go 0 if it has moved
+	} keeper;
 	uint64_t forced[GILT_FORCED]; // a ring of the tags of tasks that were forced off the GIL since the last GILT_PACE_TICK
 	unsigned nforced;             // so many
 	PyObject *codes; // compiled source by mode, file and text; owned, with the GIL
@@ -194,6 +202,9 @@ struct gilt_thread {
 	_Atomic int ending;       // it is not to be cancelled any more
 	_Atomic uint64_t fired;   // a task in which a cancellation was raised: its key
 	unsigned long ident;      // Python's number for the thread
+	int tid;                  // the kernel's, 0 where that has none
+	int has_clock;            // clock is the thread's processor clock
+	clockid_t clock;
 	uint64_t tried;           // the canceller's: the key of the task that it cancels, how often it has, and when it does next
 	int tries;
 	int64_t next_try;
@@ -273,7 +284,9 @@ void gilt_drain(gilt_interp *it, size_t most); // up to GILT_DRAIN of the decref
 void gilt_pacer_tell(gilt_interp *it);
 int gilt_scalar_of(PyObject *o, int rkind, gilt_res *r); // call.c; 0, or -1 with an exception
 uint64_t gilt_value_of(PyObject *o); // gofunc.c
-int gilt_push_task(gilt_thread *th, gilt_interp *it);     // a call of a Go function, 0 without memory
+int64_t gilt_ran(gilt_thread *th);                         // watch.c: nanoseconds of a processor, under gilt_all_mu; -1 if that cannot be told
+void gilt_watch_keeper(gilt_interp *it, gilt_thread *th, uint64_t now); // watch.c, for the pacer, under gilt_all_mu: th has the GIL, NULL for nobody of ours
+int gilt_push_task(gilt_thread *th, gilt_interp *it, uint64_t what); // a call of the Go function what, 0 without memory
 void gilt_pop_callback(gilt_thread *th);
 int gilt_push_ref(gilt_thread *th, PyObject *o);          // steals o, even when it fails
 void gilt_thread_adopt(gilt_interp *it, PyThreadState *ts); // start.c: the state that Python made for this thread

@@ -34,16 +34,31 @@ static void ask_end(gilt_interp *it) {
 	pthread_mutex_unlock(&it->ask_mu);
 }
 
-// Notes that somebody kept the GIL for 100 ms and more though one of ours asked for it, and tells the janitor.
-static void kept(gilt_interp *it, PyThreadState *holder, uint64_t ticks) {
+// What had the GIL from switches on, as far as the pacer has seen: C code only if the thread ran on a processor for half the
+// time. A holder that had none did not keep the GIL: the machine did. 0 for not known. Under gilt_all_mu.
+static int kept_by(gilt_interp *it, gilt_thread *th, unsigned long switches) {
+	if (!th) return GILT_KEPT_BY_STRANGER;
+	if (it->keeper.th != th || it->keeper.switches != switches || it->keeper.last - it->keeper.first < 2500 * gilt_ticks_20us) return 0;
+	if (it->keeper.in_go) return GILT_KEPT_BY_GO;
+	if (it->keeper.ran < 0) return 0;
+	return it->keeper.ran_last - it->keeper.ran >= gilt_to_ns(it->keeper.last - it->keeper.first) / 2 ? GILT_KEPT_BY_C : 0;
+}
+
+// Notes that somebody kept the GIL for 100 ms and more though one of ours asked for it, and tells the janitor if it is
+// known what that was.
+static void kept(gilt_interp *it, PyThreadState *holder, unsigned long switches, uint64_t ticks) {
 	pthread_mutex_lock(&gilt_all_mu);
-	gilt_thread *th = gilt_thread_of(it, holder);
+	int by = kept_by(it, gilt_thread_of(it, holder), switches);
 	it->kept.count++;
 	it->kept.ns = gilt_to_ns(ticks);
-	it->kept.what = th ? atomic_load(&th->what) : 0;
-	it->kept.ours = th != NULL;
+	if (by) {
+		it->kept.reports++;
+		it->kept.by = by;
+		it->kept.what = it->keeper.what;
+		it->kept.reported_ns = it->kept.ns;
+	}
 	pthread_mutex_unlock(&gilt_all_mu);
-	gilt_wake_janitor();
+	if (by) gilt_wake_janitor();
 }
 
 // Notes that the task on the thread of holder was forced off: it computes, and waits for the GIL from now on, where
@@ -84,8 +99,10 @@ uint64_t gilt_take_gil(gilt_interp *it, PyThreadState *ts) {
 	py.PyEval_RestoreThread(ts);
 	add(&it->got, 1);
 	uint64_t end = gilt_ticks();
-	if (gilt_to_ns(end - began) >= patience && atomic_load_explicit(&g->switches, memory_order_relaxed) == switches + 1) forced(it, holder);
-	if (GILT_UNLIKELY(end - began > 5000 * gilt_ticks_20us)) kept(it, holder, end - began);
+	if (gilt_to_ns(end - began) >= patience && atomic_load_explicit(&g->switches, memory_order_relaxed) == switches + 1) {
+		forced(it, holder);
+		if (GILT_UNLIKELY(end - began > 5000 * gilt_ticks_20us)) kept(it, holder, switches, end - began);
+	}
 	if (lowered) ask_end(it);
 	return end;
 }

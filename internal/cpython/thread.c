@@ -1,5 +1,6 @@
 // Thread states: one for each OS thread and interpreter, kept in thread-local storage for as long as the
 // thread lives (a fresh one for each task costs 8-10 us since 3.11), and the stack of tasks on a thread.
+#define _GNU_SOURCE
 #include "books.h"
 #include "greenlet.h"
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #endif
 
 __thread gilt_thread *gilt_tls;
@@ -110,6 +112,10 @@ gilt_thread *gilt_thread_here(void) {
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // else a wait for the GIL of 50 us takes 100
 #endif
 	th->ident = py.PyThread_get_thread_ident();
+#ifdef __linux__
+	th->tid = (int)syscall(SYS_gettid);
+	th->has_clock = pthread_getcpuclockid(pthread_self(), &th->clock) == 0;
+#endif
 	th->generation = atomic_load(&gilt_generation);
 	return gilt_tls = th;
 }
@@ -168,6 +174,7 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	if (GILT_UNLIKELY(!st->ts) && !(st->ts = py.PyThreadState_New(it->is))) return -1;
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
 	if (GILT_UNLIKELY(th->foreign) && gilt_come_inside(th)) return -1;
+	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
 	th->last = gilt_take_gil(it, st->ts);
 	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_relaxed);
 	if (tag > atomic_load_explicit(&it->newest, memory_order_relaxed)) atomic_store_explicit(&it->newest, tag, memory_order_relaxed);
@@ -297,8 +304,8 @@ int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t wha
 	return GILT_FAILED;
 }
 
-int gilt_push_task(gilt_thread *th, gilt_interp *it) {
-	return push_task(th, it, atomic_load_explicit(&th->tag, memory_order_relaxed), atomic_load_explicit(&th->what, memory_order_relaxed),
+int gilt_push_task(gilt_thread *th, gilt_interp *it, uint64_t what) {
+	return push_task(th, it, atomic_load_explicit(&th->tag, memory_order_relaxed), what,
 		atomic_load_explicit(&th->deadline, memory_order_relaxed)) != NULL;
 }
 
@@ -328,6 +335,7 @@ static void release(gilt_interp *it, PyObject *const *o, size_t n) { // NULLs ar
 // in its context.
 static void end_attached(gilt_thread *th, gilt_interp *it, size_t base) {
 	gilt_state *st = &th->states[it->id];
+	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed); // what goes may run Python code
 	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0)) {
 		atomic_store(&th->ending, 1);
 		gilt_disarm(th, it);

@@ -252,14 +252,52 @@ type HeldInGo struct {
 	Waits            int // so many wait
 }
 
-// Kept is what Interp.Kept tells: of the last wait, its length, and what the task runs (Enter's what) that had
-// the GIL when it began, if it was one of ours.
+// Kept is what Interp.Kept tells: how many waits, and how long the last one was. Reports counts those of which is known
+// why: the last of these says by what the GIL was kept, what the task runs (Enter's what) that had it, and its length.
 type Kept struct {
-	Count uint64
-	What  uint64
-	Ours  bool
-	Last  time.Duration
+	Count    uint64
+	Last     time.Duration
+	Reports  uint64
+	By       KeptBy
+	What     uint64
+	Reported time.Duration
 }
+
+// KeptBy says what had the GIL all the time.
+type KeptBy int
+
+// By C code, whose thread ran on a processor; by Go code; by a thread that Python code started, of which nothing is known.
+const (
+	KeptByC KeptBy = iota + 1
+	KeptByGo
+	KeptByStranger
+)
+
+// Standing is what Interp.Standing saw.
+type Standing struct {
+	Found      bool          // it is the innermost task of a thread, of which is the rest
+	Begun      bool          // it has been on a thread, as far as that can be told
+	At         At            // what the thread does
+	InGo       bool          // it is in Go code
+	Raised     bool          // a cancellation was raised in it
+	Holds      bool          // it has the GIL
+	Ran        time.Duration // of a processor that the thread has had so far, below 0 if that cannot be told
+	Switches   uint64        // how often the GIL has changed hands
+	HolderWhat uint64        // what the task of ours runs that has the GIL
+	HolderRan  time.Duration // Ran of its thread
+}
+
+// At is what a thread does.
+type At int
+
+// AtRuns is a thread that runs, or that waits for a processor only; AtWaits is one that waits for something else than the
+// GIL.
+const (
+	AtUnknown At = iota
+	AtRuns
+	AtGIL
+	AtWaits
+)
 
 // Pace is why Interp.PacerWait returned.
 type Pace int

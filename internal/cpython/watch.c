@@ -1,6 +1,14 @@
-// The watchdog's look: whether somebody has the GIL while he is in Go code, where others wait for it.
-#include "shim.h"
+// Looks at tasks from other threads: at one that has the GIL while others wait for it, and at one that does not end.
+#define _GNU_SOURCE
+#include "books.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
+// Whether somebody has the GIL while he is in Go code, where others wait for it.
 gilt_held gilt_watch(gilt_interp *it) {
 	gilt_held h = {0};
 	if (!it->gil) return h;
@@ -16,4 +24,73 @@ gilt_held gilt_watch(gilt_interp *it) {
 	}
 	pthread_mutex_unlock(&gilt_all_mu);
 	return h;
+}
+
+int64_t gilt_ran(gilt_thread *th) {
+	struct timespec t;
+	if (!th->has_clock || clock_gettime(th->clock, &t)) return -1;
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+// The clock is read every 10 ms: it takes a system call.
+void gilt_watch_keeper(gilt_interp *it, gilt_thread *th, uint64_t now) {
+	if (!it->gil) return;
+	unsigned long switches = atomic_load(&it->gil->switches);
+	uint64_t in_go = th ? atomic_load(&th->in_go) : 0;
+	if (th != it->keeper.th || switches != it->keeper.switches || !th) {
+		it->keeper.th = th, it->keeper.switches = switches, it->keeper.first = it->keeper.last = now;
+		it->keeper.ran = -1, it->keeper.in_go = 0;
+		return;
+	}
+	if (in_go != it->keeper.in_go && it->keeper.ran >= 0) it->keeper.in_go = 0;
+	if (now - it->keeper.last < 500 * gilt_ticks_20us) return;
+	int64_t ran = gilt_ran(th);
+	if (it->keeper.ran < 0) it->keeper.first = now, it->keeper.ran = ran, it->keeper.in_go = in_go, it->keeper.what = atomic_load(&th->what);
+	it->keeper.last = now, it->keeper.ran_last = ran;
+}
+
+// What the kernel says of a thread of this process: that it runs or is ready to, or the system call that it waits in. A
+// wait for the GIL is one for the words that follow CPython's own of it: its mutex and condition variable, and those of a
+// forced switch.
+static int at(int tid, struct gilt_gil *gil) {
+#ifdef __linux__
+	enum { GIL_SIZE = sizeof *gil + 2 * (sizeof(pthread_cond_t) + sizeof(pthread_mutex_t)) };
+	char path[64], text[256];
+	snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+	int fd = tid ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd >= 0) close(fd);
+	if (n <= 0) return GILT_AT_UNKNOWN;
+	text[n] = 0;
+	if (!strncmp(text, "running", 7)) return GILT_AT_RUNS;
+	long number;
+	unsigned long word;
+	if (gil && sscanf(text, "%ld 0x%lx", &number, &word) == 2 && number == SYS_futex && word - (unsigned long)gil < GIL_SIZE) return GILT_AT_GIL;
+	return GILT_AT_WAITS;
+#else
+	return GILT_AT_UNKNOWN;
+#endif
+}
+
+gilt_stand gilt_standing(gilt_interp *it, uint64_t tag) {
+	gilt_stand s = {.ran = -1, .holder_ran = -1, .begun = atomic_load(&it->arrived) >= tag};
+	int tid = 0;
+	pthread_mutex_lock(&gilt_all_mu);
+	PyThreadState *ts = it->gil && atomic_load(&it->gil->locked) ? atomic_load(&it->gil->last_holder) : NULL;
+	gilt_thread *holder = ts ? gilt_thread_of(it, ts) : NULL;
+	if (it->gil) s.switches = atomic_load(&it->gil->switches);
+	if (holder) s.holder_what = atomic_load(&holder->what), s.holder_ran = gilt_ran(holder);
+	for (size_t i = 0; i < gilt_nthreads && !s.found; i++) {
+		gilt_thread *th = gilt_threads[i];
+		if (atomic_load(&th->tag) != tag || atomic_load(&th->at) != it->id + 1) continue;
+		s.found = 1;
+		s.ran = gilt_ran(th);
+		s.holds = holder == th;
+		s.raised = atomic_load(&th->fired) == gilt_task_key(it, tag) || atomic_load(&th->states[it->id].armed) == tag;
+		s.in_go = atomic_load(&th->since) == 0 || atomic_load(&th->in_go) != 0;
+		tid = th->tid;
+	}
+	pthread_mutex_unlock(&gilt_all_mu);
+	if (s.found) s.at = at(tid, it->gil);
+	return s;
 }

@@ -85,7 +85,7 @@ func Runtime() *gilt.Runtime {
 }
 
 // Child runs the child of that name in a new process, with env added, and gives what it wrote to stdout.
-// The test fails when the child fails or does not end within a minute.
+// The test fails when the child fails or does not end within three minutes, which are some seconds on a busy machine.
 func Child(t testing.TB, name string, env ...string) string {
 	t.Helper()
 	stdout, stderr, err := child(name, env)
@@ -106,7 +106,7 @@ func Dies(t testing.TB, name string, env ...string) string {
 }
 
 func child(name string, env []string) (stdout, stderr string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), append(env, childVar+"="+name)...)
@@ -259,10 +259,10 @@ func WantMisuse(t testing.TB, want string, f func()) {
 	}
 }
 
-// Until waits until f holds, for half a minute at most; false when it never did. Tests that may fail from this goroutine
+// Until waits until f holds, for a minute at most; false when it never did. Tests that may fail from this goroutine
 // have Eventually.
 func Until(f func() bool) bool {
-	for end := time.Now().Add(30 * time.Second); !f(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !f(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			return false
 		}
@@ -290,11 +290,11 @@ func Collect() error {
 	return nil
 }
 
-// Soon runs f, and ends the process, with all stacks, when that takes a minute: a deadlock takes everything after it
+// Soon runs f, and ends the process, with all stacks, when that takes three minutes: a deadlock takes everything after it
 // along.
 func Soon(t testing.TB, f func()) {
 	t.Helper()
-	hangs := time.AfterFunc(time.Minute, func() {
+	hangs := time.AfterFunc(3*time.Minute, func() {
 		buf := make([]byte, 1<<20)
 		panic(t.Name() + " hangs\n" + string(buf[:runtime.Stack(buf, true)]))
 	})

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package gilt_test
+
+import "errors"
+
+func pin(int) error { return errors.ErrUnsupported }
