@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func goBomb() any {
 
 // conversionLimits: what is too large is refused in both directions, by an error that says what to do, and costs little.
 func conversionLimits() error {
-	rt, err := gilt.Open(ctx, gilt.Config{MaxValues: 100_000, MaxBytes: 4 << 20, Modules: []gilt.GoModule{{Name: "host", Funcs: []gilt.GoFunc{
+	rt, err := gilt.Open(ctx, gilt.Config{Mode: gilt.Mode(os.Getenv("MODE")), Interpreters: 1, MaxValues: 100_000, MaxBytes: 4 << 20, Modules: []gilt.GoModule{{Name: "host", Funcs: []gilt.GoFunc{
 		{Name: "takes", Func: func(v any) int { return 0 }}, {Name: "gives", Func: goBomb}}}}})
 	if err != nil {
 		return err
@@ -120,7 +121,12 @@ func conversionLimits() error {
 
 func must2[T any](v T, _ error) T { return v }
 
-func TestConversionLimits(t *testing.T) { pytest.Child(t, "conversion limits") }
+func TestConversionLimits(t *testing.T) { pytest.Child(t, "conversion limits", "MODE=gil") }
+
+func TestConversionLimitsOwnGIL(t *testing.T) {
+	pytest.NeedOwnGIL(t)
+	pytest.Child(t, "conversion limits", "MODE=own-gil")
+}
 
 // A conversion ends with its task's deadline, and lets others have the GIL.
 func TestConversionIsInterrupted(t *testing.T) {

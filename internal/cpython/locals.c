@@ -70,11 +70,24 @@ static int by_address(const void *a, const void *b) {
 	return x < y ? -1 : x > y;
 }
 
+static void sort(PyObject **frames, size_t n) {
+	if (n > 32) {
+		qsort(frames, n, sizeof *frames, by_address);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		PyObject *f = frames[i];
+		size_t j = i;
+		for (; j > 0 && (uintptr_t)frames[j - 1] > (uintptr_t)f; j--) frames[j] = frames[j - 1];
+		frames[j] = f;
+	}
+}
+
 // Leaves those frames in the list to which all references are known, once each, and holds them. A frame that runs, and that of a generator, is
 // referred to by what runs it.
 static void keep_ours(owned *all) {
 	size_t n = 0;
-	if (all->nframes > 1) qsort(all->frames, all->nframes, sizeof *all->frames, by_address);
+	sort(all->frames, all->nframes);
 	for (size_t i = 0, same; i < all->nframes; i += same) {
 		for (same = 1; i + same < all->nframes && all->frames[i + same] == all->frames[i]; same++) {}
 		if (references(all->frames[i]) == same) all->frames[n++] = all->frames[i];
@@ -87,8 +100,8 @@ static int (*clear)(PyObject *); // of frames: what the garbage collector calls
 
 void gilt_drop_locals(gilt_interp *it, PyObject *exc) {
 	if (!gilt_at.counts || kept || references(exc) != 1) return;
-	owned all = {.cap = FEW_FRAMES};
-	all.frames = all.few;
+	owned all; // most of it is never touched
+	all.nexceptions = all.nframes = 0, all.cap = FEW_FRAMES, all.frames = all.few;
 	int ok = add_exception(&all, it, exc);
 	for (size_t i = 0; ok && i < all.nexceptions; i++) ok = references(all.exceptions[i]) == all.refs[i] && add_frames(&all, all.exceptions[i]);
 	if (ok && all.nframes > 0) {
