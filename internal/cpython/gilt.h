@@ -17,6 +17,7 @@ enum {
 	GILT_STOPPED = 3,  // the runtime has shut down
 	GILT_FAILED = 4,   // the shim failed (memory): p,n hold a sentence
 	GILT_DONE = 5,     // an iterator's end
+	GILT_ENDING = 6,   // the OS thread has begun to end
 };
 
 // What else there is to say of an operation.

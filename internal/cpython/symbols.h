@@ -35,6 +35,7 @@ PY_FUN(PyThreadState *, PyInterpreterState_ThreadHead, (PyInterpreterState *))
 PY_FUN(PyThreadState *, PyThreadState_Next, (PyThreadState *))
 PY_FUN(int, PyThreadState_SetAsyncExc, (unsigned long, PyObject *))
 PY_FUN(unsigned long, PyThread_get_thread_ident, (void))
+PY_FUN(unsigned long, PyThread_get_thread_native_id, (void))
 PY_FUN(PyObject *, PyThreadState_GetFrame, (PyThreadState *))
 
 // References and objects.
@@ -130,6 +131,9 @@ PY_FUN(Py_ssize_t, PyDict_Size, (PyObject *))
 PY_FUN(PyObject *, PyContext_New, (void))
 PY_FUN(int, PyContext_Enter, (PyObject *))
 PY_FUN(int, PyContext_Exit, (PyObject *))
+
+PY_FUN(void, PyMem_GetAllocator, (int domain, void *))
+PY_FUN(void, PyMem_SetAllocator, (int domain, void *))
 
 // Modules and code.
 PY_FUN(PyObject *, PyImport_Import, (PyObject *))

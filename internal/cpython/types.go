@@ -30,6 +30,7 @@ const (
 	Stopped
 	Failed
 	Done
+	Ending
 )
 
 // Kind says how a result travels back.
