@@ -60,15 +60,29 @@ def writer(write, close):
 
 
 def standard(name, write):
+    import os
     import sys
 
     raw = Writer(write, lambda: None)
+
+    def own(data):
+        stream = getattr(sys, f"__{name}__")
+        if stream is not None:
+            stream.buffer.write(data)
+            stream.buffer.flush()
+        return len(data)
+
+    def forked():  # the child cannot call Go: whoever has the file writes to Python's own
+        raw._write = own
+
+    os.register_at_fork(after_in_child=forked)
     setattr(sys, name, io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", newline="", write_through=True))
 
 
 def reports(log):
     """Sends what Python reports, and its logging, to log(level, text, fields)."""
     import logging
+    import os
     import sys
     import threading
     import traceback
@@ -89,8 +103,10 @@ def reports(log):
                 self.handleError(record)
 
     root = logging.getLogger()
-    root.addHandler(Handler())
-    if root.level == logging.WARNING:
+    handler = Handler()
+    root.addHandler(handler)
+    was = root.level
+    if was == logging.WARNING:
         root.setLevel(logging.NOTSET)
 
     def unraisable(u):
@@ -108,4 +124,17 @@ def reports(log):
         else:
             log(logging.WARNING, str(message), {"category": category.__name__, "file": filename, "line": lineno})
 
-    sys.unraisablehook, threading.excepthook, warnings.showwarning = unraisable, in_thread, warned
+    hooks = ((sys, "unraisablehook", unraisable), (threading, "excepthook", in_thread), (warnings, "showwarning", warned))
+    before = [getattr(module, name) for module, name, _ in hooks]
+    for module, name, ours in hooks:
+        setattr(module, name, ours)
+
+    def forked():  # the child cannot call Go: what others have not replaced since is as it was
+        root.removeHandler(handler)
+        if root.level == logging.NOTSET:
+            root.setLevel(was)
+        for (module, name, ours), old in zip(hooks, before):
+            if getattr(module, name) is ours:
+                setattr(module, name, old)
+
+    os.register_at_fork(after_in_child=forked)
