@@ -26,6 +26,7 @@ var children = pytest.Children{
 	"arguments overwritten": argumentsOverwritten, "small stacks": smallStacks, "another Python": anotherPython, "another libpython": anotherLibpython,
 	"faults": faults, "fault in C": faultInC, "fault dumps": faultDumps,
 	"greenlets": greenlets, "random greenlets": randomGreenlets, "daemons in Go": daemonsInGo, "daemon inside Python": daemonInsidePython, "quiet streams": quietStreams,
+	"thread destructors": threadDestructors, "thread numbers": threadNumbers, "no memory between tasks": noMemoryBetweenTasks, "forks": forkChildren, "forks own GIL": forksOwnGIL,
 }
 
 func TestRule20_CLocale(t *testing.T) {

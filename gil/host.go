@@ -188,7 +188,9 @@ func (h *Host) reap() {
 func (h *Host) ReapThreads() {
 	cpython.SinkOrphans()
 	for _, it := range h.interpreters() {
-		it.Reap()
+		if it.Reap(); it.Backlog() > 0 { // what only those threads had
+			h.wakeDrainer()
+		}
 	}
 }
 

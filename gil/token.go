@@ -101,6 +101,10 @@ var ErrGreenlet = errors.New("gilt: another greenlet of this thread is inside a 
 // ErrNoMemory is a task that could not get a thread state.
 var ErrNoMemory = errors.New("gilt: no memory for a Python thread state")
 
+// ErrThreadEnding is a task on an OS thread that has begun to end: a destructor of one of its thread-locals, in C, calls
+// Go. Use Python before the thread ends.
+var ErrThreadEnding = errors.New("gilt: this OS thread is ending: no Python can be entered on it any more; do it before, or on another thread")
+
 // begin enters Python's books on this OS thread. The goroutine is locked to it until end.
 func (t *Token) begin() error {
 	runtime.LockOSThread()
@@ -111,13 +115,7 @@ func (t *Token) begin() error {
 		return nil
 	}
 	runtime.UnlockOSThread()
-	switch status {
-	case cpython.Stopped:
-		return ErrClosed
-	case cpython.Greenlet:
-		return ErrGreenlet
-	}
-	return ErrNoMemory
+	return Status("begin", cpython.Result{Status: status})
 }
 
 // adopt takes over a task that was begun on this OS thread (Entry.Turn). The goroutine is locked to it until
@@ -257,6 +255,8 @@ func Status(op string, r cpython.Result) error {
 		return ErrClosed
 	case cpython.Greenlet:
 		return ErrGreenlet
+	case cpython.Ending:
+		return ErrThreadEnding
 	case cpython.Failed:
 		if len(r.Data) > 0 {
 			return errors.New("gilt: " + string(r.Data))

@@ -2,6 +2,7 @@
 import importlib.abc
 import importlib.machinery
 import io
+import os
 import sys
 
 try:
@@ -112,3 +113,20 @@ def fix(spec):
 find = Finder.find_spec
 Finder.find_spec = staticmethod(lambda name, path=None, target=None: fix(find(name, path, target)))
 sys.meta_path.append(Finder)
+
+
+def forked():
+    """In a child made by fork, which cannot call Go: what is imported already stays, and nothing else is found."""
+
+    def refuse(path):
+        raise OSError(f"<{label}>/{path}: a child made by fork cannot read a Go file system: read it before, or start the child with multiprocessing's spawn")
+
+    def find_spec(name, path=None, target=None):
+        if path and any(p.startswith(f"<{label}>") for p in path):
+            raise ImportError(f"{name}: a child made by fork cannot import from a Go file system: import it before, or start the child with multiprocessing's spawn", name=name)
+
+    globals().update(read=refuse, kind=refuse, listdir=refuse)
+    Finder.find_spec = staticmethod(find_spec)
+
+
+os.register_at_fork(after_in_child=forked)

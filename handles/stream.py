@@ -18,7 +18,7 @@ def end():
 
 
 def _put(module, name, ours):
-    """Give the module's attribute another value until the end, unless it has been changed again by then."""
+    """Give the module's attribute another value until the end, unless it has been changed again by then. Gives the function that ends that."""
     theirs = getattr(module, name)
     setattr(module, name, ours)
 
@@ -27,6 +27,7 @@ def _put(module, name, ours):
             setattr(module, name, theirs)
 
     _installed.append(back)
+    return back
 
 
 class Reader(io.RawIOBase):
@@ -101,6 +102,7 @@ def writer(write, close):
 
 
 def standard(name, write):
+    import os
     import sys
 
     raw = Writer(write, lambda: None)
@@ -115,11 +117,13 @@ def standard(name, write):
         return len(data)
 
     _installed.append(lambda: setattr(raw, "_write", to_own))
+    os.register_at_fork(after_in_child=lambda: setattr(raw, "_write", to_own))  # the child cannot call Go
 
 
 def reports(log):
     """Sends what Python reports, and its logging, to log(level, text, fields)."""
     import logging
+    import os
     import sys
     import threading
     import traceback
@@ -140,9 +144,10 @@ def reports(log):
                 self.handleError(record)
 
     root, handler = logging.getLogger(), Handler()
+    was = root.level
     root.addHandler(handler)
     _installed.append(lambda: root.removeHandler(handler))
-    if root.level == logging.WARNING:
+    if was == logging.WARNING:
         root.setLevel(logging.NOTSET)
 
     def unraisable(u):
@@ -160,6 +165,13 @@ def reports(log):
         else:
             log(logging.WARNING, str(message), {"category": category.__name__, "file": filename, "line": lineno})
 
-    _put(sys, "unraisablehook", unraisable)
-    _put(threading, "excepthook", in_thread)
-    _put(warnings, "showwarning", warned)
+    backs = [_put(sys, "unraisablehook", unraisable), _put(threading, "excepthook", in_thread), _put(warnings, "showwarning", warned)]
+
+    def forked():  # the child cannot call Go: what others have not replaced since is as it was
+        root.removeHandler(handler)
+        if root.level == logging.NOTSET:
+            root.setLevel(was)
+        for back in backs:
+            back()
+
+    os.register_at_fork(after_in_child=forked)

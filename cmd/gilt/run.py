@@ -5,7 +5,6 @@ import _signal
 import os
 import sys
 
-_START = os.getpid()
 _FAULTS = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS", "SIGURG", "SIGKILL", "SIGSTOP"}
 
 
@@ -29,6 +28,7 @@ def signals(wakeup):
     nudge = _signal.SIGRTMAX - 3 if hasattr(_signal, "SIGRTMAX") else 7  # SIGEMT on darwin
     _signal.signal(nudge, lambda *_: None)
     _signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+    os.register_at_fork(after_in_child=lambda: _signal.set_wakeup_fd(-1))  # its other end is the parent's
     return nudge
 
 
@@ -47,8 +47,8 @@ def finish(value):
     """Report how the program ended, as python3 does, and give the exit code."""
     code = _report(value)
     interrupted = _join()
-    if os.getpid() != _START or interrupted:
-        _leave(code)  # a child of os.fork has none of Go's threads; a second wait would not end
+    if interrupted:
+        _leave(code)  # a second wait would not end
     return code
 
 

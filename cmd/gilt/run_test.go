@@ -48,6 +48,21 @@ if __name__ == "__main__":
     for m in ("fork", "spawn", "forkserver"):
         with mp.get_context(m).Pool(1) as p: print(m, p.map(square, range(3)))
 `,
+		"forked.py", `import os, sys, warnings
+warnings.simplefilter("ignore")  # python3 has one thread
+def ended(child):
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0: child()
+    return pid == 0 or print(child, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+def fails(): raise ValueError("in the child")
+def leaves(): sys.exit(3)
+def says(): sys.exit("said by the child")
+def prints(): print("printed by the child")
+for child in fails, leaves, says, prints:
+    if ended(child): break  # and the child runs on to the end
+print("the end")
+`,
 	)
 	if err := os.Symlink("main.py", filepath.Join(dir, "link.py")); err != nil {
 		t.Fatal(err)
@@ -77,6 +92,7 @@ if __name__ == "__main__":
 		"exception chain":       {"chain.py"},
 		"endless recursion":     {"deep.py"},
 		"multiprocessing":       {"children.py"},
+		"children of os.fork":   {"forked.py"},
 		"code":                  {"-c", "import sys; print(sys.argv, repr(sys.path[0])); 1/0", "a", "-b"},
 		"code that is broken":   {"-c", "def f(: pass"},
 		"stdin":                 {"-", "a"},

@@ -247,7 +247,7 @@ PyObject *gilt_fn_object(gilt_interp *it, gilt_fn *fn) { // borrowed from fn
 
 gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag) {
 	gilt_thread *th = gilt_thread_here();
-	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag, fn->what, 0) : GILT_FAILED};
+	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag, fn->what, 0) : gilt_no_thread()};
 	if (r.status) return r;
 	if (th->attached != it && gilt_attach(th, it)) r.status = GILT_FAILED;
 	else if (!gilt_fn_object(it, fn)) gilt_raised(th, it, &r);
@@ -284,7 +284,7 @@ PyObject *gilt_fn_call_object(gilt_interp *it, PyObject *f, int akind, int64_t a
 
 static inline void fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadline, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind, gilt_res *r) {
 	gilt_thread *th = gilt_thread_here();
-	r->status = th ? gilt_task_begin(th, it, tag, fn->what, deadline) : GILT_FAILED;
+	r->status = th ? gilt_task_begin(th, it, tag, fn->what, deadline) : gilt_no_thread();
 	if (GILT_UNLIKELY(r->status)) return;
 	if (th->attached != it && GILT_UNLIKELY(gilt_attach(th, it))) r->status = GILT_FAILED;
 	else {
@@ -307,7 +307,7 @@ gilt_scalar gilt_fn_scalar(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t d
 	return (gilt_scalar){r.i, (uint64_t)r.held << 16 | (uint64_t)r.flags << 8 | (uint64_t)r.status};
 }
 
-gilt_res gilt_fn_rest(void) { return gilt_tls ? gilt_tls->rest : (gilt_res){.status = GILT_FAILED}; }
+gilt_res gilt_fn_rest(void) { return gilt_tls ? gilt_tls->rest : (gilt_res){.status = gilt_no_thread()}; }
 
 // What a batch gives beside numbers.
 typedef struct { uint8_t *p; size_t n, cap; } output;
@@ -342,7 +342,7 @@ static int put_result(output *o, uint64_t index, const gilt_res *r) {
 
 gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadline, int akind, const int64_t *ai, uint64_t n, const uint8_t *w, int rkind, int64_t *io) {
 	gilt_thread *th = gilt_thread_here();
-	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag, fn->what, deadline) : GILT_FAILED};
+	gilt_res r = {.status = th ? gilt_task_begin(th, it, tag, fn->what, deadline) : gilt_no_thread()};
 	if (r.status) return r;
 	output out = {0};
 	uint64_t i = 0;
@@ -357,6 +357,7 @@ gilt_res gilt_fn_batch(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadl
 		uint64_t pn = p ? (uint64_t)(ai[i] - from) : 0;
 		PyObject *o = gilt_fn_call_object(it, f, akind, numbers ? ai[i] : 0, p, pn);
 		if (p) from = ai[i];
+		if (GILT_UNLIKELY(gilt_forked)) gilt_child_ends(it); // not on with the next argument
 		if (GILT_LIKELY(rkind == GILT_R_INT64 && o && plain_int(o, &io[i]))) {
 			py.Py_DecRef(o);
 			continue;

@@ -134,7 +134,7 @@ static int learn_head(writer *w, gilt_head *e, PyObject *key, int (*put)(writer 
 	PyObject *old = e->key;
 	free(e->head);
 	*e = new; // the reference to key is the table's now
-	if (old) py.Py_DecRef(old); // last: it may run Python code
+	if (old) gilt_release_own(w->it, old); // what goes with it is no business of this task's
 	return new.kinds;
 }
 
@@ -345,6 +345,7 @@ static PyObject *fetch(void) {
 
 void gilt_raised(gilt_thread *th, gilt_interp *it, gilt_res *r) {
 	(void)gilt_others_left(th, it);
+	if (GILT_UNLIKELY(gilt_forked)) gilt_child_ends(it);
 	PyObject *exc = fetch();
 	r->obj = 0;
 	th->nbuf = 0;

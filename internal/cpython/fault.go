@@ -7,6 +7,9 @@ package cpython
 // uint64_t gilt_buffer_size(void);
 // uint64_t gilt_check_many(uintptr_t th, uint64_t serial, uint64_t n);
 // int gilt_load_strange(const char *path, int global, int start);
+// void gilt_end_thread(void);
+// void gilt_fail_memory(int64_t after);
+// uint64_t gilt_listed_threads(void);
 import "C"
 
 import "fmt"
@@ -18,6 +21,17 @@ func FailGrowth(after int) { C.gilt_fail_growth(C.int64_t(after)) }
 
 // BufferSize is the size of the calling thread's result buffer. For tests.
 func BufferSize() int { return int(C.gilt_buffer_size()) }
+
+// EndThread leaves the calling OS thread as one that has begun to end: gilt's destructor has run on it. The goroutine is
+// locked to it, and ends with it. For tests: a destructor that comes later, and calls Go, is C code.
+func EndThread() { C.gilt_end_thread() }
+
+// FailMemory lets Python allocate only so many times more on the calling OS thread; a negative number ends that. The first call
+// is made with a token. For tests.
+func FailMemory(after int) { C.gilt_fail_memory(C.int64_t(after)) }
+
+// ListedThreads is how many OS threads have entered Python and have not ended. For tests.
+func ListedThreads() int { return int(C.gilt_listed_threads()) }
 
 // CheckMany does C's half of the check for misuse n times, and gives how many were right. For a benchmark.
 func (e Entry) CheckMany(n int) int {

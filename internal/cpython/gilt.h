@@ -18,6 +18,7 @@ enum {
 	GILT_FAILED = 4,   // the shim failed (memory): p,n hold a sentence
 	GILT_DONE = 5,     // an iterator's end
 	GILT_GREENLET = 6, // another greenlet of this thread is inside a Go function
+	GILT_ENDING = 7,   // the OS thread has begun to end
 };
 
 // What else there is to say of an operation.

@@ -29,8 +29,15 @@ struct gilt_gofunc {
 
 static const char CAPSULE[] = "gilt.gofunc";
 
+// A capsule may go on any thread, and in any process.
+static void drop(uint64_t id) {
+	if (gilt_forked) return;
+	if (gilt_no_thread() == GILT_ENDING) gilt_drop_later(id);
+	else gilt_go_drop(id);
+}
+
 static void free_gofunc(gilt_gofunc *f) {
-	gilt_go_drop(f->id);
+	drop(f->id);
 	free(f->plan);
 	free(f->name);
 	free(f->doc);
@@ -121,7 +128,7 @@ static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args)
 	gilt_go_call(&frame);
 	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
 	while (GILT_UNLIKELY(th->foreign) && th->attached != f->it && gilt_come_inside(th)) gilt_park(); // as in wait_while_stopping
-	if (th->attached != f->it && gilt_attach(th, f->it)) abort(); // a thread state that it had: it cannot fail
+	if (th->attached != f->it) gilt_reattach(th, f->it);
 	th->last = last;
 	PyObject *o = NULL;
 	if (GILT_LIKELY(frame.raises != GILT_RAISE_TEXT)) o = value(&frame);
@@ -140,7 +147,7 @@ static PyObject *in_task(gilt_thread *th, gilt_gofunc *f, PyObject *const *args)
 typedef struct {
 	PyThreadState *ts;
 	gilt_interp *attached;
-	int foreign;
+	int foreign, foreign_state;
 	const char *called;
 	uint64_t since, last, looks, sampled;
 	unsigned long switches;
@@ -149,12 +156,12 @@ typedef struct {
 static void enter_foreign(gilt_thread *th, gilt_gofunc *f, borrowed *b) {
 	gilt_interp *it = f->it;
 	gilt_state *st = &th->states[it->id];
-	*b = (borrowed){.ts = st->ts, .attached = th->attached, .foreign = th->foreign, .called = th->called, .since = atomic_load(&th->since), .last = th->last,
+	*b = (borrowed){.ts = st->ts, .attached = th->attached, .foreign = th->foreign, .foreign_state = st->foreign, .called = th->called, .since = atomic_load(&th->since), .last = th->last,
 	                .looks = th->looks, .sampled = atomic_load(&th->sampled), .switches = th->switches};
 	pthread_mutex_lock(&gilt_all_mu); // the state is not ours to give back
 	th->generation = atomic_load(&gilt_alive);
 	st->ts = py.PyThreadState_Get();
-	th->foreign = 1, th->called = f->name;
+	th->foreign = st->foreign = 1, th->called = f->name;
 	pthread_mutex_unlock(&gilt_all_mu);
 	th->attached = it;
 	add(&it->inside, 1);
@@ -178,6 +185,7 @@ static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 	pthread_mutex_lock(&gilt_all_mu);
 	th->states[it->id].ts = b->ts;
 	th->foreign = b->foreign, th->called = b->called;
+	th->states[it->id].foreign = b->foreign_state;
 	atomic_store(&th->inside, b->foreign);
 	pthread_mutex_unlock(&gilt_all_mu);
 	th->attached = b->attached;
@@ -186,13 +194,15 @@ static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 static PyObject *call(PyObject *self, PyObject *capsule, PyObject *const *args, Py_ssize_t n, PyObject *names) {
 	gilt_gofunc *f = py.PyCapsule_GetPointer(capsule, CAPSULE);
 	if (GILT_UNLIKELY(!f)) return NULL;
-	if (GILT_UNLIKELY(!f->it->names.compile)) return py.PyErr_Format(py.PyExc_RuntimeError, "%s(): Python is ending, and calls Go no more", f->name);
+	if (GILT_UNLIKELY(!f->it->calls_go))
+		return py.PyErr_Format(py.PyExc_RuntimeError, gilt_forked ? "%s(): a child made by fork cannot call Go: start it with multiprocessing's spawn, or as a subprocess" : "%s(): Python is ending, and calls Go no more", f->name);
 	if (GILT_UNLIKELY(names && py.PyTuple_Size(names) > 0)) return py.PyErr_Format(py.PyExc_TypeError, "%s() takes no keyword arguments", f->name);
 	if (GILT_UNLIKELY((size_t)n != f->n))
 		return py.PyErr_Format(py.PyExc_TypeError, "%s() takes %zd positional argument%s but %zd %s given", f->name, (Py_ssize_t)f->n,
 		                       f->n == 1 ? "" : "s", n, n == 1 ? "was" : "were");
 	gilt_thread *th = gilt_thread_here();
-	if (!th) return py.PyErr_NoMemory();
+	if (!th)
+		return gilt_no_thread() == GILT_ENDING ? py.PyErr_Format(py.PyExc_RuntimeError, "%s(): this thread is ending, and calls Go no more", f->name) : py.PyErr_NoMemory();
 	borrowed b = {0};
 	// Python code may also have changed to an interpreter that it has made itself.
 	int foreign = GILT_UNLIKELY(th->attached != f->it || py.PyThreadState_Get() != th->states[f->it->id].ts);
@@ -270,7 +280,7 @@ gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, uint64_
 
 static const char VALUE[] = "gilt.value";
 
-static void destroy_value(PyObject *capsule) { gilt_go_drop((uint64_t)(uintptr_t)py.PyCapsule_GetPointer(capsule, VALUE)); }
+static void destroy_value(PyObject *capsule) { drop((uint64_t)(uintptr_t)py.PyCapsule_GetPointer(capsule, VALUE)); }
 
 // The number of the Go value that o stands for, 0 for none.
 uint64_t gilt_value_of(PyObject *o) {

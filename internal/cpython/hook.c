@@ -117,7 +117,7 @@ static int in_cleanup(gilt_hook *h, PyObject *frame, PyObject *at) {
 
 static int is_armed(gilt_thread *th, gilt_interp *it) { // for the task that runs here
 	uint64_t tag = atomic_load_explicit(&th->states[it->id].armed, memory_order_relaxed);
-	return tag && tag == atomic_load_explicit(&th->tag, memory_order_relaxed) && !atomic_load_explicit(&th->ending, memory_order_relaxed);
+	return tag && tag == atomic_load_explicit(&th->tag, memory_order_relaxed) && !atomic_load_explicit(&th->ending, memory_order_relaxed) && !gilt_forked;
 }
 
 // Sets the exception, as the interruption of the task that runs on th.

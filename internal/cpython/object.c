@@ -301,7 +301,7 @@ static PyObject *compiled_once(gilt_interp *it, const char *src, uint64_t n, con
 		if (py.PyDict_Size(it->codes) >= MOST) { // what is still used comes again
 			PyObject *old = it->codes;
 			it->codes = py.PyDict_New();
-			py.Py_DecRef(old);
+			gilt_release_own(it, old);
 		}
 		if (!it->codes || py.PyDict_SetItem(it->codes, k, code)) py.PyErr_Clear(); // not kept, then
 	}

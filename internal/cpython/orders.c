@@ -25,6 +25,7 @@ static void close_pipe(gilt_orders *q) {
 }
 
 static void disown(gilt_orders *q) {
+	if (gilt_forked) return;
 	pthread_mutex_lock(&q->mu);
 	int left = --q->owners;
 	pthread_mutex_unlock(&q->mu);
@@ -144,6 +145,7 @@ static uint8_t *put_back(gilt_orders *q, uint8_t *b, size_t n, size_t cap, uint6
 static PyObject *take(PyObject *self, PyObject *unused) {
 	gilt_orders *q = py.PyCapsule_GetPointer(self, ORDERS);
 	if (!q) return NULL;
+	if (GILT_UNLIKELY(gilt_forked)) return py.PyErr_Format(py.PyExc_RuntimeError, "a child made by fork cannot call Go: what comes from Go is its parent's");
 	pthread_mutex_lock(&q->mu);
 	uint8_t *b = q->buf;
 	size_t n = q->n, cap = q->cap;

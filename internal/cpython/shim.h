@@ -56,9 +56,10 @@ int gilt_find_layout(void); // 0, or -1
 
 // Names and objects that each interpreter keeps.
 typedef struct {
-	PyObject *compile, *builtins, *modules, *traceback_format; // owned; modules is sys.modules
+	PyObject *compile, *builtins, *modules, *traceback_format, *threading; // owned; modules is sys.modules
 	PyObject *s_module, *s_qualname, *s_mro, *s_co_filename,
 	    *s_co_name, *s_notes, *s_code, *s_errno, *s_dict_name, *s_exec, *s_eval, *s_gilt, *s_exceptions,
+	    *s_active, *s_dummy, *s_native,
     *group; // BaseExceptionGroup, NULL before 3.11
 } gilt_names;
 
@@ -79,8 +80,15 @@ typedef struct {
 	char text[40];
 } gilt_known;
 
+// The state of a thread that has ended. Its OS thread may still run other destructors, which may use the state.
+typedef struct {
+	PyThreadState *ts;
+	unsigned long ident, native; // Python's number for the thread, and the system's
+} gilt_orphan;
+
 struct gilt_interp {
 	int id;
+	int calls_go; // Python code may call Go functions: not before they can be, not while Python ends, not in a child made by fork
 	PyInterpreterState *is;
 	gilt_names names;
 	gilt_head classes[GILT_CLASSES], places[GILT_PLACES]; // direct-mapped by address
@@ -134,8 +142,9 @@ struct gilt_interp {
 	PyObject **dead;
 	size_t ndead, capdead;
 	_Atomic int64_t backlog; // = ndead, read without the lock
-	PyThreadState **orphans;
+	gilt_orphan *orphans;
 	size_t norphans, caporphans;
+	_Atomic(PyObject *) apart; // a clean context for the next drain, owned; NULL for none
 
 	pthread_mutex_t cancel_mu; // guards the next two
 	pthread_cond_t cancel_cond;
@@ -160,6 +169,7 @@ typedef struct {
 	_Atomic uint64_t armed; // the tag of the task that is to be interrupted, 0 for none; written with the GIL
 	PyObject *context; // the contextvars context that is entered, owned
 	int unclean;       // a task ended here detached: look at the context before the next one runs
+	int foreign;       // ts is of a thread that Python made, which is in a Go function: Python's to give back
 } gilt_state;
 
 // A task on a thread: pushed by gilt_enter, popped by gilt_leave.
@@ -201,10 +211,9 @@ struct gilt_thread {
 	_Atomic uint64_t wanted;  // a task that is to be cancelled now: gilt_task_key
 	_Atomic int ending;       // it is not to be cancelled any more
 	_Atomic uint64_t fired;   // a task in which a cancellation was raised: its key
-	unsigned long ident;      // Python's number for the thread
-	int tid;                  // the kernel's, 0 where that has none
 	int has_clock;            // clock is the thread's processor clock
 	clockid_t clock;
+	unsigned long ident, native; // Python's number for the thread, and the system's
 	uint64_t tried;           // the canceller's: the key of the task that it cancels, how often it has, and when it does next
 	int tries;
 	int64_t next_try;
@@ -219,7 +228,7 @@ struct gilt_thread {
 	PyObject **refs; // the scopes' references, owned
 	size_t nrefs, caprefs;
 	uintptr_t stack_low; // the lowest address of its C stack, 0 for not known
-	int foreign;         // it is in a Go function, on a thread that Python made
+	int foreign;         // it is in a Go function, on a thread that Python made, or in an interpreter of which it has another state
 	const char *called;  // then: the Go function's name; guarded by gilt_all_mu
 	_Atomic int inside;  // then: it has the GIL, asks for it, or is in Python code. See gilt_stopping
 	uint8_t *batch; // what the last gilt_fn_batch gave, malloc'ed
@@ -265,10 +274,13 @@ char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)
 // greenlet.c
 int gilt_greenlets_leave(gilt_thread *th, gilt_interp *it);
 // thread.c
-gilt_thread *gilt_thread_here(void);                      // makes it when there is none; NULL without memory
-int gilt_attach(gilt_thread *th, gilt_interp *it);        // 0, or -1 without memory, and on a thread of Python's while it stops
 int gilt_op_attach(gilt_thread *th, gilt_interp *it, gilt_res *r); // for gilt_op_begin
 int gilt_come_inside(gilt_thread *th);                    // a thread that Python made: 0, or -1 while Python stops
+gilt_thread *gilt_thread_here(void);                      // makes it when there is none; NULL as gilt_no_thread says
+int gilt_no_thread(void);                                 // a status: GILT_ENDING, or GILT_FAILED without memory
+int gilt_attach(gilt_thread *th, gilt_interp *it);        // between two operations: 0, or -1 without memory, and on a thread of Python's while it stops
+void gilt_reattach(gilt_thread *th, gilt_interp *it);     // in the middle of a task, which has a thread state: it cannot fail
+void gilt_drop_later(uint64_t id);                        // gilt_go_drop, on a thread that can call Go
 void gilt_detach_now(gilt_thread *th);
 void gilt_look_for_delay(gilt_thread *th, gilt_interp *it); // between two operations
 int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline); // a status
@@ -406,6 +418,11 @@ void gilt_faults_note(void);                                 // before Python st
 void gilt_faults_around(void (*start)(void *), void *arg);   // starts Python
 int gilt_faults_guard(void);                                 // in an interpreter; 0, or -1 with an exception
 void gilt_faults_back(void);                                 // after Python's end
+// fork.c
+extern int gilt_forked;           // this is a child made by fork: no thread of Go's is there but this one's
+int gilt_forks_begin(gilt_interp *it); // with the GIL: 0, or -1 with an exception
+int gilt_refuse_forks(gilt_interp *it); // as this, in the main interpreter, once there are others
+void gilt_child_ends(gilt_interp *it); // with the GIL, and the exception that is raised, if any; does not return
 // start.c
 int gilt_names_init(gilt_interp *it);
 void gilt_names_clear(gilt_interp *it);

@@ -112,7 +112,7 @@ static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
 	it->ask_us = (unsigned long)(switch_interval * 1e6 + 0.5);
 	double interval = it->gil && switch_interval < rest ? rest : switch_interval;
 	it->rest_us = (unsigned long)(interval * 1e6 + 0.5);
-	return gilt_set_switch_interval(interval) || gilt_names_init(it) || gilt_hook_init(it) || gilt_faults_guard() || forbid(it) ? -1 : 0;
+	return gilt_set_switch_interval(interval) || gilt_names_init(it) || gilt_hook_init(it) || gilt_faults_guard() || forbid(it) || gilt_forks_begin(it) ? -1 : 0;
 }
 
 static char *prepare_error(gilt_interp *it, gilt_thread *th) {
@@ -166,6 +166,7 @@ char *gilt_new_interp(double switch_interval, gilt_interp **out) {
 	if (!th) return gilt_sentence("out of memory");
 	py.PyEval_RestoreThread(main_state);
 	import_static_types();
+	if (gilt_ninterps == 1 && gilt_refuse_forks(gilt_interps[0])) py.PyErr_Clear(); // without memory there is soon no interpreter either
 	gilt_interp_config c = {.allow_threads = 1, .check_multi_interp_extensions = 1, .gil = 2};
 	PyThreadState *ts = NULL;
 	gilt_pystatus s = py.Py_NewInterpreterFromConfig(&ts, &c);
@@ -231,7 +232,10 @@ int gilt_names_init(gilt_interp *it) {
 		n->group = py.PyObject_GetAttr(n->builtins, name);
 		py.Py_DecRef(name);
 	}
-	return n->compile && n->s_eval ? 0 : -1;
+	n->threading = py.PyImport_ImportModule("threading");
+	n->s_active = interned("_active"), n->s_dummy = interned("_DummyThread"), n->s_native = interned("_native_id");
+	it->calls_go = n->compile && n->threading && n->s_native;
+	return it->calls_go ? 0 : -1;
 }
 
 static void forget_heads(gilt_head *table, size_t n) {
@@ -244,16 +248,12 @@ static void forget_heads(gilt_head *table, size_t n) {
 }
 
 void gilt_names_clear(gilt_interp *it) {
-	for (;;) { // whatever Go still released: a __del__ may call Go, while the names are there
-		pthread_mutex_lock(&it->mu);
-		PyObject **dead = it->dead;
-		size_t ndead = it->ndead;
-		it->dead = NULL, it->ndead = it->capdead = 0;
-		pthread_mutex_unlock(&it->mu);
-		for (size_t i = 0; i < ndead; i++) py.Py_DecRef(dead[i]);
-		free(dead);
-		if (!ndead) break;
-	}
+	enum { ROUNDS = 10000 };
+	// Whatever Go still released: a __del__ may call Go now.
+	for (int i = 0; i < ROUNDS && gilt_backlog(it) > 0; i++) gilt_drain(it, GILT_DRAIN);
+	it->calls_go = 0;
+	PyObject *apart = atomic_exchange(&it->apart, NULL);
+	if (apart) py.Py_DecRef(apart);
 	PyObject **o = (PyObject **)&it->names;
 	for (size_t i = 0; i < sizeof it->names / sizeof *o; i++)
 		if (o[i]) py.Py_DecRef(o[i]);

@@ -34,6 +34,7 @@ PY_FUN(PyInterpreterState *, PyThreadState_GetInterpreter, (PyThreadState *))
 PY_FUN(PyThreadState *, PyInterpreterState_ThreadHead, (PyInterpreterState *))
 PY_FUN(PyThreadState *, PyThreadState_Next, (PyThreadState *))
 PY_FUN(unsigned long, PyThread_get_thread_ident, (void))
+PY_FUN(unsigned long, PyThread_get_thread_native_id, (void))
 PY_FUN(PyObject *, PyThreadState_GetFrame, (PyThreadState *))
 PY_FUN(void, PyEval_SetTrace, (gilt_tracer, PyObject *))
 PY_OPT(310, int, _PyEval_SetTrace, (PyThreadState *, gilt_tracer, PyObject *)) // to 3.11 at least
@@ -135,6 +136,9 @@ PY_FUN(Py_ssize_t, PyDict_Size, (PyObject *))
 PY_FUN(PyObject *, PyContext_New, (void))
 PY_FUN(int, PyContext_Enter, (PyObject *))
 PY_FUN(int, PyContext_Exit, (PyObject *))
+
+PY_FUN(void, PyMem_GetAllocator, (int domain, void *))
+PY_FUN(void, PyMem_SetAllocator, (int domain, void *))
 
 // Modules and code.
 PY_FUN(PyObject *, PyImport_Import, (PyObject *))

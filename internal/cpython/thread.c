@@ -5,6 +5,7 @@
 #include "greenlet.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -12,7 +13,9 @@
 #endif
 
 __thread gilt_thread *gilt_tls;
+static __thread int ended; // thread_ended has run on this thread
 static pthread_key_t key;
+static int no_key; // the process has no room for it
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int orphan_pipe[2] = {-1, -1};
 
@@ -34,10 +37,8 @@ static int grow(void **p, size_t *cap, size_t need, size_t size) {
 
 static void release(gilt_interp *it, PyObject *const *o, size_t n);
 
-// Runs when an OS thread ends. It must not attach (a __del__ that enters Go would crash here), so it
-// only queues the states for the janitor and wakes it.
-static void thread_ended(void *arg) {
-	gilt_thread *th = arg;
+// Queues what a thread had for the janitor, and forgets the thread; gives how many states it had.
+static int bury(gilt_thread *th) {
 	int orphans = 0;
 	pthread_mutex_lock(&gilt_all_mu);
 	for (size_t i = 0; i < gilt_nthreads; i++)
@@ -49,27 +50,40 @@ static void thread_ended(void *arg) {
 		if (atomic_load(&gilt_interps[i]->user) == th) atomic_store(&gilt_interps[i]->user, NULL);
 	if (th->generation != 0 && th->generation == atomic_load(&gilt_alive))
 		for (int i = 0; i < gilt_ninterps; i++)
-			if (th->states[i].ts && !th->foreign) {
+			if (th->states[i].ts && !th->states[i].foreign) {
 				gilt_interp *it = gilt_interps[i];
 				pthread_mutex_lock(&it->mu);
 				if (!grow((void **)&it->orphans, &it->caporphans, it->norphans + 1, sizeof *it->orphans)) {
-					it->orphans[it->norphans++] = th->states[i].ts;
+					it->orphans[it->norphans++] = (gilt_orphan){th->states[i].ts, th->ident, th->native};
 					orphans++;
 				}
 				pthread_mutex_unlock(&it->mu);
 				if (th->states[i].context) release(it, &th->states[i].context, 1);
 			}
 	pthread_mutex_unlock(&gilt_all_mu);
-	if (orphans) gilt_wake_janitor();
 	free(th->tasks);
 	free(th->refs);
 	free(th->buf);
 	free(th->batch);
 	free(th);
+	return orphans;
 }
 
-static void make_key(void) {
-	pthread_key_create(&key, thread_ended);
+// Runs when an OS thread ends. It must not attach (a __del__ that enters Go would crash here), so it only queues the
+// states for the janitor and wakes it. Destructors of others run before it and after it, in up to
+// PTHREAD_DESTRUCTOR_ITERATIONS rounds: what enters after it is refused.
+static void thread_ended(void *arg) {
+	if (gilt_forked) return; // what it would touch may be half changed
+	gilt_tls = NULL;
+	ended = 1;
+	if (bury(arg)) gilt_wake_janitor();
+}
+
+// Before any other library makes one, as far as that is in our hands: destructors run in the order in which their keys
+// were made, and Go cannot be called any more on a thread of its own that ends.
+__attribute__((constructor)) static void make_key(void) { no_key = pthread_key_create(&key, thread_ended); }
+
+static void make_pipe(void) {
 	if (pipe(orphan_pipe) == 0)
 		for (int i = 0; i < 2; i++) {
 			fcntl(orphan_pipe[i], F_SETFD, FD_CLOEXEC);
@@ -77,79 +91,171 @@ static void make_key(void) {
 		}
 }
 
-void gilt_wake_janitor(void) { (void)!write(orphan_pipe[1], "x", 1); }
+void gilt_wake_janitor(void) {
+	if (!gilt_forked) (void)!write(orphan_pipe[1], "x", 1); // the pipe is the parent's too
+}
+
+int gilt_no_thread(void) { return ended ? GILT_ENDING : GILT_FAILED; }
+
+// Numbers of Go functions and values that were dropped on ended threads, guarded by gilt_all_mu.
+static uint64_t *drops;
+static size_t ndrops, capdrops;
+
+void gilt_drop_later(uint64_t id) {
+	pthread_mutex_lock(&gilt_all_mu);
+	if (!grow((void **)&drops, &capdrops, ndrops + 1, sizeof *drops)) drops[ndrops++] = id;
+	pthread_mutex_unlock(&gilt_all_mu);
+	gilt_wake_janitor();
+}
+
+static void drop_now(void) {
+	pthread_mutex_lock(&gilt_all_mu);
+	uint64_t *list = drops;
+	size_t n = ndrops;
+	drops = NULL, ndrops = capdrops = 0;
+	pthread_mutex_unlock(&gilt_all_mu);
+	for (size_t i = 0; i < n; i++) gilt_go_drop(list[i]);
+	free(list);
+}
 
 int gilt_orphan_fd(void) {
-	pthread_once(&once, make_key);
+	pthread_once(&once, make_pipe);
 	return orphan_pipe[0];
+}
+
+// Adds th to the list of threads; 0 without memory. One that is listed with its number never ran its destructor, which
+// glibc gives up after the last round: a thread's number is used again as soon as the thread has ended.
+static int enlist(gilt_thread *th) {
+	gilt_thread *dead = NULL;
+	pthread_mutex_lock(&gilt_all_mu);
+	for (size_t i = 0; i < gilt_nthreads; i++)
+		if (gilt_threads[i]->ident == th->ident) dead = gilt_threads[i];
+	int bad = grow((void **)&gilt_threads, &capthreads, gilt_nthreads + 1, sizeof *gilt_threads);
+	if (!bad) gilt_threads[gilt_nthreads++] = th;
+	pthread_mutex_unlock(&gilt_all_mu);
+	if (dead && bury(dead)) gilt_wake_janitor();
+	return !bad;
 }
 
 gilt_thread *gilt_thread_here(void) {
 	gilt_thread *th = gilt_tls;
 	if (GILT_LIKELY(th != NULL)) return th;
-	pthread_once(&once, make_key);
+	if (ended || no_key) return NULL;
+	pthread_once(&once, make_pipe);
 	th = calloc(1, sizeof *th);
 	if (!th) return NULL;
-	pthread_mutex_lock(&gilt_all_mu);
-	int bad = grow((void **)&gilt_threads, &capthreads, gilt_nthreads + 1, sizeof *gilt_threads);
-	if (!bad) gilt_threads[gilt_nthreads++] = th;
-	pthread_mutex_unlock(&gilt_all_mu);
-	if (!bad && pthread_setspecific(key, th)) {
-		pthread_mutex_lock(&gilt_all_mu);
-		for (size_t i = 0; i < gilt_nthreads; i++)
-			if (gilt_threads[i] == th) {
-				gilt_threads[i] = gilt_threads[--gilt_nthreads];
-				break;
-			}
-		pthread_mutex_unlock(&gilt_all_mu);
-		bad = 1;
-	}
-	if (bad) {
+	th->ident = py.PyThread_get_thread_ident();
+	th->native = py.PyThread_get_thread_native_id();
+#ifdef __linux__
+	th->has_clock = pthread_getcpuclockid(pthread_self(), &th->clock) == 0;
+#endif
+	if (!enlist(th)) {
 		free(th);
+		return NULL;
+	}
+	if (pthread_setspecific(key, th)) {
+		bury(th);
 		return NULL;
 	}
 #ifdef __linux__
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // else a wait for the GIL of 50 us takes 100
 #endif
-	th->ident = py.PyThread_get_thread_ident();
-#ifdef __linux__
-	th->tid = (int)syscall(SYS_gettid);
-	th->has_clock = pthread_getcpuclockid(pthread_self(), &th->clock) == 0;
-#endif
 	th->generation = atomic_load(&gilt_generation);
 	return gilt_tls = th;
 }
 
+// As if the calling thread had begun to end. For tests, see fault.go.
+void gilt_end_thread(void) {
+	if (!gilt_tls) return;
+	pthread_setspecific(key, NULL);
+	thread_ended(gilt_tls);
+}
+
+uint64_t gilt_listed_threads(void) { // for tests, as this
+	pthread_mutex_lock(&gilt_all_mu);
+	uint64_t n = gilt_nthreads;
+	pthread_mutex_unlock(&gilt_all_mu);
+	return n;
+}
+
 void gilt_thread_adopt(gilt_interp *it, PyThreadState *ts) { gilt_tls->states[it->id].ts = ts; }
+
+// Drops a context that nobody is in. What was set in it may have a __del__, which is no business of whoever runs here.
+static void drop_context(gilt_interp *it, PyObject *context) {
+	if (py.PyObject_Size(context) != 0) release(it, &context, 1); // for the next drain
+	else py.Py_DecRef(context);
+	py.PyErr_Clear();
+}
+
+// What was released by one task is dropped in the middle of another: __del__, a generator's finally, a weakref's callback
+// run in a contextvars context of their own. NULL without memory.
+static PyObject *enter_apart(gilt_interp *it) {
+	PyObject *context = atomic_exchange(&it->apart, NULL);
+	if (!context) context = py.PyContext_New();
+	if (context && !py.PyContext_Enter(context)) return context;
+	py.PyErr_Clear();
+	if (context) py.Py_DecRef(context);
+	return NULL;
+}
+
+static void leave_apart(gilt_interp *it, PyObject *context) {
+	py.PyContext_Exit(context);
+	py.PyErr_Clear();
+	if (py.PyObject_Size(context) == 0) context = atomic_exchange(&it->apart, context); // for the next drain
+	if (context) drop_context(it, context);
+}
 
 // Decrefs what was released while detached: taken out under the lock and dropped outside it, since a
 // __del__ may release more; a bounded number at a time, since the next task waits.
 void gilt_drain(gilt_interp *it, size_t most) {
 	PyObject *some[GILT_DRAIN];
 	size_t n = 0;
+	if (GILT_UNLIKELY(gilt_forked)) return;
+	PyObject *context = enter_apart(it);
+	if (!context) return; // it waits until there is memory
 	pthread_mutex_lock(&it->mu);
 	while (n < most && it->ndead > 0) some[n++] = it->dead[--it->ndead];
 	atomic_store_explicit(&it->backlog, (int64_t)it->ndead, memory_order_relaxed);
 	pthread_mutex_unlock(&it->mu);
-	for (size_t i = 0; i < n; i++) py.Py_DecRef(some[i]);
+	for (size_t i = 0; i < n; i++) {
+		py.Py_DecRef(some[i]);
+		if (GILT_LIKELY(py.PyObject_Size(context) == 0)) continue;
+		leave_apart(it, context); // what has been set is not for the next one, which another task released
+		if ((context = enter_apart(it))) continue;
+		release(it, some + i + 1, n - i - 1); // until there is memory
+		return;
+	}
+	leave_apart(it, context);
+}
+
+// Enters a new context in place of the thread's; gives the old one to drop in *old.
+static int new_context(gilt_state *st, PyObject **old) {
+	PyObject *fresh = py.PyContext_New();
+	*old = NULL;
+	if (fresh) {
+		*old = st->context;
+		if (*old) py.PyContext_Exit(*old);
+		st->context = py.PyContext_Enter(fresh) ? NULL : fresh;
+		if (!st->context) py.Py_DecRef(fresh);
+	}
+	py.PyErr_Clear();
+	st->unclean = !fresh || !st->context; // the next attach tries again
+	return st->unclean ? -1 : 0;
 }
 
 // Each task has a contextvars context of its own. The one of the thread's outermost tasks stays entered
 // and is replaced only when a task has left something in it, which costs 4 ns to see instead of 26.
-static int clean_context(gilt_state *st) {
+static int clean_context(gilt_interp *it, gilt_state *st) {
+	PyObject *old;
 	st->unclean = 0;
-	if (st->context) {
-		if (py.PyObject_Size(st->context) == 0) return 0;
-		py.PyContext_Exit(st->context);
-		py.Py_DecRef(st->context);
-		py.PyErr_Clear();
-	}
-	st->context = py.PyContext_New();
-	if (!st->context || py.PyContext_Enter(st->context)) {
-		py.PyErr_Clear();
-		return -1;
-	}
-	return 0;
+	if (GILT_LIKELY(st->context && py.PyObject_Size(st->context) == 0)) return 0;
+	int bad = new_context(st, &old);
+	if (old && bad) drop_context(it, old);
+	else if (old) py.Py_DecRef(old); // with what was set in it, whose __del__ runs in the new one, which nobody uses yet
+	if (bad || py.PyObject_Size(st->context) == 0) return bad;
+	bad = new_context(st, &old);
+	if (old) drop_context(it, old);
+	return bad;
 }
 
 gilt_thread *gilt_thread_of(gilt_interp *it, PyThreadState *ts) {
@@ -169,11 +275,37 @@ void gilt_park(void) {
 	while (atomic_load(&gilt_stopping)) usleep(10000); // signals wake it
 }
 
-int gilt_attach(gilt_thread *th, gilt_interp *it) {
+static long long native_of(gilt_interp *it, PyObject *thread) {
+	PyObject *o = py.PyObject_GetAttr(thread, it->names.s_native);
+	long long n = o ? py.PyLong_AsLongLong(o) : -1;
+	if (o) py.Py_DecRef(o);
+	py.PyErr_Clear();
+	return n;
+}
+
+// Forgets what threading.current_thread() gave a thread of that number that Python did not start, with all attributes that
+// others have put there: the next thread may have the number at once. ended says that native is that thread's, else it is
+// the next one's. With the GIL, and not threading's own lock, which a task may have that waits for the GIL.
+static void forget_dummy(gilt_interp *it, unsigned long ident, unsigned long native, int ended) {
+	gilt_names *n = &it->names;
+	if (!n->s_eval) return; // Python starts, or ends
+	PyObject *active = py.PyObject_GetAttr(n->threading, n->s_active), *class = active ? py.PyObject_GetAttr(n->threading, n->s_dummy) : NULL;
+	PyObject *key = class ? py.PyLong_FromUnsignedLongLong(ident) : NULL;
+	PyObject *thread = key ? py.PyDict_GetItemWithError(active, key) : NULL; // borrowed
+	if (thread && gilt_type(thread) == class) {
+		py.Py_IncRef(thread);
+		if ((native_of(it, thread) == (long long)native) == ended) py.PyObject_DelItem(active, key);
+		release(it, &thread, 1); // its attributes may have a __del__
+	}
+	PyObject *owned[] = {active, class, key};
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		if (owned[i]) py.Py_DecRef(owned[i]);
+	py.PyErr_Clear();
+}
+
+static void take(gilt_thread *th, gilt_interp *it) {
 	gilt_state *st = &th->states[it->id];
-	if (GILT_UNLIKELY(!st->ts) && !(st->ts = py.PyThreadState_New(it->is))) return -1;
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
-	if (GILT_UNLIKELY(th->foreign) && gilt_come_inside(th)) return -1;
 	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
 	th->last = gilt_take_gil(it, st->ts);
 	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_relaxed);
@@ -183,12 +315,31 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	books_begin(th, it, th->last);
 	if (GILT_LIKELY(th->ntasks > 0) && th->tasks[th->ntasks - 1].began == 0) th->tasks[th->ntasks - 1].began = th->last;
 	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0) && atomic_load(&st->armed) != tag) gilt_disarm(th, it);
-	if (GILT_UNLIKELY(st->unclean || !st->context) && !th->foreign && clean_context(st)) {
+}
+
+static inline void drain_some(gilt_thread *th, gilt_interp *it) {
+	// Not without a task: the canceller must not be held up by a __del__.
+	if (GILT_UNLIKELY(atomic_load_explicit(&it->backlog, memory_order_relaxed) > 0) && th->ntasks > 0) gilt_drain(it, GILT_DRAIN);
+}
+
+// The context stays as it is: Python code that has entered it may be on the stack.
+void gilt_reattach(gilt_thread *th, gilt_interp *it) {
+	take(th, it);
+	drain_some(th, it);
+}
+
+int gilt_attach(gilt_thread *th, gilt_interp *it) {
+	gilt_state *st = &th->states[it->id];
+	int first = GILT_UNLIKELY(!st->ts);
+	if (first && !(st->ts = py.PyThreadState_New(it->is))) return -1;
+	if (GILT_UNLIKELY(th->foreign) && gilt_come_inside(th)) return -1;
+	take(th, it);
+	if (first) forget_dummy(it, th->ident, th->native, 0);
+	if (GILT_UNLIKELY(st->unclean || !st->context) && !st->foreign && clean_context(it, st)) {
 		gilt_detach_now(th);
 		return -1;
 	}
-	// Not without a task: the canceller must not be held up by a __del__.
-	if (GILT_UNLIKELY(atomic_load_explicit(&it->backlog, memory_order_relaxed) > 0) && th->ntasks > 0) gilt_drain(it, GILT_DRAIN);
+	drain_some(th, it);
 	return 0;
 }
 
@@ -202,6 +353,7 @@ int gilt_op_attach(gilt_thread *th, gilt_interp *it, gilt_res *r) {
 }
 
 void gilt_detach_now(gilt_thread *th) {
+	if (GILT_UNLIKELY(gilt_forked)) gilt_child_ends(th->attached);
 	books_end(th, th->attached, th->left = gilt_ticks());
 	add(&th->attached->inside, -1);
 	th->attached = NULL;
@@ -323,6 +475,7 @@ void gilt_pop_callback(gilt_thread *th) {
 }
 
 static void release(gilt_interp *it, PyObject *const *o, size_t n) { // NULLs are passed over
+	if (GILT_UNLIKELY(gilt_forked)) return; // its lock may be locked for good
 	pthread_mutex_lock(&it->mu);
 	if (!grow((void **)&it->dead, &it->capdead, it->ndead + n, sizeof *it->dead))
 		for (size_t i = 0; i < n; i++)
@@ -331,9 +484,9 @@ static void release(gilt_interp *it, PyObject *const *o, size_t n) { // NULLs ar
 	pthread_mutex_unlock(&it->mu);
 }
 
-// What a task leaves behind goes, with the GIL held: its references and, of an outermost one, what it set
-// in its context.
-static void end_attached(gilt_thread *th, gilt_interp *it, size_t base) {
+// What a task leaves behind goes, with the GIL held: its references, in its own context, and what it set in that. Gives
+// -1 when there is no clean context for the next task.
+static int end_attached(gilt_thread *th, gilt_interp *it, size_t base, PyObject *context) {
 	gilt_state *st = &th->states[it->id];
 	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed); // what goes may run Python code
 	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0)) {
@@ -342,7 +495,13 @@ static void end_attached(gilt_thread *th, gilt_interp *it, size_t base) {
 	}
 	while (th->nrefs > base) py.Py_DecRef(th->refs[--th->nrefs]);
 	if (gilt_others_left(th, it)) py.PyErr_Clear();
-	if (!nested_in(th, it, th->ntasks - 1) && (st->unclean || py.PyObject_Size(st->context) != 0)) clean_context(st);
+	if (GILT_UNLIKELY(context != NULL)) { // of a nested task: the thread's is an outer one's
+		py.PyContext_Exit(context);
+		py.PyErr_Clear();
+		drop_context(it, context);
+	}
+	if (nested_in(th, it, th->ntasks - 1)) return 0;
+	return clean_context(it, st);
 }
 
 // What is to be said of the innermost task, which ends: a millisecond and more from its first attach is slow.
@@ -360,14 +519,9 @@ int64_t gilt_task_end(gilt_thread *th, int32_t *flags) {
 	gilt_state *st = &th->states[it->id];
 	size_t base = t->base;
 	PyObject *context = t->context;
-	if (th->attached != it && GILT_UNLIKELY(context != NULL || atomic_load(&st->armed) != 0)) gilt_attach(th, it);
-	if (GILT_UNLIKELY(context != NULL)) { // the thread's context is then an outer task's
-		py.PyContext_Exit(context);
-		py.PyErr_Clear();
-		py.Py_DecRef(context);
-	}
+	if (th->attached != it && GILT_UNLIKELY(context != NULL || atomic_load(&st->armed) != 0)) gilt_reattach(th, it);
 	if (GILT_LIKELY(th->attached == it)) {
-		end_attached(th, it, base);
+		end_attached(th, it, base, context);
 		gilt_detach_now(th);
 	} else { // its last operation took long: do not wait for the GIL again only to tidy up
 		if (th->nrefs > base) release(it, th->refs + base, th->nrefs - base);
@@ -407,7 +561,7 @@ int gilt_yield(void) {
 
 gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline) {
 	gilt_thread *th = gilt_thread_here();
-	if (!th) return (gilt_entry){.status = GILT_FAILED};
+	if (!th) return (gilt_entry){.status = gilt_no_thread()};
 	int status = gilt_task_begin(th, it, tag, what, deadline);
 	atomic_store_explicit(&th->in_go, 1, memory_order_relaxed);
 	return (gilt_entry){.th = th, .serial = th->serial, .words = &th->words, .status = status};
@@ -431,13 +585,12 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 	uint64_t now = gilt_ticks();
 	int young = now - atomic_load_explicit(&th->since, memory_order_relaxed) < 10 * gilt_ticks_20us;
 	gilt_res r = {0};
-	if (th->attached != it || t->context || !young || entered_late(th)) {
+	if (th->attached != it || t->context || !young || entered_late(th) || end_attached(th, it, t->base, NULL)) {
 		r.held = gilt_task_end(th, &r.flags);
 		r.n = (uint64_t)gilt_backlog(it);
 		return r;
 	}
 	r.flags = flags_of(th, now);
-	end_attached(th, it, t->base);
 	atomic_store_explicit(&th->ending, 1, memory_order_relaxed);
 	if (GILT_UNLIKELY(gilt_backlog(it) > 0)) gilt_drain(it, GILT_DRAIN);
 	// What it left behind may have given the GIL up as it went, and the canceller taken it. The next task does not
@@ -506,18 +659,28 @@ int64_t gilt_owned(gilt_interp *it) { return atomic_load(&it->owned) - atomic_lo
 
 int64_t gilt_backlog(gilt_interp *it) { return atomic_load_explicit(&it->backlog, memory_order_relaxed); }
 
+// Clears a state of another thread, which no task of this thread has anything to do with.
+static void clear_state(gilt_interp *it, gilt_orphan *o) {
+	PyObject *context = enter_apart(it);
+	py.PyThreadState_Clear(o->ts);
+	if (context) leave_apart(it, context);
+	if (o->native) forget_dummy(it, o->ident, o->native, 1);
+}
+
 // Gives states back whose threads have ended or will not come again. A state is cleared with the GIL
 // held and deleted without it, by way of a temporary state T of this thread: PyThreadState_Delete of
 // another thread's state also clears the caller's gilstate slot (3.12 on), so the slot must be T's.
-static void give_back(gilt_interp *it, PyThreadState **list, size_t n) {
+static void give_back(gilt_interp *it, gilt_orphan *list, size_t n) {
 	if (n == 0) return;
 	PyThreadState *t = py.PyThreadState_New(it->is);
 	if (!t) return;
 	pthread_mutex_lock(&it->states_mu);
 	py.PyEval_RestoreThread(t);
-	for (size_t i = 0; i < n; i++) py.PyThreadState_Clear(list[i]);
+	for (size_t i = 0; i < n; i++) clear_state(it, &list[i]);
+	if (!gilt_tls || !gilt_tls->states[it->id].ts) // what was cleared may have asked for this thread's object
+		forget_dummy(it, py.PyThread_get_thread_ident(), py.PyThread_get_thread_native_id(), 1);
 	py.PyEval_SaveThread();
-	for (size_t i = 0; i < n; i++) py.PyThreadState_Delete(list[i]);
+	for (size_t i = 0; i < n; i++) py.PyThreadState_Delete(list[i].ts);
 	pthread_mutex_unlock(&it->states_mu);
 	py.PyEval_RestoreThread(t);
 	py.PyThreadState_Clear(t);
@@ -527,30 +690,72 @@ static void give_back(gilt_interp *it, PyThreadState **list, size_t n) {
 void gilt_sink_orphans(void) {
 	char sink[64];
 	while (read(orphan_pipe[0], sink, sizeof sink) > 0) {}
+	drop_now();
+}
+
+// Whether the system has forgotten the thread: until then destructors of others may run there, and use its state.
+static int gone(const gilt_orphan *o) {
+#ifdef __linux__
+	return syscall(SYS_tgkill, getpid(), (pid_t)o->native, 0) != 0 && errno == ESRCH;
+#else
+	(void)o;
+	return 1;
+#endif
+}
+
+// Moves those to the end that are not gone within about a second; gives how many are.
+static size_t wait_until_gone(gilt_orphan *list, size_t n) {
+	enum { FIRST_NS = 20000, LONGEST_NS = 20000000 };
+	long pause = FIRST_NS;
+	int64_t waited = 0;
+	for (size_t i = 0; i < n;) {
+		if (gone(&list[i])) i++;
+		else if (waited < 1000000000) {
+			nanosleep(&(struct timespec){0, pause}, NULL);
+			waited += pause;
+			if (pause < LONGEST_NS) pause *= 2;
+		} else {
+			gilt_orphan o = list[i];
+			list[i] = list[--n], list[n] = o;
+		}
+	}
+	return n;
+}
+
+// Queues orphans again, for the next time.
+static void put_back(gilt_interp *it, const gilt_orphan *list, size_t n) {
+	if (n == 0) return;
+	pthread_mutex_lock(&it->mu);
+	if (!grow((void **)&it->orphans, &it->caporphans, it->norphans + n, sizeof *it->orphans))
+		for (size_t i = 0; i < n; i++) it->orphans[it->norphans++] = list[i];
+	pthread_mutex_unlock(&it->mu);
+	gilt_wake_janitor();
 }
 
 int gilt_reap(gilt_interp *it) {
 	if (gilt_tls && gilt_tls->attached) return 0;
 	if (atomic_load(&gilt_generation) == 0) return 0;
 	pthread_mutex_lock(&it->mu);
-	PyThreadState **list = it->orphans;
+	gilt_orphan *list = it->orphans;
 	size_t n = it->norphans;
 	it->orphans = NULL, it->norphans = it->caporphans = 0;
 	pthread_mutex_unlock(&it->mu);
-	give_back(it, list, n);
+	size_t dead = wait_until_gone(list, n);
+	give_back(it, list, dead);
+	put_back(it, list + dead, n - dead);
 	free(list);
-	return (int)n;
+	return (int)dead;
 }
 
 // Stopping: all states but this thread's own, whose OS threads are parked outside Python.
 void gilt_forget_states(gilt_interp *it) {
 	pthread_mutex_lock(&gilt_all_mu);
-	PyThreadState **list = malloc((gilt_nthreads + it->norphans + 1) * sizeof *list);
+	gilt_orphan *list = malloc((gilt_nthreads + it->norphans + 1) * sizeof *list);
 	size_t n = 0;
 	for (size_t i = 0; list && i < gilt_nthreads; i++) {
 		gilt_state *st = &gilt_threads[i]->states[it->id];
-		if (gilt_threads[i] == gilt_tls || !st->ts || gilt_threads[i]->foreign) continue; // the state of a thread that Python made is Python's
-		list[n++] = st->ts;
+		if (gilt_threads[i] == gilt_tls || !st->ts || st->foreign) continue; // the state of a thread that Python made is Python's
+		list[n++] = (gilt_orphan){.ts = st->ts};
 		st->ts = NULL, st->context = NULL;
 	}
 	for (size_t i = 0; list && i < it->norphans; i++) list[n++] = it->orphans[i];

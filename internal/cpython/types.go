@@ -31,6 +31,7 @@ const (
 	Failed
 	Done
 	Greenlet
+	Ending
 )
 
 // Kind says how a result travels back.

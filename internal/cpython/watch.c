@@ -88,7 +88,7 @@ gilt_stand gilt_standing(gilt_interp *it, uint64_t tag) {
 		s.holds = holder == th;
 		s.raised = atomic_load(&th->fired) == gilt_task_key(it, tag) || atomic_load(&th->states[it->id].armed) == tag;
 		s.in_go = atomic_load(&th->since) == 0 || atomic_load(&th->in_go) != 0;
-		tid = th->tid;
+		tid = (int)th->native;
 	}
 	pthread_mutex_unlock(&gilt_all_mu);
 	if (s.found) s.at = at(tid, it->gil);
