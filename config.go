@@ -78,7 +78,8 @@ type Config struct {
 	SpareProcs int
 	// SwitchInterval is CPython's own, in every interpreter, while a task asks for the GIL: how long a
 	// thread that computes may keep it then. Defaults to 50 µs, and is longer the more threads are inside
-	// Python. While nobody asks it rests at 1.5 ms, or at what Python code sets.
+	// Python. While nobody asks it rests at 1.5 ms, or at what Python code sets, which is at most 5 ms, or this if it is
+	// longer: sys.setswitchinterval takes no more.
 	SwitchInterval time.Duration
 }
 

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"gilt/internal/clock"
 	"gilt/internal/cpython"
 	"gilt/scheduler"
 	"gilt/thread"
@@ -51,7 +52,7 @@ type Host struct {
 	closing  atomic.Bool
 
 	grace      time.Duration
-	clock      cpython.Deadline // the time of which deadlines are, at epoch
+	clock      cpython.Deadline // the time of which deadlines are, at epoch or a moment later: see clock.Compare
 	epoch      time.Time
 	cancelling atomic.Bool // the cancellers run
 	cancelMu   sync.Mutex
@@ -73,7 +74,8 @@ type Host struct {
 
 // NewHost starts the workers, the pacers and the janitors.
 func NewHost(c Config) (*Host, error) {
-	h := &Host{python: c.Python, lanes: c.Lanes, toldKept: make([]uint64, len(c.Lanes)), kick: make(chan struct{}, 1), quit: make(chan struct{}), idle: make(chan func()), lost: make(map[*Running]lost), grace: c.Grace, clock: cpython.Clock(), epoch: time.Now()}
+	h := &Host{python: c.Python, lanes: c.Lanes, toldKept: make([]uint64, len(c.Lanes)), kick: make(chan struct{}, 1), quit: make(chan struct{}), idle: make(chan func()), lost: make(map[*Running]lost), grace: c.Grace}
+	h.epoch, h.clock = clock.Compare(cpython.Clock)
 	if c.Trace {
 		h.traces = &traces{live: make(map[any]trace)}
 	}

@@ -85,6 +85,7 @@ struct gilt_interp {
 	pthread_mutex_t ask_mu;              // guards these three
 	int asking;                          // those of ours for whom the switch interval is short
 	unsigned long asked_us, rest_us;     // what it was set to, and what it rests at
+	unsigned long most_us;               // the most that it rests at, whatever Python code sets; constant
 	_Atomic uint64_t asked;              // attaches that found the GIL taken
 	_Atomic int inside;                  // threads that are attached, asleep in Python code or not
 	_Atomic uint64_t got;                // of these, so many have it now; written with the GIL held
@@ -248,6 +249,7 @@ void gilt_forget_states(gilt_interp *it);
 
 // What the switch interval rests at, in seconds: see take_gil.
 #define GILT_REST 1.5e-3
+#define GILT_MOST_REST 5e-3 // CPython's own default
 
 // For how long (1 s) Go is taken to be short of processors when a goroutine has come back late, or watched for it.
 #define GILT_GO_BUSY (50000 * gilt_ticks_20us)
@@ -312,6 +314,7 @@ struct gilt_gil {
 };
 void gilt_gil_find(gilt_interp *it, PyThreadState *ts);
 int gilt_set_switch_interval(double seconds); // with the GIL; 0, or -1 with an exception
+int gilt_limit_switch_interval(double most);    // what Python code may set it to; as gilt_set_switch_interval
 void *gilt_symbol(const char *name);          // load.c
 
 // wire.c
