@@ -58,7 +58,8 @@ type Config struct {
 	// ErrUninterruptible: 1 ms to 1 hour. Defaults to 50 ms.
 	Grace time.Duration
 	// Watchdog is after how long a task is reported, to log/slog and in Stats.Jams, that waits in Go code and keeps others
-	// from Python meanwhile: a token that is held while its goroutine waits for a channel, a mutex, other work.
+	// from Python meanwhile: a token that is held while its goroutine waits for a channel, a mutex, other work. So are tasks
+	// that wait for one another in Go code (package gil's locks, Native functions) and for an import.
 	// At least 10 ms. Defaults to 1 s; a negative one reports nothing.
 	Watchdog time.Duration
 	// TraceHandles notes where each owned handle (a Py) is made, and Shutdown reports, to log/slog, those that were not

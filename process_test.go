@@ -22,6 +22,7 @@ var children = pytest.Children{
 	"ended context":  shutdownEnded,
 	"cancel own GIL": cancelOwnGIL, "cancel signals": cancelSignals, "cancel storm": cancelStorm, "watchdog": watchdog, "lost threads": lostThreads, "uninterruptible": uninterruptible, "turn interrupted": turnInterrupted, "many stuck": manyStuck, "freed batch": freedBatch,
 	"exit functions": exitFunctions, "daemon": pythonThreadLeft, "own GIL output": ownGILOutput, "held GIL": heldGIL,
+	"async computes": asyncComputes, "async blocked": asyncBlocked, "async deaf": asyncDeaf, "async busy": asyncBusy, "async storm": asyncStorm, "async bare": asyncBare, "import cycles": importCycles, "async memory": asyncMemory,
 	"early deadline": earlyDeadline, "switch interval": switchInterval,
 	"native inside": nativeInside, "trace handles": traceHandles, "close many": closeMany, "shut down many": shutDownMany,
 }

@@ -61,6 +61,7 @@ type Host struct {
 	idle       chan func() // to goroutines that wait for work of Freed
 	serving    atomic.Int32
 	jams       atomic.Uint64
+	waits      goWaits
 	traces     *traces // nil unless handles are traced
 	atCloseMu  sync.Mutex
 	atClose    []func()
@@ -432,6 +433,14 @@ func (p *Pinned) Do(ctx context.Context, f func(*Token) error) error {
 		return struct{}{}, p.do(ctx, c, r, f)
 	})
 	return err
+}
+
+// Run is Do for work that its owner interrupts himself: see NewRunning. For gilt's own packages.
+func (p *Pinned) Run(ctx context.Context, r *Running, f func(*Token) error) error {
+	if p.host.closing.Load() {
+		return ErrClosed
+	}
+	return p.do(ctx, Cancel{}, r, f)
 }
 
 func (p *Pinned) do(ctx context.Context, c Cancel, r *Running, f func(*Token) error) error {

@@ -2,7 +2,7 @@
 // to a thread state, not to a task, may be swallowed (by a __del__, by an except clause), and are seen only between
 // bytecodes. So one thread for each interpreter, the canceller, raises gilt.Cancelled again and again until the task
 // has ended; and what is still pending when another task begins on that thread, or this one ends, is swallowed.
-#include "objects.h"
+#include "orders.h"
 #include <stdio.h>
 #include <time.h>
 
@@ -89,7 +89,7 @@ static PyObject *attr(PyObject *o, const char *name) {
 
 // The frame that a thread of it is in, with its GIL: a new reference. Until 3.11 making a frame may run the garbage
 // collector, so CPython's own way is taken; later that one looks into other interpreters too, without their GIL.
-static PyObject *frame_of(unsigned long ident, PyThreadState *ts) {
+PyObject *gilt_frame_of(unsigned long ident, PyThreadState *ts) {
 	if (gilt_minor() >= 12) return py.PyThreadState_GetFrame(ts);
 	PyObject *sys = py.PyImport_ImportModule("sys"), *get = attr(sys, "_current_frames");
 	PyObject *frames = get ? py.PyObject_VectorcallDict(get, NULL, 0, NULL) : NULL, *key = frames ? py.PyLong_FromUnsignedLongLong(ident) : NULL;
@@ -101,16 +101,42 @@ static PyObject *frame_of(unsigned long ident, PyThreadState *ts) {
 	return frame;
 }
 
-static void where(unsigned long ident, PyThreadState *ts, gilt_stuck *stuck) {
-	PyObject *frame = frame_of(ident, ts);
+void gilt_describe(PyObject *frame, char *text, size_t size) {
 	PyObject *code = attr(frame, "f_code"), *file = attr(code, "co_filename"), *name = attr(code, "co_name"), *line = attr(frame, "f_lineno");
 	Py_ssize_t n;
 	const char *f = file ? py.PyUnicode_AsUTF8AndSize(file, &n) : NULL, *s = name ? py.PyUnicode_AsUTF8AndSize(name, &n) : NULL;
-	if (f && s && line) snprintf(stuck->where, sizeof stuck->where, "%s:%lld in %s", f, py.PyLong_AsLongLong(line), s);
-	PyObject *owned[] = {frame, code, file, name, line};
+	if (f && s && line) snprintf(text, size, "%s:%lld in %s", f, py.PyLong_AsLongLong(line), s);
+	PyObject *owned[] = {code, file, name, line};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
 		if (owned[i]) py.Py_DecRef(owned[i]);
 	py.PyErr_Clear();
+}
+
+static void where(unsigned long ident, PyThreadState *ts, gilt_stuck *stuck) {
+	PyObject *frame = gilt_frame_of(ident, ts);
+	gilt_describe(frame, stuck->where, sizeof stuck->where);
+	if (frame) py.Py_DecRef(frame);
+	py.PyErr_Clear();
+}
+
+// Whether the thread may be interrupted now: one that runs an event loop only in some of its code.
+static int may(gilt_interp *it, unsigned long ident, PyThreadState *ts) {
+	gilt_orders *q = gilt_loop_of(ident);
+	if (!q) return 1;
+	PyObject *frame = gilt_frame_of(ident, ts);
+	py.PyErr_Clear();
+	int yes = gilt_loop_may(it, q, frame);
+	if (frame) py.Py_DecRef(frame);
+	gilt_orders_disown(q);
+	return yes;
+}
+
+// Leaves the thread's task alone until somebody wants it cancelled again.
+static void spare(unsigned long ident) {
+	pthread_mutex_lock(&gilt_all_mu);
+	for (size_t i = 0; i < gilt_nthreads; i++)
+		if (gilt_threads[i]->ident == ident) atomic_store(&gilt_threads[i]->wanted, 0), gilt_threads[i]->tried = 0;
+	pthread_mutex_unlock(&gilt_all_mu);
 }
 
 // Has the thread looked at again after the shortest pause.
@@ -125,7 +151,7 @@ static void sooner(unsigned long ident) {
 // all: it is soon out of it.
 static int imports(unsigned long ident, PyThreadState *ts) {
 	static const char importlib[] = "<frozen importlib";
-	PyObject *frame = frame_of(ident, ts), *code = attr(frame, "f_code"), *file = attr(code, "co_filename");
+	PyObject *frame = gilt_frame_of(ident, ts), *code = attr(frame, "f_code"), *file = attr(code, "co_filename");
 	Py_ssize_t n;
 	const char *f = file ? py.PyUnicode_AsUTF8AndSize(file, &n) : NULL;
 	int yes = f && !strncmp(f, importlib, sizeof importlib - 1);
@@ -146,9 +172,10 @@ static int cancel_all(gilt_interp *it, gilt_stuck *stuck) {
 	PyThreadState *ts;
 	uint64_t before = 0; // another one's, that was found stuck
 	for (unsigned long ident; ok && (ident = take(it, stuck, &ts)) != 0; before = stuck->tag) {
-		if (imports(ident, ts)) sooner(ident);
-		else py.PyThreadState_SetAsyncExc(ident, it->cancelled);
 		if (stuck->tag != before) where(ident, ts, stuck);
+		if (imports(ident, ts)) sooner(ident);
+		else if (!may(it, ident, ts)) spare(ident); // it asks Python code: ts may be gone from here on
+		else py.PyThreadState_SetAsyncExc(ident, it->cancelled);
 	}
 	gilt_detach_now(th);
 	return ok;

@@ -177,6 +177,7 @@ struct gilt_thread {
 	_Atomic int ending;       // it is not to be cancelled any more
 	_Atomic uint64_t fired;   // a task in which a cancellation was raised: its key
 	unsigned long ident;      // Python's number for the thread
+	gilt_orders *loop;        // of the event loop that it runs, NULL for none: see loop.c. Under gilt_all_mu, written by itself
 	uint64_t tried;           // the canceller's: the key of the task that it cancels, how often it has, and when it does next
 	int tries;
 	int64_t next_try;
@@ -236,6 +237,9 @@ extern size_t gilt_nthreads;
 int64_t gilt_task_end(gilt_thread *th, int32_t *flags); // nanoseconds held
 void gilt_release_own(gilt_interp *it, PyObject *o);       // as gilt_release, of a reference that Go was never given
 void gilt_wake_janitor(void);
+void gilt_orders_disown(gilt_orders *q);
+PyObject *gilt_frame_of(unsigned long ident, PyThreadState *ts); // cancel.c: a new reference, or NULL
+void gilt_describe(PyObject *frame, char *text, size_t n); // cancel.c: "file:line in function"
 enum { GILT_DRAIN = 256 };
 void gilt_drain(gilt_interp *it, size_t most); // up to GILT_DRAIN of the decref queue, with the GIL
 void gilt_pacer_tell(gilt_interp *it);

@@ -58,6 +58,7 @@ static void thread_ended(void *arg) {
 			}
 	pthread_mutex_unlock(&gilt_all_mu);
 	if (orphans) gilt_wake_janitor();
+	if (th->loop) gilt_orders_disown(th->loop);
 	free(th->tasks);
 	free(th->refs);
 	free(th->buf);
