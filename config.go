@@ -61,7 +61,8 @@ type Config struct {
 	Grace time.Duration
 	// Watchdog is after how long a task is reported, to log/slog and in Stats.Jams, that waits in Go code and keeps others
 	// from Python meanwhile: a token that is held while its goroutine waits for a channel, a mutex, other work. So are
-	// lost tasks (Stats.Lost) that keep others out, by all the threads that MaxThreads allows.
+	// lost tasks (Stats.Lost) that keep others out, by all the threads that MaxThreads allows, and tasks
+	// that wait for one another in Go code (package gil's locks, Native functions) and for an import.
 	// At least 10 ms. Defaults to 1 s; a negative one reports nothing.
 	Watchdog time.Duration
 	// TraceHandles notes where each owned handle (a Py) is made, and Shutdown reports, to log/slog, those that were not
@@ -89,7 +90,8 @@ type Config struct {
 	SpareProcs int
 	// SwitchInterval is CPython's own, in every interpreter, while a task asks for the GIL: how long a
 	// thread that computes may keep it then. Defaults to 50 µs, and is longer the more threads are inside
-	// Python. While nobody asks it rests at 1.5 ms, or at what Python code sets.
+	// Python. While nobody asks it rests at 1.5 ms, or at what Python code sets, which is at most 5 ms, or this if it is
+	// longer: sys.setswitchinterval takes no more.
 	SwitchInterval time.Duration
 }
 

@@ -43,10 +43,11 @@ func golist(t *testing.T, args ...string) (all []listed) {
 func TestLayering(t *testing.T) {
 	may := map[string][]string{
 		"gilt/internal/cpython":  {},
+		"gilt/internal/clock":    {},
 		"gilt/internal/discover": {},
-		"gilt/scheduler":         {},
+		"gilt/scheduler":         {"gilt/internal/clock"},
 		"gilt/thread":            {"gilt/internal/cpython"},
-		"gilt/gil":               {"gilt/internal/cpython", "gilt/scheduler", "gilt/thread"},
+		"gilt/gil":               {"gilt/internal/clock", "gilt/internal/cpython", "gilt/scheduler", "gilt/thread"},
 		"gilt/handles":           {"gilt/internal/cpython", "gilt/scheduler", "gilt/thread", "gilt/gil"},
 		"gilt":                   {"gilt/internal/cpython", "gilt/internal/discover", "gilt/scheduler", "gilt/thread", "gilt/gil", "gilt/handles", "gilt/internal/program"},
 		"gilt/internal/program":  {"gilt/handles"},

@@ -27,6 +27,8 @@ var children = pytest.Children{
 	"faults": faults, "fault in C": faultInC, "fault dumps": faultDumps,
 	"greenlets": greenlets, "random greenlets": randomGreenlets, "daemons in Go": daemonsInGo, "daemon inside Python": daemonInsidePython, "quiet streams": quietStreams,
 	"thread destructors": threadDestructors, "thread numbers": threadNumbers, "no memory between tasks": noMemoryBetweenTasks, "forks": forkChildren, "forks own GIL": forksOwnGIL,
+	"async computes": asyncComputes, "async blocked": asyncBlocked, "async deaf": asyncDeaf, "async busy": asyncBusy, "async storm": asyncStorm, "async bare": asyncBare, "import cycles": importCycles, "async memory": asyncMemory,
+	"early deadline": earlyDeadline, "switch interval": switchInterval,
 }
 
 func TestRule20_CLocale(t *testing.T) {

@@ -237,35 +237,12 @@ func (rt *Runtime) Close() error {
 // what runs on it and ends it.
 func (rt *Runtime) Loop(ctx context.Context) (*handles.Loop, error) {
 	rt.loopMu.Lock()
-	loop := rt.loop
-	rt.loopMu.Unlock()
+	defer rt.loopMu.Unlock()
 	if rt.closed.Load() {
 		return nil, ErrClosed
 	}
-	if loop != nil {
-		select {
-		case <-loop.Done(): // a coroutine called sys.exit
-		default:
-			return loop, nil
-		}
+	if rt.loop == nil {
+		rt.loop = handles.NewLoop(ctx, rt.host)
 	}
-	made, err := handles.NewLoop(ctx, rt.host) // it may wait for its turn
-	if err != nil {
-		return nil, err
-	}
-	rt.loopMu.Lock()
-	if rt.loop == loop && !rt.closed.Load() {
-		rt.loop = made
-		rt.loopMu.Unlock()
-		return made, nil
-	}
-	loop = rt.loop // another was faster
-	rt.loopMu.Unlock()
-	if err := made.Stop(ctx); err != nil {
-		return nil, err
-	}
-	if rt.closed.Load() {
-		return nil, ErrClosed
-	}
-	return loop, nil
+	return rt.loop, nil
 }

@@ -178,14 +178,53 @@ func Interrupted(ctx context.Context, fired bool, err error) error {
 	if !fired || err == nil {
 		return err
 	}
+	return &InterruptedError{Err: err, Cause: EndOf(ctx)}
+}
+
+// EndOf is why work was interrupted whose context that is: the context's error, and its cause. For gilt's own packages.
+func EndOf(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if cause == nil {
-		cause = context.DeadlineExceeded // its timer is late
-	} else if !errors.Is(cause, ctx.Err()) {
-		cause = fmt.Errorf("%w: %w", ctx.Err(), cause)
+		return context.DeadlineExceeded // its timer is late
 	}
-	return &InterruptedError{Err: err, Cause: cause}
+	if !errors.Is(cause, ctx.Err()) {
+		return fmt.Errorf("%w: %w", ctx.Err(), cause)
+	}
+	return cause
 }
+
+// Interrupts says whether ctx's end may interrupt work at all, as its policy or its class says. For gilt's own packages.
+func Interrupts(ctx context.Context) bool {
+	return ctx.Done() != nil && policyOf(ctx) != scheduler.Never
+}
+
+// NewRunning is work that its owner interrupts himself, with Interrupt, and loses. For gilt's own packages.
+func (h *Host) NewRunning() *Running { return &Running{host: h} }
+
+// Interrupt has the work's Python code cancelled now, and again until it has ended; of an event loop only what is overdue.
+// For gilt's own packages.
+func (r *Running) Interrupt() {
+	if !r.host.cancelling.Load() {
+		r.host.startCancellers()
+	}
+	r.interrupt()
+}
+
+// Lose says that the work goes on though whoever waited for it was freed, until Found. thread says that it keeps a thread
+// from others. For gilt's own packages.
+func (r *Running) Lose(what, where string, thread bool) {
+	r.host.lose(r, lost{what: what, where: where, thread: thread})
+}
+
+// Found says that work which was lost has ended, or does nothing. For gilt's own packages.
+func (r *Running) Found() {
+	if r.state.Load() == abandoned {
+		r.host.found(r)
+	}
+}
+
+// Grace is for how long interrupted work may go on before its caller is freed. For gilt's own packages.
+func (h *Host) Grace() time.Duration { return h.grace }
 
 // Running is work that Freed runs. For gilt's own packages.
 type Running struct {
@@ -347,17 +386,13 @@ func Freed[T any](ctx context.Context, h *Host, c Cancel, name func() string, f 
 		return w.give()
 	}
 	what, where := name(), w.where()
-	if !h.lose(&w.Running, what, where) {
+	if !h.lose(&w.Running, lost{what: what, where: where, thread: true}) {
 		<-w.done
 		return w.give()
 	}
-	err := ctx.Err()
-	if err == nil {
-		err = context.DeadlineExceeded
-	}
 	a.tell(what, where)
 	var zero T
-	return zero, &UninterruptibleError{What: what, Where: where, Grace: a.over, Why: a.why, Err: err}
+	return zero, &UninterruptibleError{What: what, Where: where, Grace: a.over, Why: a.why, Err: EndOf(ctx)}
 }
 
 // tell logs that the caller of such work was freed.
@@ -371,14 +406,15 @@ func (a *answer) tell(what, where string) {
 		"function", what, "frame", where, "interrupted", a.over, "why", a.why)
 }
 
-// lost is a task whose caller was freed, at a time.
+// lost is a task whose caller was freed, at a time; thread says that it keeps a thread, as a coroutine does not.
 type lost struct {
 	what, where string
 	at          time.Time
+	thread      bool
 }
 
 // lose leaves the work to itself, unless it has ended.
-func (h *Host) lose(r *Running, what, where string) bool {
+func (h *Host) lose(r *Running, l lost) bool {
 	r.reads.Lock()
 	defer r.reads.Unlock()
 	h.cancelMu.Lock()
@@ -386,8 +422,11 @@ func (h *Host) lose(r *Running, what, where string) bool {
 	if !r.state.CompareAndSwap(running, abandoned) {
 		return false
 	}
-	h.lost[r] = lost{what, where, time.Now()}
-	h.sched.Lost(1)
+	l.at = time.Now()
+	h.lost[r] = l
+	if l.thread {
+		h.sched.Lost(1)
+	}
 	return true
 }
 
@@ -395,8 +434,11 @@ func (h *Host) lose(r *Running, what, where string) bool {
 func (h *Host) found(r *Running) {
 	h.cancelMu.Lock()
 	defer h.cancelMu.Unlock()
+	l, ok := h.lost[r]
 	delete(h.lost, r)
-	h.sched.Lost(-1)
+	if ok && l.thread {
+		h.sched.Lost(-1)
+	}
 }
 
 // lostTasks are those that are lost now, the longest first.

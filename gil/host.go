@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"gilt/internal/clock"
 	"gilt/internal/cpython"
 	"gilt/scheduler"
 	"gilt/thread"
@@ -50,7 +51,7 @@ type Host struct {
 	closing  atomic.Bool
 
 	grace      time.Duration
-	clock      cpython.Deadline // the time of which deadlines are, at epoch
+	clock      cpython.Deadline // the time of which deadlines are, at epoch or a moment later: see clock.Compare
 	epoch      time.Time
 	cancelling atomic.Bool // the cancellers run
 	cancelMu   sync.Mutex
@@ -59,6 +60,7 @@ type Host struct {
 	idle       chan func() // to goroutines that wait for work of Freed
 	serving    atomic.Int32
 	jams       atomic.Uint64
+	waits      goWaits
 	traces     *traces // nil unless handles are traced
 	atCloseMu  sync.Mutex
 	atClose    []func()
@@ -73,7 +75,8 @@ type Host struct {
 
 // NewHost starts the workers, the pacers and the janitors.
 func NewHost(c Config) (*Host, error) {
-	h := &Host{python: c.Python, lanes: c.Lanes, toldKept: make([]uint64, len(c.Lanes)), kick: make(chan struct{}, 1), quit: make(chan struct{}), idle: make(chan func()), lost: make(map[*Running]lost), grace: c.Grace, clock: cpython.Clock(), epoch: time.Now()}
+	h := &Host{python: c.Python, lanes: c.Lanes, toldKept: make([]uint64, len(c.Lanes)), kick: make(chan struct{}, 1), quit: make(chan struct{}), idle: make(chan func()), lost: make(map[*Running]lost), grace: c.Grace}
+	h.epoch, h.clock = clock.Compare(cpython.Clock)
 	if c.Trace {
 		h.traces = &traces{live: make(map[any]trace)}
 	}
@@ -433,6 +436,14 @@ func (p *Pinned) Do(ctx context.Context, f func(*Token) error) error {
 		return struct{}{}, p.do(ctx, c, r, f)
 	})
 	return err
+}
+
+// Run is Do for work that its owner interrupts himself: see NewRunning. For gilt's own packages.
+func (p *Pinned) Run(ctx context.Context, r *Running, f func(*Token) error) error {
+	if p.host.closing.Load() {
+		return ErrClosed
+	}
+	return p.do(ctx, Cancel{}, r, f)
 }
 
 func (p *Pinned) do(ctx context.Context, c Cancel, r *Running, f func(*Token) error) error {

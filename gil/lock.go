@@ -59,9 +59,10 @@ func waitError(ctx context.Context, op string) error {
 // is woken must still get its turn at Python, and if each unlocking had to wait for that, one crowd would never end. But
 // when the first in line has waited for patience, the lock is given to those in line only.
 type lock struct {
-	state atomic.Int64 // writing, or reading times the readers; and the marks
-	mu    sync.Mutex   // of the line, held for no more than a few instructions
-	line  list.List    // of *inLine
+	state atomic.Int64   // writing, or reading times the readers; and the marks
+	owner atomic.Uintptr // the thread of the task that has it to write, 0 for not known: for the watchdog
+	mu    sync.Mutex     // of the line, held for no more than a few instructions
+	line  list.List      // of *inLine
 }
 
 const (
@@ -215,13 +216,42 @@ func (l *lock) put(hold int64) bool {
 
 // wait is get for a caller with or without a token.
 func (l *lock) wait(ctx context.Context, tok *Token, op string, hold int64) (ok bool) {
-	standBy(tok, op, func() { ok = l.get(ctx, hold) })
+	standBy(tok, op, func() {
+		if tok != nil {
+			defer tok.waits(op, func(thread, _ uintptr) bool {
+				return thread == l.owner.Load() && l.state.Load()&writing != 0
+			})()
+		}
+		ok = l.get(ctx, hold)
+	})
+	if ok {
+		l.ownedBy(tok, hold)
+	}
 	return ok
+}
+
+// ownedBy notes who has got the lock. Until then, and while many read, the owner is the one before, or nobody: the
+// watchdog looks several times.
+func (l *lock) ownedBy(tok *Token, hold int64) {
+	if hold == writing {
+		l.owner.Store(tok.thread())
+	} else {
+		l.owner.Store(0)
+	}
+}
+
+// tryAs is try for a task.
+func (l *lock) tryAs(tok *Token, hold int64) bool {
+	if !l.try(hold) {
+		return false
+	}
+	l.ownedBy(tok, hold)
+	return true
 }
 
 func (l *lock) lockContext(ctx context.Context, tok *Token, op string, hold int64) error {
 	may(tok, op)
-	if ctx.Err() != nil || !l.try(hold) && !l.wait(ctx, tok, op, hold) {
+	if ctx.Err() != nil || !l.tryAs(tok, hold) && !l.wait(ctx, tok, op, hold) {
 		return waitError(ctx, op)
 	}
 	return nil
@@ -249,7 +279,9 @@ type Mutex struct{ l lock }
 func (m *Mutex) Lock(tok *Token) {
 	const op = "Mutex.Lock"
 	may(tok, op)
-	if !m.l.state.CompareAndSwap(0, writing) && !m.l.try(writing) {
+	if m.l.state.CompareAndSwap(0, writing) {
+		m.l.ownedBy(tok, writing)
+	} else if !m.l.tryAs(tok, writing) {
 		m.l.wait(context.Background(), tok, op, writing)
 	}
 }
@@ -261,7 +293,7 @@ func (m *Mutex) LockContext(ctx context.Context, tok *Token) error {
 }
 
 // TryLock locks m if that needs no waiting.
-func (m *Mutex) TryLock() bool { return m.l.try(writing) }
+func (m *Mutex) TryLock() bool { return m.l.tryAs(nil, writing) }
 
 // Unlock unlocks m, which need not be done by who locked it. If m is not locked, it panics with a *MisuseError.
 func (m *Mutex) Unlock() {
@@ -286,7 +318,7 @@ type RWMutex struct{ l lock }
 func (m *RWMutex) Lock(tok *Token) {
 	const op = "RWMutex.Lock"
 	may(tok, op)
-	if !m.l.try(writing) {
+	if !m.l.tryAs(tok, writing) {
 		m.l.wait(context.Background(), tok, op, writing)
 	}
 }
@@ -297,7 +329,7 @@ func (m *RWMutex) LockContext(ctx context.Context, tok *Token) error {
 }
 
 // TryLock locks m to write if that needs no waiting.
-func (m *RWMutex) TryLock() bool { return m.l.try(writing) }
+func (m *RWMutex) TryLock() bool { return m.l.tryAs(nil, writing) }
 
 // Unlock ends Lock. If m is not locked to write, it panics with a *MisuseError.
 func (m *RWMutex) Unlock() {
@@ -310,7 +342,7 @@ func (m *RWMutex) Unlock() {
 func (m *RWMutex) RLock(tok *Token) {
 	const op = "RWMutex.RLock"
 	may(tok, op)
-	if !m.l.try(reading) {
+	if !m.l.tryAs(tok, reading) {
 		m.l.wait(context.Background(), tok, op, reading)
 	}
 }
@@ -321,7 +353,7 @@ func (m *RWMutex) RLockContext(ctx context.Context, tok *Token) error {
 }
 
 // TryRLock locks m to read if that needs no waiting.
-func (m *RWMutex) TryRLock() bool { return m.l.try(reading) }
+func (m *RWMutex) TryRLock() bool { return m.l.tryAs(nil, reading) }
 
 // RUnlock ends RLock. If m is not locked to read, it panics with a *MisuseError.
 func (m *RWMutex) RUnlock() {

@@ -26,6 +26,7 @@ type OnceCell[T any] struct {
 type attempt struct {
 	done   chan struct{}
 	thread cpython.OSThread // that its goroutine is locked to, none for one without a task
+	owner  uintptr          // the same for the watchdog, 0 for one without a token
 }
 
 // Get gives the value, if there is one.
@@ -62,7 +63,7 @@ func (c *OnceCell[T]) getOrInit(ctx context.Context, tok *Token, op string, f fu
 		return v, waitError(ctx, op)
 	}
 	ours(tok, op)
-	mine := &attempt{done: make(chan struct{})}
+	mine := &attempt{done: make(chan struct{}), owner: tok.thread()}
 	if tok != nil || cpython.Nested() {
 		mine.thread = cpython.ThisThread()
 	}
@@ -72,6 +73,9 @@ func (c *OnceCell[T]) getOrInit(ctx context.Context, tok *Token, op string, f fu
 			Misuse(op, ruleReentrant)
 		}
 		standBy(tok, op, func() {
+			if tok != nil {
+				defer tok.waits(op, func(thread, _ uintptr) bool { return thread == c.initializer() })()
+			}
 			for ; other != nil; p, other = c.start(mine) {
 				select {
 				case <-other.done:
@@ -89,6 +93,16 @@ func (c *OnceCell[T]) getOrInit(ctx context.Context, tok *Token, op string, f fu
 		return *p, nil
 	}
 	return c.run(mine, f)
+}
+
+// initializer is the thread of the task whose initializer runs, 0 for not known.
+func (c *OnceCell[T]) initializer() uintptr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running == nil {
+		return 0
+	}
+	return c.running.owner
 }
 
 // start makes a the attempt that runs, unless there is a value, or another attempt runs.

@@ -24,6 +24,7 @@ type Task struct {
 	ctx     context.Context
 	grant   scheduler.Grant // changes whenever it was given back in between
 	running *Running
+	parent  atomic.Uintptr // see parentOf
 }
 
 // task names a running task.
@@ -80,6 +81,11 @@ func (h *Host) keep(ctx context.Context, g scheduler.Grant, r *Running) *Task {
 		t = new(Task)
 	}
 	t.ctx, t.running = ctx, r
+	var parent uintptr
+	if h.waits.natives.Load() > 0 && ctx != nil {
+		parent, _ = ctx.Value(insideKey{}).(uintptr)
+	}
+	t.parent.Store(parent)
 	h.put(t, g)
 	return t
 }
@@ -125,11 +131,3 @@ func (t *Token) Context() context.Context {
 	}
 	return context.Background()
 }
-
-type insideKey struct{}
-
-// Inside gives a context for what a task waits for on another goroutine: the work of it gets a thread even when as many
-// as may are inside Python. For gilt's own packages.
-func Inside(ctx context.Context) context.Context { return context.WithValue(ctx, insideKey{}, true) }
-
-func inside(ctx context.Context) bool { return ctx.Value(insideKey{}) != nil }

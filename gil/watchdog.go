@@ -17,7 +17,8 @@ import (
 const looksBlocked = 4
 
 // watchdog reports tasks that wait in Go code (for a channel, a mutex, work of this runtime) and keep others from
-// Python meanwhile: those that have the GIL, and those that have all the threads; of these also lost ones. Each incident once.
+// Python meanwhile: those that have the GIL, those that have all the threads, of these also lost ones, and those that wait for
+// others that wait for what these import. Each incident once.
 func (h *Host) watchdog(after time.Duration) {
 	tick := time.NewTicker(after / looksBlocked)
 	defer tick.Stop()
@@ -38,10 +39,12 @@ type watch struct {
 	after   time.Duration
 	holders map[*cpython.Interp]*incident
 	threads incident
+	cycles  map[[2]uint64]*incident
+	looked  chan map[[2]uint64]*cycle // of one: what a look for cycles gave, which another goroutine takes; nil while there is none
 }
 
 func (h *Host) newWatch(after time.Duration) *watch {
-	w := &watch{host: h, after: after, holders: make(map[*cpython.Interp]*incident)}
+	w := &watch{host: h, after: after, holders: make(map[*cpython.Interp]*incident), cycles: make(map[[2]uint64]*incident)}
 	for it := range h.byInterp() {
 		w.holders[it] = &incident{}
 	}
@@ -58,6 +61,43 @@ func (w *watch) look() {
 	full, waiting, ended := w.host.sched.Jammed()
 	if w.threads.goesOn(full && waiting > 0, [2]uint64{ended}) {
 		w.host.tellJam(waiting, w.after)
+	}
+	w.lookForCycles()
+}
+
+// lookForCycles has another goroutine look, which may have to wait for the GIL, and only when somebody waits in Go code.
+func (w *watch) lookForCycles() {
+	if w.looked != nil {
+		select {
+		case found := <-w.looked:
+			w.looked = nil
+			w.noteCycles(found)
+		default:
+			return
+		}
+	}
+	if len(w.host.waits.waiting()) == 0 {
+		clear(w.cycles)
+		return
+	}
+	looked := make(chan map[[2]uint64]*cycle, 1)
+	w.looked = looked
+	go func() { looked <- w.host.lookForCycles() }()
+}
+
+func (w *watch) noteCycles(found map[[2]uint64]*cycle) {
+	for key := range w.cycles {
+		if found[key] == nil {
+			delete(w.cycles, key)
+		}
+	}
+	for key, c := range found {
+		if w.cycles[key] == nil {
+			w.cycles[key] = &incident{}
+		}
+		if w.cycles[key].goesOn(true, key) {
+			w.host.tellCycle(c, w.after)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"gilt/gil"
@@ -14,27 +15,40 @@ import (
 //go:embed aio.py
 var aio string
 
-// Loop is an event loop of asyncio's on a thread of its own, to which coroutines are sent from any goroutine:
-// Runtime.Loop is the runtime's.
-type Loop struct {
-	host   *gil.Host
-	pinned *gil.Pinned
-	orders *cpython.Orders // to Python
-	last   atomic.Int64    // order
-	ended  chan struct{}
-	thread atomic.Uint64 // the loop's OS thread
-	failed error         // why it ended by itself; after ended
+// eventLoop is one of asyncio's, on a thread of its own.
+type eventLoop struct {
+	loop    *Loop
+	pinned  *gil.Pinned
+	running *gil.Running
+	orders  *cpython.Orders // to Python
+	ended   chan struct{}
+	thread  atomic.Uint64 // the loop's OS thread
+	failed  error         // why it ended by itself; after ended
 
 	// Who waits is noted without a lock, as thousands may come at once.
 	sent  atomic.Pointer[order] // not in calls yet, the last one first; closed when the loop has ended
-	calls map[int64]waiter      // by the loop's thread alone, and by over
+	mu    sync.Mutex            // of calls; no Python runs under it
+	calls map[int64]*order
+
+	retired    atomic.Bool // it was given up: see Loop.retire
+	suspected  atomic.Bool // somebody waits for it to answer
+	overdue    atomic.Int64
+	kick       chan struct{} // of one: for interrupt
+	interrupts sync.Once
 }
 
-// order is one to the loop whose outcome is waited for.
+// order is one to an event loop whose outcome is waited for.
 type order struct {
 	id     int64
 	waiter waiter
+	moves  bool                      // to another event loop, when this one is retired before it has begun
+	of     int64                     // the order that this one is about, 0 for none
+	on     atomic.Pointer[eventLoop] // written with its mu, or before it is sent
 	before *order
+
+	pursued atomic.Pointer[eventLoop] // where its code is interrupted, for which eventLoop.overdue counts it
+	lost    *gil.Running              // of a coroutine whose caller was freed
+	gone    atomic.Bool               // that has ended
 }
 
 // waiter waits for what becomes of an order: it is told by one of the two, once, and then woken.
@@ -47,9 +61,8 @@ type waiter interface {
 // closed is what sent is when nothing is taken any more.
 var closed = new(order)
 
-// NewLoop starts a loop. For Runtime.Loop.
-func NewLoop(ctx context.Context, h *gil.Host) (*Loop, error) {
-	pinned, err := h.Pin(ctx)
+func startEventLoop(ctx context.Context, l *Loop) (*eventLoop, error) {
+	pinned, err := l.host.Pin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -58,80 +71,99 @@ func NewLoop(ctx context.Context, h *gil.Host) (*Loop, error) {
 		pinned.Close()
 		return nil, err
 	}
-	l := &Loop{host: h, pinned: pinned, orders: orders, ended: make(chan struct{}), calls: make(map[int64]waiter)}
+	e := &eventLoop{loop: l, pinned: pinned, running: l.host.NewRunning(), orders: orders, ended: make(chan struct{}),
+		calls: make(map[int64]*order), kick: make(chan struct{}, 1)}
 	go func() {
-		l.over(pinned.Do(context.WithoutCancel(ctx), l.run))
+		e.over(pinned.Run(l.ctx, e.running, e.run))
 		pinned.Close()
 	}()
-	return l, nil
+	return e, nil
 }
 
-func (l *Loop) run(tok *Token) error {
-	l.thread.Store(uint64(cpython.ThisThread()))
+func (e *eventLoop) run(tok *Token) error {
+	e.thread.Store(uint64(cpython.ThisThread()))
 	const op = "event loop"
-	take, err := result(tok, op, tok.Entry(op).TakeOrders(l.orders))
+	enter, err := result(tok, op, tok.Entry(op).EnterLoop(e.orders)) // first: what follows is not to be interrupted
 	if err != nil {
 		return err
 	}
-	done, err := NewFunction(tok, GoFunc{Name: "done", Func: l.done})
+	take, err := result(tok, op, tok.Entry(op).TakeOrders(e.orders))
 	if err != nil {
 		return err
 	}
-	ns, err := NewDict(tok, map[string]any{"__name__": "gilt.aio", "fd": l.orders.FD(), "take": take, "done": done})
+	done, err := NewFunction(tok, GoFunc{Name: "done", Func: e.done})
+	if err != nil {
+		return err
+	}
+	builtins, err := Eval(tok, "dict(__import__('builtins').__dict__)") // Python code may change its own
+	if err != nil {
+		return err
+	}
+	ns, err := NewDict(tok, map[string]any{"__name__": "gilt.aio", "__builtins__": builtins, "fd": e.orders.FD(), "take": take, "enter": enter, "done": done})
 	if err != nil {
 		return err
 	}
 	if err := RunFile(tok, aio, "<gilt event loop>", ns); err != nil {
 		return err
 	}
-	return Run(tok, "run(fd, take, done)", ns)
+	return Run(tok, "run(fd, take, enter, done)", ns)
 }
 
+// takes says whether orders may be sent to it.
+func (e *eventLoop) takes() bool { return !e.retired.Load() && e.sent.Load() != closed }
+
 // over ends the calls that are still waited for: the loop has ended, with err if by itself.
-func (l *Loop) over(err error) {
-	l.failed = err
-	l.note(closed)
-	close(l.ended)
+func (e *eventLoop) over(err error) {
+	e.failed = err
+	e.running.Found()
+	e.mu.Lock()
+	e.note(closed)
+	calls := e.calls
+	e.calls = nil
+	e.mu.Unlock()
+	close(e.ended)
 	if err == nil {
 		err = errLoopEnded
 	}
-	for _, w := range l.calls {
-		w.lose(err)
-		w.wake()
-	}
-	l.calls = nil
-}
-
-// note puts what was sent into calls.
-func (l *Loop) note(next *order) {
-	for o := l.sent.Swap(next); o != nil; o, o.before = o.before, nil {
-		l.calls[o.id] = o.waiter
+	for _, o := range calls {
+		o.waiter.lose(err)
+		o.waiter.wake()
 	}
 }
 
-// done is what became of orders: values has the result of each, or the exception where the id is negative.
-func (l *Loop) done(ids []int64, values Bound) {
-	l.note(nil)
-	told := make([]waiter, 0, len(ids))
-	tell := func(id int64, f func(waiter)) {
-		w := l.calls[max(id, -id)]
-		if w == nil { // nobody waits, as for a cancellation
-			return
-		}
-		delete(l.calls, max(id, -id))
-		f(w)
-		told = append(told, w)
+// note puts what was sent into calls. With mu.
+func (e *eventLoop) note(next *order) {
+	for o := e.sent.Swap(next); o != nil && o != closed; o, o.before = o.before, nil {
+		e.calls[o.id] = o
 	}
+}
+
+// done is what became of orders: values has the result of each, or the exception where the id is negative. It may be told of
+// one twice.
+func (e *eventLoop) done(ids []int64, values Bound) {
+	told := make([]*order, len(ids))
+	e.mu.Lock()
+	e.note(nil)
+	for i, id := range ids {
+		id = max(id, -id)
+		told[i] = e.calls[id] // nil when nobody waits
+		delete(e.calls, id)
+	}
+	e.mu.Unlock()
 	i := 0
 	for v, err := range values.Iter() {
 		if err != nil { // no memory: nothing comes after it
 			break
 		}
-		tell(ids[i], func(w waiter) { w.settle(ids[i] > 0, v) })
+		if told[i] != nil {
+			told[i].waiter.settle(ids[i] > 0, v)
+		}
 		i++
 	}
-	for _, id := range ids[i:] {
-		tell(id, func(w waiter) { w.lose(gil.ErrNoMemory) })
+	for _, o := range told[i:] {
+		if o != nil {
+			o.waiter.lose(gil.ErrNoMemory)
+		}
 	}
 	if len(told) > 4 { // the loop has better things to do
 		go wake(told)
@@ -140,9 +172,11 @@ func (l *Loop) done(ids []int64, values Bound) {
 	}
 }
 
-func wake(told []waiter) {
-	for _, w := range told {
-		w.wake()
+func wake(told []*order) {
+	for _, o := range told {
+		if o != nil {
+			o.waiter.wake()
+		}
 	}
 }
 
@@ -159,42 +193,39 @@ func wireOf(what, function string, args ...any) ([]byte, error) {
 	return w, nil
 }
 
-// send sends an order that is waited for, and gives its id; or says that the loop has ended.
-func (l *Loop) send(o *order, wire []byte) error {
-	o.id = l.last.Add(1)
-	before := l.sent.Load()
+// send sends an order that is waited for; or says that the loop has ended.
+func (e *eventLoop) send(o *order, wire []byte) error {
+	o.on.Store(e)
+	err := e.put(o, wire)
+	if err == nil && o.moves && e.retired.Load() { // which may have come too late to be handed on
+		go e.loop.replace(e)
+	}
+	return err
+}
+
+func (e *eventLoop) put(o *order, wire []byte) error {
+	o.on.Store(e)
+	before := e.sent.Load()
 	for {
 		if before == closed {
-			return gil.ErrClosed
+			return errLoopEnded
 		}
 		o.before = before
-		if l.sent.CompareAndSwap(before, o) { // from here on o is the loop's thread's
+		if e.sent.CompareAndSwap(before, o) { // from here on o is the loop's thread's
 			break
 		}
-		before = l.sent.Load()
+		before = e.sent.Load()
 	}
-	if !l.orders.Put(o.id, wire) {
+	if !e.orders.Put(o.id, wire) {
 		return gil.ErrNoMemory
 	}
 	return nil
 }
 
-// tell sends an order of which nothing becomes: of is the order that it is about. A loop that has ended has nothing to do.
-func (l *Loop) tell(what, function string, of int64) {
+// tell sends an order of which nothing becomes. A loop that has ended has nothing to do.
+func (e *eventLoop) tell(what, function string) {
 	if wire, err := wireOf(what, function); err == nil { // without arguments
-		l.orders.Put(of, wire)
-	}
-}
-
-// Stop cancels what runs on the loop, lets it end, and ends the loop. No task is left pending.
-func (l *Loop) Stop(ctx context.Context) error {
-	l.tell("stop", "", 0)
-	cpython.Yield()
-	select {
-	case <-l.ended:
-		return l.failed
-	case <-ctx.Done():
-		return ctx.Err()
+		e.orders.Put(0, wire)
 	}
 }
 
@@ -203,9 +234,6 @@ var errOnLoop = errors.New("gilt: a Go function that a coroutine calls cannot wa
 
 // errLoopEnded is a call whose loop ended: with the runtime, or because a coroutine called sys.exit.
 var errLoopEnded = fmt.Errorf("gilt: the event loop has ended: %w", gil.ErrClosed)
-
-// Done is closed when the loop has ended.
-func (l *Loop) Done() <-chan struct{} { return l.ended }
 
 // exceptionOf is an exception object as an error.
 func exceptionOf(exception Bound) error {

@@ -2,7 +2,13 @@
 import asyncio
 import contextvars
 import importlib
+import threading
+import time
 import types
+
+# The id of the order whose code runs. What a coroutine makes, tasks and callbacks, has it too, with its context.
+order = contextvars.ContextVar("gilt.order", default=0)
+run_handle = asyncio.Handle._run.__code__
 
 
 def find(spec):
@@ -13,13 +19,36 @@ def find(spec):
     return found
 
 
-def run(fd, take, done):
+def whose(frame):
+    """The order in whose code the loop's thread is, of which frame is the innermost: 0 for nobody's, -1 for none."""
+    while frame is not None:
+        if frame.f_code is run_handle:
+            handle = frame.f_locals.get("self")
+            return -1 if handle is None else handle._context.get(order, 0)
+        frame = frame.f_back
+    return -1
+
+
+def interrupts(exception):
+    kind = type(exception)
+    return kind.__name__ == "Cancelled" and kind.__module__ == "gilt"
+
+
+def run(fd, take, enter, done):
     """Runs until Go says so. take() gives what Go wants done when fd is readable: the id, what, function and args of one after the
-    other. done(ids, values) tells it what became of some: a result each, or an exception where the id is negative."""
+    other. done(ids, values) tells it what became of some: a result each, or an exception where the id is negative.
+
+    Any allocation may fail, and an exception of gilt's may come late, in asyncio's code. Nothing that Go waits for is
+    forgotten: an order stays in taken or begun until it is begun, a task in ids until its result is in results, and a result
+    there until Go was told."""
     loop = asyncio.new_event_loop()
+    thread = threading.get_ident()
     context = contextvars.copy_context()
     tasks, ids, generators, functions = {}, {}, {}, {}
-    ended_ids, values = [], []
+    results = []  # (id, value)
+    taken, begun = None, iter(())
+    flushes = retired = False
+    again = SystemExit("gilt: the event loop goes on")  # it leaves run_forever
 
     async def wait(awaitable):
         return await awaitable
@@ -30,26 +59,45 @@ def run(fd, take, done):
         task.add_done_callback(ended, context=context)
 
     def ended(task):
-        id = ids.pop(task)
-        del tasks[id]
+        id = ids.get(task)
+        if id is None:  # it was found before
+            return
         if task.cancelled():
-            finish(-id, asyncio.CancelledError())
+            results.append((-id, asyncio.CancelledError()))
         elif (exception := task.exception()) is not None:
-            finish(-id, exception)
+            results.append((-id, exception))
         else:
-            finish(id, task.result())
+            results.append((id, task.result()))
+        del ids[task], tasks[id]
+        soon()
 
     def finish(id, value):
-        if not values:
+        results.append((id, value))
+        soon()
+
+    def soon():
+        nonlocal flushes
+        if not flushes:
             loop.call_soon(flush, context=context)
-        ended_ids.append(id)
-        values.append(value)
+            flushes = True
 
     def flush():
-        nonlocal ended_ids, values
-        now = ended_ids, values
-        ended_ids, values = [], []
-        done(*now)
+        nonlocal flushes
+        flushes = False
+        try:
+            tell()
+        except MemoryError:
+            raise again
+        leave()
+
+    def tell():
+        if results:
+            done([id for id, _ in results], [value for _, value in results])  # no Python code of the loop runs meanwhile
+            results.clear()
+
+    def leave():
+        if retired and not tasks and not generators:
+            loop.stop()
 
     def known(spec):
         functions[spec] = find(spec)
@@ -86,11 +134,26 @@ def run(fd, take, done):
             start(id, generator.aclose())
 
     def cancel(id, spec, args):
-        if id in tasks:
-            tasks[id].cancel()
+        task = tasks.get(args[0])
+        if task is not None:
+            task.cancel()
+        finish(id, None)
+
+    def where(id, spec, args):
+        task = tasks.get(args[0])
+        inner, frame = task and task.get_coro(), None
+        while inner is not None:
+            frame = getattr(inner, "cr_frame", None) or getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None) or frame
+            inner = getattr(inner, "cr_await", None) or getattr(inner, "gi_yieldfrom", None) or getattr(inner, "ag_await", None)
+        finish(id, "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")
 
     def forget(id, spec, args):
         functions.pop(spec, None)
+
+    def retire(id, spec, args):
+        nonlocal retired
+        retired = True
+        leave()
 
     def stop(id, spec, args):
         loop.stop()
@@ -98,22 +161,74 @@ def run(fd, take, done):
     def unreadable(id, exception, args):
         finish(-id, exception)
 
-    does = {f.__name__: f for f in (call, generate, next, close, cancel, forget, stop)}
+    does = {f.__name__: f for f in (call, generate, next, close, cancel, where, forget, retire, stop)}
     does[None] = unreadable
 
-    def drain():
-        orders = iter(take())
-        for id, what, spec, args in zip(orders, orders, orders, orders):
+    def begin():
+        for id, what, spec, args in begun:
             try:
+                order.set(id)
                 does[what](id, spec, args)
             except BaseException as exception:  # a coroutine's caller must learn it, and the others' must not
-                finish(-id, exception)
+                fail(id, exception)
+            finally:
+                order.set(0)
 
-    loop.add_reader(fd, drain)
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
+    def fail(id, exception):
+        while True:
+            try:
+                results.append((-id, exception))
+                break
+            except MemoryError:
+                time.sleep(0.001)
+        soon()
+
+    def drain():
+        nonlocal taken, begun
+        begin()
+        if not taken:
+            taken = take()
+        if taken:
+            orders = iter(taken)
+            begun, taken = zip(orders, orders, orders, orders), None
+            begin()
+
+    def mend():
+        """After an exception that came anywhere."""
+        for task in list(ids):
+            if task.done():
+                ended(task)
+        if results:
+            loop.call_soon(flush, context=context)
+        loop.call_soon(drain)
+
+    complain = loop.call_exception_handler
+
+    def handle(what):
+        try:
+            if not interrupts(what.get("exception")):
+                complain(what)
+        finally:
+            if threading.get_ident() == thread:  # not in a __del__ that runs elsewhere
+                mend()
+
+    def serve():
+        while True:
+            try:
+                loop.run_forever()
+                return
+            except BaseException as exception:
+                if exception is not again and not interrupts(exception) and type(exception) is not MemoryError:
+                    raise
+                exception.__context__ = exception.__traceback__ = None
+            for _ in range(10_000):
+                try:
+                    mend()
+                    break
+                except MemoryError:
+                    time.sleep(0.001)
+
+    def end():
         loop.remove_reader(fd)
         for task in asyncio.all_tasks(loop):
             task.cancel()
@@ -122,7 +237,21 @@ def run(fd, take, done):
         generators.clear()
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
-        if values:
-            flush()
+        tell()
         asyncio.set_event_loop(None)
         loop.close()
+
+    loop.add_reader(fd, drain)
+    try:
+        loop.call_exception_handler = handle
+    except AttributeError:  # another kind of event loop
+        pass
+    asyncio.set_event_loop(loop)
+    enter(whose)
+    try:
+        serve()
+    finally:
+        try:
+            end()
+        finally:
+            enter(None)

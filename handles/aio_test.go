@@ -90,7 +90,7 @@ func TestOrdersTakenAtOnce(t *testing.T) {
 	send(func() { first = echo.Start(ctx, "a") })
 	send(func() { bad = echo.Start(ctx, "\xff") })
 	send(func() { cancelled = waits.Start(until, 0) })
-	cancel()
+	send(cancel) // the cancellation is an order too
 	send(func() { last = echo.Start(ctx, "b") })
 	close(leave)
 	if _, err := held.Wait(ctx); err != nil {

@@ -14,7 +14,7 @@ func LiveFunctions() (n int) {
 
 // Sent is how many orders were sent to the loop whose outcome is not known, and none before these were noted.
 func (l *Loop) Sent() (n int) {
-	for o := l.sent.Load(); o != nil; o = o.before { // of a loop that is held up
+	for o := l.current.Load().sent.Load(); o != nil; o = o.before { // of a loop that is held up
 		n++
 	}
 	return n

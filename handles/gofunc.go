@@ -338,7 +338,7 @@ func (c *callee) call(args []reflect.Value) []reflect.Value {
 
 // detached runs a Native function without the GIL.
 func (c *callee) detached(tok *Token, args []reflect.Value) (out []reflect.Value, err error) {
-	tok.AllowThreads(func() {
+	tok.AwaitNative(c.name, func() {
 		done := make(chan struct{})
 		go c.apart(args, func(o []reflect.Value, e error) {
 			out, err = o, e
@@ -371,7 +371,7 @@ func (c *callee) arguments(tok *Token, frame cpython.CallFrame) ([]reflect.Value
 	if c.context {
 		ctx := tok.Context()
 		if c.native {
-			ctx = gil.Inside(ctx)
+			ctx = tok.Inside(ctx)
 		}
 		args = append(args, reflect.ValueOf(ctx))
 	}

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"gilt/internal/clock"
 )
 
 // Config sets a scheduler up. The zero value works.
@@ -130,7 +132,7 @@ type Scheduler struct {
 	revisit  bool          // a free lane may have become of use: see unlock
 	arm      []int         // lanes to call Config.Arm for
 
-	epoch    time.Time // the moment cfg.Now gave epochNow, to place deadlines
+	epoch    time.Time // the moment cfg.Now gave epochNow, or a moment before, to place deadlines: see clock.Compare
 	epochNow int64
 }
 
@@ -145,9 +147,8 @@ func New(cfg Config) (*Scheduler, error) {
 		lanes:  make([]lane, cfg.Lanes),
 		byName: make(map[string]*Class),
 		away:   make(map[ticket]*absence),
-		epoch:  time.Now(),
 	}
-	s.epochNow = cfg.Now()
+	s.epoch, s.epochNow = clock.Compare(cfg.Now)
 	for i := range s.lanes {
 		s.lanes[i].index = uint32(i)
 	}

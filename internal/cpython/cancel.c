@@ -1,7 +1,7 @@
 // Cancelling Python code that runs: when, and in which task. gilt.Cancelled is raised in one task and in no other, by its own
 // thread (hook.c), and again, since code may swallow it (a __del__, an except clause), until the task has ended. So
 // one thread for each interpreter, the canceller, arms the threads whose tasks are due, and looks at them again and again.
-#include "objects.h"
+#include "orders.h"
 #include <stdio.h>
 #include <time.h>
 
@@ -26,7 +26,7 @@ static uint64_t due(gilt_interp *it, gilt_thread *th, int64_t now, int64_t *next
 }
 
 // One that is due, as its thread's number: 0 for none. With the GIL.
-static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts) {
+static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts, uint64_t *task) {
 	unsigned long ident = 0;
 	int64_t now = (int64_t)gilt_clock_ns(), next = NEVER;
 	pthread_mutex_lock(&gilt_all_mu);
@@ -39,9 +39,7 @@ static unsigned long take(gilt_interp *it, gilt_stuck *stuck, PyThreadState **ts
 		th->next_try = now + (FIRST_PAUSE << (th->tries < SLOWEST ? th->tries : SLOWEST));
 		if (!th->states[it->id].ts) continue; // it has run nothing yet
 		if (++th->tries == TOLD && !stuck->tag) stuck->tag = tag;
-		th->arms++, th->checks = GILT_CHECKS;
-		atomic_store(&th->states[it->id].armed, tag);
-		ident = th->ident, *ts = th->states[it->id].ts; // it lives as long as this has the GIL
+		ident = th->ident, *task = tag, *ts = th->states[it->id].ts; // it lives as long as this has the GIL
 	}
 	pthread_mutex_unlock(&gilt_all_mu);
 	return ident;
@@ -55,7 +53,7 @@ static PyObject *attr(PyObject *o, const char *name) {
 
 // The frame that a thread of it is in, with its GIL: a new reference. Until 3.11 making a frame may run the garbage
 // collector, so CPython's own way is taken; later that one looks into other interpreters too, without their GIL.
-static PyObject *frame_of(unsigned long ident, PyThreadState *ts) {
+PyObject *gilt_frame_of(unsigned long ident, PyThreadState *ts) {
 	if (gilt_minor() >= 12) return py.PyThreadState_GetFrame(ts);
 	PyObject *sys = py.PyImport_ImportModule("sys"), *get = attr(sys, "_current_frames");
 	PyObject *frames = get ? py.PyObject_VectorcallDict(get, NULL, 0, NULL) : NULL, *key = frames ? py.PyLong_FromUnsignedLongLong(ident) : NULL;
@@ -67,15 +65,48 @@ static PyObject *frame_of(unsigned long ident, PyThreadState *ts) {
 	return frame;
 }
 
-static void where(PyObject *frame, gilt_stuck *stuck) {
+void gilt_describe(PyObject *frame, char *text, size_t size) {
 	PyObject *code = attr(frame, "f_code"), *file = attr(code, "co_filename"), *name = attr(code, "co_name"), *line = attr(frame, "f_lineno");
 	Py_ssize_t n;
 	const char *f = file ? py.PyUnicode_AsUTF8AndSize(file, &n) : NULL, *s = name ? py.PyUnicode_AsUTF8AndSize(name, &n) : NULL;
-	if (f && s && line) snprintf(stuck->where, sizeof stuck->where, "%s:%lld in %s", f, py.PyLong_AsLongLong(line), s);
+	if (f && s && line) snprintf(text, size, "%s:%lld in %s", f, py.PyLong_AsLongLong(line), s);
 	PyObject *owned[] = {code, file, name, line};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
 		if (owned[i]) py.Py_DecRef(owned[i]);
 	py.PyErr_Clear();
+}
+
+// Whether a look at the thread is worth while: one that runs an event loop is interrupted only in some of its code. It asks
+// Python code.
+static int may(gilt_interp *it, unsigned long ident, PyObject *frame) {
+	gilt_orders *q = gilt_loop_of(ident);
+	if (!q) return 1;
+	int yes = gilt_loop_may(it, q, frame);
+	gilt_orders_disown(q);
+	return yes;
+}
+
+// Arms the thread, if it is in that task still, and gives its state as of now: NULL if it is not.
+static PyThreadState *arm(gilt_interp *it, unsigned long ident, uint64_t tag) {
+	PyThreadState *ts = NULL;
+	pthread_mutex_lock(&gilt_all_mu);
+	for (size_t i = 0; i < gilt_nthreads && !ts; i++) {
+		gilt_thread *th = gilt_threads[i];
+		if (th->ident != ident || atomic_load(&th->tag) != tag || atomic_load(&th->at) != it->id + 1) continue;
+		ts = th->states[it->id].ts;
+		th->arms++, th->checks = GILT_CHECKS;
+		atomic_store(&th->states[it->id].armed, tag);
+	}
+	pthread_mutex_unlock(&gilt_all_mu);
+	return ts;
+}
+
+// Leaves the thread's task alone until somebody wants it cancelled again.
+static void spare(unsigned long ident) {
+	pthread_mutex_lock(&gilt_all_mu);
+	for (size_t i = 0; i < gilt_nthreads; i++)
+		if (gilt_threads[i]->ident == ident) atomic_store(&gilt_threads[i]->wanted, 0), gilt_threads[i]->tried = 0;
+	pthread_mutex_unlock(&gilt_all_mu);
 }
 
 static int any_armed(gilt_interp *it) {
@@ -96,11 +127,13 @@ static int cancel_all(gilt_interp *it, gilt_stuck *stuck) {
 	uint64_t g = atomic_load(&gilt_generation);
 	if (!th || g == 0 || th->generation != g || gilt_attach(th, it)) return 0;
 	PyThreadState *ts;
-	uint64_t before = 0; // another one's, that was found stuck
-	for (unsigned long ident; (ident = take(it, stuck, &ts)) != 0; before = stuck->tag) {
-		PyObject *frame = frame_of(ident, ts);
-		gilt_hook_arm(it, ts, frame);
-		if (frame && stuck->tag != before) where(frame, stuck);
+	uint64_t tag, before = 0; // before: another one's, that was found stuck
+	for (unsigned long ident; (ident = take(it, stuck, &ts, &tag)) != 0; before = stuck->tag) {
+		PyObject *frame = gilt_frame_of(ident, ts);
+		py.PyErr_Clear();
+		if (stuck->tag != before) gilt_describe(frame, stuck->where, sizeof stuck->where);
+		if (!may(it, ident, frame)) spare(ident);
+		else if ((ts = arm(it, ident, tag))) gilt_hook_arm(it, ts, frame);
 		if (frame) py.Py_DecRef(frame);
 	}
 	if (!any_armed(it)) gilt_hook_rest(it);

@@ -63,6 +63,7 @@ static void go_cancel_stop(uintptr_t it) { gilt_cancel_stop(gilt_it(it)); }
 static void go_deadline(uintptr_t th, uint64_t serial, int64_t deadline) { gilt_deadline(gilt_th(th), serial, deadline); }
 static gilt_stand go_standing(uintptr_t it, uint64_t tag) { return gilt_standing(gilt_it(it), tag); }
 static gilt_held go_watch(uintptr_t it) { return gilt_watch(gilt_it(it)); }
+static gilt_peek go_peek(uintptr_t th, uint64_t serial, uint64_t ident) { return gilt_peek_at(gilt_th(th), serial, ident); }
 static int go_here(uintptr_t th, uint64_t serial) { return gilt_here(gilt_th(th), serial); }
 static void go_pacer_arm(uintptr_t it) { gilt_pacer_arm(gilt_it(it)); }
 static void go_pacer_stop(uintptr_t it) { gilt_pacer_stop(gilt_it(it)); }
@@ -428,6 +429,15 @@ func (e Entry) Turn() (next Entry, more bool, r Result) {
 
 // SetDeadline has the Python code of the task, which has none, cancelled then.
 func (e Entry) SetDeadline(d Deadline) { C.go_deadline(e.th, e.serial, C.int64_t(d)) }
+
+// Thread is a number for the task's OS thread, which is no other's as long as the thread lives.
+func (e Entry) Thread() uintptr { return uintptr(e.th) }
+
+// Peek looks at the thread of Python's number for it (threading.get_ident).
+func (e Entry) Peek(ident uint64) Peek {
+	p := C.go_peek(e.th, e.serial, C.uint64_t(ident))
+	return Peek{Thread: uintptr(p.th), Tag: uint64(p.tag), What: uint64(p.what), Where: C.GoString(&p.where[0])}
+}
 
 // Here says whether the task is one of those of the calling OS thread.
 func (e Entry) Here() bool { return C.go_here(e.th, e.serial) != 0 }

@@ -30,6 +30,43 @@ int gilt_set_switch_interval(double seconds) {
 	return r ? 0 : -1;
 }
 
+enum { METH_O = 0x08 };
+static double most_seconds;
+
+// sys.setswitchinterval for Python code: self is CPython's own. A thread that waits in CPython's own queue asks the holder only
+// after the interval as it was when the wait began, and nobody can shorten such a wait. It may be a task of ours that was
+// forced off, or the canceller that came a moment too late. So there is a most.
+static PyObject *set_interval(PyObject *self, PyObject *seconds) {
+	double d = py.PyFloat_AsDouble(seconds);
+	py.PyErr_Clear(); // CPython's own says what is wrong
+	PyObject *most = d > most_seconds ? py.PyFloat_FromDouble(most_seconds) : NULL;
+	if (!most && d > most_seconds) return NULL;
+	PyObject *r = py.PyObject_VectorcallDict(self, most ? &most : &seconds, 1, NULL);
+	if (most) py.Py_DecRef(most);
+	return r;
+}
+
+// Puts it into the interpreter that is current. 0, or -1 with an exception.
+int gilt_limit_switch_interval(double most) {
+	static struct { // PyMethodDef
+		const char *name;
+		PyObject *(*call)(PyObject *self, PyObject *seconds);
+		int flags;
+		const char *doc;
+	} def = {"setswitchinterval", set_interval, METH_O,
+	         "setswitchinterval($module, interval, /)\n--\n\nSet the ideal thread switching delay inside the Python interpreter.\n\n"
+	         "gilt takes no more than 5 ms, or what its Config.SwitchInterval says: longer ones would make deadlines late."};
+	most_seconds = most;
+	PyObject *sys = py.PyImport_ImportModule("sys"), *name = py.PyUnicode_InternFromString(def.name), *module = py.PyUnicode_InternFromString("sys");
+	PyObject *own = sys && name && module ? py.PyObject_GetAttr(sys, name) : NULL;
+	PyObject *f = own ? py.PyCFunction_NewEx(&def, own, module) : NULL;
+	int bad = !f || py.PyObject_SetAttr(sys, name, f);
+	PyObject *owned[] = {sys, name, module, own, f};
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		if (owned[i]) py.Py_DecRef(owned[i]);
+	return bad ? -1 : 0;
+}
+
 gilt_gil_words gilt_interp_words(gilt_interp *it) {
 	return (gilt_gil_words){it->gil ? (int32_t *)&it->gil->locked : NULL, (uint64_t *)&it->newest, (uint64_t *)&it->asked, (uint64_t *)&it->got};
 }

@@ -172,6 +172,10 @@ typedef struct {
 } gilt_stand;
 gilt_stand gilt_standing(gilt_interp *it, uint64_t tag);
 
+// What the thread of that number for Python runs, and the frame that it is in. th is 0 for one that is not ours.
+typedef struct { uintptr_t th; uint64_t tag, what; char where[256]; } gilt_peek;
+gilt_peek gilt_peek_at(gilt_thread *th, uint64_t serial, uint64_t ident);
+
 // call.c: one crossing each. w,wn is the wire form of the arguments.
 gilt_fn *gilt_fn_new(const char *module, const char *name, uint64_t what, int *missing);
 void gilt_fn_free(gilt_fn *fn);
@@ -238,6 +242,19 @@ void gilt_orders_free(gilt_orders *q);
 void gilt_orders_close(gilt_orders *q); // its descriptors go at once; nothing is put any more
 int gilt_orders_put(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n); // from any thread; 0, or -1 without memory or when closed
 gilt_res gilt_orders_take(gilt_thread *th, uint64_t serial, gilt_orders *q);    // the function that takes
+uint8_t *gilt_orders_steal(gilt_orders *q, uint64_t *n); // what was not taken: malloc'ed, u64 id, u64 length, so many bytes of each; NULL for nothing
+
+// loop.c: an event loop whose thread takes from the queue. Where gilt_cancel cancels its task, only the code of orders is
+// interrupted that are overdue.
+enum { GILT_SEEN_NOTHING = 0, GILT_SEEN_IDLE, GILT_SEEN_OTHER, GILT_SEEN_OVERDUE };
+typedef struct {
+	int32_t what;    // the code that the thread was in: none of an order, another's, or an overdue one's
+	int32_t entered; // the event loop runs
+	char where[256]; // file:line in function
+} gilt_seen;
+void gilt_orders_overdue(gilt_orders *q, uint64_t id, int on);
+gilt_seen gilt_orders_seen(gilt_orders *q);
+gilt_res gilt_orders_enter(gilt_thread *th, uint64_t serial, gilt_orders *q); // on the thread that will run the loop; the function that says when it does
 
 // object.c: operations on an object and up to two values. Those from GILT_LT on are comparisons, from GILT_ADD on arithmetic,
 // in the order of types.go.

@@ -8,7 +8,7 @@
 // INSTRUCTION, which comes next, at the first instruction of the loop's next turn, and that one's callback raises.
 // Before 3.12 the canceller gives the thread a trace function. Either is there only while a task is to be interrupted.
 // Everything here is called with the GIL of the interpreter.
-#include "objects.h"
+#include "orders.h"
 
 enum { HELD = 1, ALL = 2, GENERATOR = 4, TAKES = 8 }; // as cleanup.py has them
 enum { MARKED = 512 };  // code objects; more are given up, and found again
@@ -129,7 +129,7 @@ static void raise_in(gilt_thread *th, gilt_interp *it) {
 
 // Whether the task that runs on th may be interrupted in frame, the innermost one, where at is as in_cleanup has it.
 static int may_interrupt(gilt_thread *th, gilt_interp *it, PyObject *frame, PyObject *at) {
-	if (frame && in_cleanup(it->hook, frame, at)) {
+	if (frame && (in_cleanup(it->hook, frame, at) || (th->loop && !gilt_loop_turn(th->loop, frame)))) {
 		// Each look goes through the whole stack. A finally clause that loops would be slow with one for each turn.
 		if (--th->checks <= 0) gilt_disarm(th, it);
 		return 0;

@@ -147,3 +147,9 @@ func NewOrders() (*Orders, error)      { return nil, ErrNoCgo }
 func (*Orders) FD() int                { return -1 }
 func (*Orders) Put(int64, []byte) bool { return false }
 func (*Orders) Close()                 {}
+func (*Orders) Steal() []Order         { return nil }
+func (*Orders) Overdue(int64, bool)    {}
+func (*Orders) Seen() Seen             { return Seen{} }
+func (Entry) EnterLoop(*Orders) Result { return stopped }
+func (Entry) Thread() uintptr          { return 0 }
+func (Entry) Peek(uint64) Peek         { return Peek{} }

@@ -1,37 +1,41 @@
 // A queue of orders from goroutines to Python code. Goroutines put them in without the GIL; Python takes all that wait
 // in one call of a function of C's, so that it never waits for a processor of Go's, which it would with the GIL held.
-#include "objects.h"
+#include "orders.h"
 #include <fcntl.h>
 #include <unistd.h>
 
-struct gilt_orders {
-	pthread_mutex_t mu; // no Python runs under it
-	int owners;         // Go, and each function that takes
-	int fds[2];         // the first has a byte to read as long as orders wait; -1 when closed
-	uint8_t *buf;       // u64 id, u64 length, so many bytes: the wire form of ORDER_VALUES values
-	size_t n, cap;
-	uint64_t count;
-};
-
-enum { ORDER_VALUES = 3, METH_NOARGS = 0x04 };
+enum { ORDER_VALUES = 3 };
 
 static const char ORDERS[] = "gilt.orders";
 
+// Whether the descriptor is still the queue's own.
+static int own_pipe(gilt_orders *q, int i) {
+	struct stat now;
+	return q->fds[i] >= 0 && !fstat(q->fds[i], &now) && now.st_dev == q->pipe[i].st_dev && now.st_ino == q->pipe[i].st_ino;
+}
+
 static void close_pipe(gilt_orders *q) {
 	for (int i = 0; i < 2; i++) {
-		if (q->fds[i] >= 0) close(q->fds[i]);
+		if (own_pipe(q, i)) close(q->fds[i]);
 		q->fds[i] = -1;
 	}
 }
 
-static void disown(gilt_orders *q) {
-	if (gilt_forked) return;
+void gilt_orders_own(gilt_orders *q) {
+	pthread_mutex_lock(&q->mu);
+	q->owners++;
+	pthread_mutex_unlock(&q->mu);
+}
+
+void gilt_orders_disown(gilt_orders *q) {
+	if (gilt_forked) return; // its lock may be another thread's
 	pthread_mutex_lock(&q->mu);
 	int left = --q->owners;
 	pthread_mutex_unlock(&q->mu);
 	if (left) return;
 	close_pipe(q);
 	pthread_mutex_destroy(&q->mu);
+	free(q->overdue);
 	free(q->buf);
 	free(q);
 }
@@ -43,14 +47,18 @@ gilt_orders *gilt_orders_new(int *fd) {
 		free(q);
 		return NULL;
 	}
-	for (int i = 0; i < 2; i++) fcntl(q->fds[i], F_SETFD, FD_CLOEXEC);
+	for (int i = 0; i < 2; i++) {
+		fcntl(q->fds[i], F_SETFD, FD_CLOEXEC);
+		fcntl(q->fds[i], F_SETFL, O_NONBLOCK);
+		fstat(q->fds[i], &q->pipe[i]);
+	}
 	pthread_mutex_init(&q->mu, NULL);
 	q->owners = 1;
 	*fd = q->fds[0];
 	return q;
 }
 
-void gilt_orders_free(gilt_orders *q) { disown(q); }
+void gilt_orders_free(gilt_orders *q) { gilt_orders_disown(q); }
 
 void gilt_orders_close(gilt_orders *q) {
 	pthread_mutex_lock(&q->mu);
@@ -79,6 +87,20 @@ int gilt_orders_put(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n) {
 	if (!bad && q->count++ == 0) (void)!write(q->fds[1], "x", 1); // the only byte in the pipe
 	pthread_mutex_unlock(&q->mu);
 	return bad;
+}
+
+// Takes out, for Go, what Python has not taken: malloc'ed, as buf is laid out. NULL for nothing.
+uint8_t *gilt_orders_steal(gilt_orders *q, uint64_t *n) {
+	pthread_mutex_lock(&q->mu);
+	uint8_t *b = q->count ? q->buf : NULL;
+	char byte;
+	if (b) {
+		if (own_pipe(q, 0)) (void)!read(q->fds[0], &byte, 1);
+		*n = q->n;
+		q->buf = NULL, q->n = q->cap = q->count = 0;
+	}
+	pthread_mutex_unlock(&q->mu);
+	return b;
 }
 
 // The exception that is raised, as an object, and clears it.
@@ -143,7 +165,7 @@ static uint8_t *put_back(gilt_orders *q, uint8_t *b, size_t n, size_t cap, uint6
 }
 
 static PyObject *take(PyObject *self, PyObject *unused) {
-	gilt_orders *q = py.PyCapsule_GetPointer(self, ORDERS);
+	gilt_orders *q = gilt_orders_of(self);
 	if (!q) return NULL;
 	if (GILT_UNLIKELY(gilt_forked)) return py.PyErr_Format(py.PyExc_RuntimeError, "a child made by fork cannot call Go: what comes from Go is its parent's");
 	pthread_mutex_lock(&q->mu);
@@ -165,7 +187,15 @@ static PyObject *take(PyObject *self, PyObject *unused) {
 
 static void destroy_orders(PyObject *capsule) {
 	gilt_orders *q = py.PyCapsule_GetPointer(capsule, ORDERS);
-	if (q) disown(q);
+	if (q) gilt_orders_disown(q);
+}
+
+gilt_orders *gilt_orders_of(PyObject *self) { return py.PyCapsule_GetPointer(self, ORDERS); }
+
+PyObject *gilt_orders_capsule(gilt_orders *q) {
+	PyObject *o = py.PyCapsule_New(q, ORDERS, destroy_orders);
+	if (o) gilt_orders_own(q); // the capsule's
+	return o;
 }
 
 static PyObject *new_take(gilt_orders *q) {
@@ -175,11 +205,8 @@ static PyObject *new_take(gilt_orders *q) {
 		int flags;
 		const char *doc;
 	} def = {"take", take, METH_NOARGS, NULL};
-	PyObject *self = py.PyCapsule_New(q, ORDERS, destroy_orders);
+	PyObject *self = gilt_orders_capsule(q);
 	if (!self) return NULL;
-	pthread_mutex_lock(&q->mu);
-	q->owners++; // the capsule's
-	pthread_mutex_unlock(&q->mu);
 	PyObject *f = py.PyCFunction_NewEx(&def, self, NULL);
 	py.Py_DecRef(self); // the function's
 	return f;

@@ -3,6 +3,7 @@
 package cpython
 
 /*
+#include <stdlib.h>
 #include "gilt.h"
 
 static uintptr_t go_orders_new(int *fd) { return (uintptr_t)gilt_orders_new(fd); }
@@ -10,12 +11,18 @@ static void go_orders_free(uintptr_t q) { gilt_orders_free((gilt_orders *)q); }
 static void go_orders_close(uintptr_t q) { gilt_orders_close((gilt_orders *)q); }
 static int go_orders_put(uintptr_t q, uint64_t id, const uint8_t *w, uint64_t n) { return gilt_orders_put((gilt_orders *)q, id, w, n); }
 static gilt_res go_orders_take(uintptr_t th, uint64_t serial, uintptr_t q) { return gilt_orders_take((gilt_thread *)th, serial, (gilt_orders *)q); }
+static gilt_res go_orders_enter(uintptr_t th, uint64_t serial, uintptr_t q) { return gilt_orders_enter((gilt_thread *)th, serial, (gilt_orders *)q); }
+static uint8_t *go_orders_steal(uintptr_t q, uint64_t *n) { return gilt_orders_steal((gilt_orders *)q, n); }
+static void go_orders_overdue(uintptr_t q, uint64_t id, int on) { gilt_orders_overdue((gilt_orders *)q, id, on); }
+static gilt_seen go_orders_seen(uintptr_t q) { return gilt_orders_seen((gilt_orders *)q); }
 */
 import "C"
 
 import (
+	"encoding/binary"
 	"errors"
 	"runtime"
+	"slices"
 	"unsafe"
 )
 
@@ -52,6 +59,49 @@ func (o *Orders) Put(id int64, wire []byte) bool {
 	bad := C.go_orders_put(o.c, C.uint64_t(id), (*C.uint8_t)(unsafe.SliceData(wire)), C.uint64_t(len(wire)))
 	runtime.KeepAlive(o)
 	return bad == 0
+}
+
+// Steal takes out what Python has not taken, for another queue.
+func (o *Orders) Steal() (all []Order) {
+	var n C.uint64_t
+	b := C.go_orders_steal(o.c, &n)
+	runtime.KeepAlive(o)
+	if b == nil {
+		return nil
+	}
+	defer C.free(unsafe.Pointer(b))
+	// SAFETY: b has n bytes, and is freed after they were copied.
+	for rest := unsafe.Slice((*byte)(unsafe.Pointer(b)), int(n)); len(rest) > 0; {
+		id, size := binary.NativeEndian.Uint64(rest), binary.NativeEndian.Uint64(rest[8:])
+		all = append(all, Order{int64(id), slices.Clone(rest[16 : 16+size])})
+		rest = rest[16+size:]
+	}
+	return all
+}
+
+// Overdue says whether the code of the order, on the event loop that takes from the queue, is to be interrupted when
+// the task of that loop is cancelled (Interp.Cancel): nothing else on the loop is.
+func (o *Orders) Overdue(id int64, yes bool) {
+	on := C.int(0)
+	if yes {
+		on = 1
+	}
+	C.go_orders_overdue(o.c, C.uint64_t(id), on)
+	runtime.KeepAlive(o)
+}
+
+// Seen is what the canceller has last seen of the event loop's thread.
+func (o *Orders) Seen() Seen {
+	s := C.go_orders_seen(o.c)
+	runtime.KeepAlive(o)
+	return Seen{What: SeenWhat(s.what), Entered: s.entered != 0, Where: C.GoString(&s.where[0])}
+}
+
+// EnterLoop says that this thread will run the event loop, and makes the function that says when it does: see loop.c.
+func (e Entry) EnterLoop(o *Orders) Result {
+	r := result(C.go_orders_enter(e.th, e.serial, o.c))
+	runtime.KeepAlive(o)
+	return r
 }
 
 // TakeOrders makes the function that takes what waits in the queue: a list of id, value, value, value of one after the

@@ -107,6 +107,7 @@ struct gilt_interp {
 	pthread_mutex_t ask_mu;              // guards these three
 	int asking;                          // those of ours for whom the switch interval is short
 	unsigned long asked_us, rest_us;     // what it was set to, and what it rests at
+	unsigned long most_us;               // the most that it rests at, whatever Python code sets; constant
 	_Atomic uint64_t asked;              // attaches that found the GIL taken
 	_Atomic int inside;                  // threads that are attached, asleep in Python code or not
 	_Atomic uint64_t got;                // of these, so many have it now; written with the GIL held
@@ -214,6 +215,7 @@ struct gilt_thread {
 	int has_clock;            // clock is the thread's processor clock
 	clockid_t clock;
 	unsigned long ident, native; // Python's number for the thread, and the system's
+	gilt_orders *loop;        // of the event loop that it runs, NULL for none: see loop.c. Under gilt_all_mu, written by itself
 	uint64_t tried;           // the canceller's: the key of the task that it cancels, how often it has, and when it does next
 	int tries;
 	int64_t next_try;
@@ -291,6 +293,9 @@ extern size_t gilt_nthreads;
 int64_t gilt_task_end(gilt_thread *th, int32_t *flags); // nanoseconds held
 void gilt_release_own(gilt_interp *it, PyObject *o);       // as gilt_release, of a reference that Go was never given
 void gilt_wake_janitor(void);
+void gilt_orders_disown(gilt_orders *q);
+PyObject *gilt_frame_of(unsigned long ident, PyThreadState *ts); // cancel.c: a new reference, or NULL
+void gilt_describe(PyObject *frame, char *text, size_t n); // cancel.c: "file:line in function"
 enum { GILT_DRAIN = 256 };
 void gilt_drain(gilt_interp *it, size_t most); // up to GILT_DRAIN of the decref queue, with the GIL
 void gilt_pacer_tell(gilt_interp *it);
@@ -306,6 +311,7 @@ void gilt_forget_states(gilt_interp *it);
 
 // What the switch interval rests at, in seconds: see take_gil.
 #define GILT_REST 1.5e-3
+#define GILT_MOST_REST 5e-3 // CPython's own default
 
 // For how long (1 s) Go is taken to be short of processors when a goroutine has come back late, or watched for it.
 #define GILT_GO_BUSY (50000 * gilt_ticks_20us)
@@ -389,6 +395,7 @@ struct gilt_gil {
 };
 void gilt_gil_find(gilt_interp *it, PyThreadState *ts);
 int gilt_set_switch_interval(double seconds); // with the GIL; 0, or -1 with an exception
+int gilt_limit_switch_interval(double most);    // what Python code may set it to; as gilt_set_switch_interval
 void *gilt_symbol(const char *name);          // load.c
 
 // wire.c

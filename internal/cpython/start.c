@@ -21,6 +21,19 @@ uint64_t gilt_clock_ns(void) {
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+// The clock and the ticks of one moment. The thread may lose its processor between two readings, so the ticks are read between
+// two of the clock, again until these are close together; of several tries the closest is kept.
+static void clock_and_ticks(uint64_t *ns, uint64_t *ticks) {
+	enum { CLOSE = 2000, TRIES = 100 }; // ns
+	uint64_t apart = UINT64_MAX, before = gilt_clock_ns();
+	*ns = *ticks = 0;
+	for (int i = 0; i < TRIES && apart > CLOSE; i++) {
+		uint64_t t = gilt_ticks(), after = gilt_clock_ns();
+		if (after - before < apart) apart = after - before, *ns = before + apart / 2, *ticks = t;
+		before = after;
+	}
+}
+
 static char *initialize_new(const char *program, const char *home) { // 3.14 on
 	PyInitConfig *c = py.PyInitConfig_Create();
 	if (!c) return gilt_sentence("out of memory");
@@ -112,7 +125,9 @@ static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
 	it->ask_us = (unsigned long)(switch_interval * 1e6 + 0.5);
 	double interval = it->gil && switch_interval < rest ? rest : switch_interval;
 	it->rest_us = (unsigned long)(interval * 1e6 + 0.5);
-	return gilt_set_switch_interval(interval) || gilt_names_init(it) || gilt_hook_init(it) || gilt_faults_guard() || forbid(it) || gilt_forks_begin(it) ? -1 : 0;
+	double most = interval < GILT_MOST_REST ? GILT_MOST_REST : interval;
+	it->most_us = (unsigned long)(most * 1e6 + 0.5);
+	return gilt_set_switch_interval(interval) || gilt_limit_switch_interval(most) || gilt_names_init(it) || gilt_hook_init(it) || gilt_faults_guard() || forbid(it) || gilt_forks_begin(it) ? -1 : 0;
 }
 
 static char *prepare_error(gilt_interp *it, gilt_thread *th) {
@@ -123,7 +138,8 @@ static char *prepare_error(gilt_interp *it, gilt_thread *th) {
 }
 
 char *gilt_start(const char *program, const char *home, double switch_interval) {
-	uint64_t ns = gilt_clock_ns(), ticks = gilt_ticks();
+	uint64_t ns, ticks, ns_now, ticks_now;
+	clock_and_ticks(&ns, &ticks);
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return gilt_sentence("out of memory");
 	starting s = {program, home, NULL};
@@ -140,7 +156,8 @@ char *gilt_start(const char *program, const char *home, double switch_interval) 
 	gilt_thread_adopt(it, main_state);
 	if (prepare(it, main_state, switch_interval)) err = prepare_error(it, th);
 	py.PyEval_SaveThread();
-	gilt_ns_per_tick = (double)(gilt_clock_ns() - ns) / (double)(gilt_ticks() - ticks);
+	clock_and_ticks(&ns_now, &ticks_now);
+	gilt_ns_per_tick = (double)(ns_now - ns) / (double)(ticks_now - ticks);
 	gilt_ticks_20us = (uint64_t)(20000 / gilt_ns_per_tick);
 	atomic_store(&gilt_alive, generations);
 	if (!err) atomic_store(&gilt_generation, generations);

@@ -9,12 +9,20 @@ static unsigned long asking_us(gilt_interp *it) {
 	return quarter > 1 ? it->ask_us * quarter * quarter : it->ask_us;
 }
 
+// The switch interval as it is now, when something other than sys.setswitchinterval may have set it. Under ask_mu.
+static unsigned long interval_now(gilt_interp *it) {
+	unsigned long now = atomic_load_explicit(&it->gil->interval, memory_order_relaxed);
+	if (now <= it->most_us) return now;
+	atomic_store_explicit(&it->gil->interval, it->most_us, memory_order_relaxed);
+	return it->most_us;
+}
+
 // Sets the switch interval for an ask; gives 0 if what it rests at is no longer.
 static int ask_begin(gilt_interp *it) {
 	struct gilt_gil *g = it->gil;
 	unsigned long us = asking_us(it);
 	pthread_mutex_lock(&it->ask_mu);
-	unsigned long now = atomic_load_explicit(&g->interval, memory_order_relaxed);
+	unsigned long now = interval_now(it);
 	if (it->asking == 0 || now != it->asked_us) it->rest_us = now; // ours, or what Python code has set
 	int lower = us < it->rest_us;
 	if (lower) {
@@ -29,7 +37,7 @@ static int ask_begin(gilt_interp *it) {
 static void ask_end(gilt_interp *it) {
 	struct gilt_gil *g = it->gil;
 	pthread_mutex_lock(&it->ask_mu);
-	if (--it->asking == 0 && atomic_load_explicit(&g->interval, memory_order_relaxed) == it->asked_us)
+	if (--it->asking == 0 && interval_now(it) == it->asked_us)
 		atomic_store_explicit(&g->interval, it->rest_us, memory_order_relaxed);
 	pthread_mutex_unlock(&it->ask_mu);
 }

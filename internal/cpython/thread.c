@@ -61,6 +61,7 @@ static int bury(gilt_thread *th) {
 				if (th->states[i].context) release(it, &th->states[i].context, 1);
 			}
 	pthread_mutex_unlock(&gilt_all_mu);
+	if (th->loop) gilt_orders_disown(th->loop);
 	free(th->tasks);
 	free(th->refs);
 	free(th->buf);

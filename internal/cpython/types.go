@@ -310,3 +310,34 @@ const (
 	PaceTick
 	PaceCheck
 )
+
+// Order is one of Orders, in wire form.
+type Order struct {
+	ID   int64
+	Wire []byte
+}
+
+// SeenWhat is what code an event loop's thread was in.
+type SeenWhat int
+
+// As in gilt.h.
+const (
+	SeenNothing SeenWhat = iota // nobody has looked
+	SeenIdle                    // asyncio's own, or it waits
+	SeenOther                   // an order's whose caller waits, or nobody's
+	SeenOverdue                 // an overdue order's
+)
+
+// Seen is what was seen of an event loop's thread.
+type Seen struct {
+	What    SeenWhat
+	Where   string // the frame: "file:line in function"
+	Entered bool   // the event loop runs
+}
+
+// Peek is what a thread runs: its innermost task. Thread is 0 for a thread that is not known.
+type Peek struct {
+	Thread    uintptr // as Entry.Thread gives it
+	Tag, What uint64
+	Where     string // the Python frame: "file:line in function"
+}

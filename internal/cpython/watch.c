@@ -94,3 +94,25 @@ gilt_stand gilt_standing(gilt_interp *it, uint64_t tag) {
 	if (s.found) s.at = at(tid, it->gil);
 	return s;
 }
+
+gilt_peek gilt_peek_at(gilt_thread *th, uint64_t serial, uint64_t ident) {
+	gilt_peek p = {0};
+	if (gilt_op_begin(th, serial, NULL)) return p;
+	PyThreadState *ts = NULL;
+	pthread_mutex_lock(&gilt_all_mu);
+	for (size_t i = 0; i < gilt_nthreads && !p.th; i++)
+		if (gilt_threads[i]->ident == ident && (ts = gilt_threads[i]->states[th->attached->id].ts)) {
+			p.th = (uintptr_t)gilt_threads[i];
+			p.tag = atomic_load(&gilt_threads[i]->tag), p.what = atomic_load(&gilt_threads[i]->what);
+		}
+	pthread_mutex_unlock(&gilt_all_mu);
+	PyObject *frame = ts ? gilt_frame_of((unsigned long)ident, ts) : NULL; // it lives as long as this has the GIL
+	if (frame) {
+		gilt_describe(frame, p.where, sizeof p.where);
+		py.Py_DecRef(frame);
+	}
+	py.PyErr_Clear();
+	gilt_res r;
+	gilt_op_end(th, &r);
+	return p;
+}
