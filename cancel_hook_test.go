@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -216,4 +217,93 @@ def is_kept(_): return kept and lines > 0
 		return fmt.Errorf("the trace function is gone: %w", err)
 	}
 	return nil
+}
+
+// Code that the canceller does not meet, since its thread mostly waits in asyncio's own.
+func TestInterruptedAsyncioRun(t *testing.T) {
+	_, rt := cancelModule(t)
+	for _, body := range []string{"while True: await asyncio.sleep(0)", "while True: await asyncio.sleep(0.001)", "while True:\n        await asyncio.sleep(0)\n        n = 1"} {
+		err := rt.Do(within(t, ctx, 30*time.Millisecond), func(tok *gilt.Token) error {
+			ns, err := py.NewDict(tok, nil)
+			if err != nil {
+				return err
+			}
+			return py.Run(tok, "import asyncio\nasync def main():\n    "+body+"\nasyncio.run(main())", ns)
+		})
+		interrupted(t, body, err)
+	}
+	clean(t, 100)
+}
+
+// AllowThreads gives a task another name for the scheduler. It is the same task for its deadline.
+func TestInterruptedBetweenAllowThreads(t *testing.T) {
+	_, rt := cancelModule(t)
+	for what, away := range map[string]func(){
+		"nothing":     func() {},
+		"a yield":     func() { runtime.Gosched() },
+		"a short nap": func() { time.Sleep(2 * time.Millisecond) },
+	} {
+		err := rt.Do(within(t, ctx, 30*time.Millisecond), func(tok *gilt.Token) error {
+			for {
+				tok.AllowThreads(away)
+				if err := py.Run(tok, "for i in (1, 2, 3): pass"); err != nil {
+					return err
+				}
+			}
+		})
+		interrupted(t, what, err)
+	}
+	clean(t, 100)
+}
+
+// The clean-up of a task around it does not keep a nested task from its own deadline.
+func TestNestedTaskInCleanUp(t *testing.T) {
+	_, rt := cancelModule(t)
+	pytest.AddModule(t, gilt.GoModule{Name: "gilt_nests", Funcs: []gilt.GoFunc{{Name: "inner", Func: func(tok *gilt.Token) (err error) {
+		tok.AllowThreads(func() {
+			err = rt.Do(within(t, ctx, 20*time.Millisecond), func(tok *gilt.Token) error { return py.Run(tok, "import gilt_cancel\ngilt_cancel.spin()") })
+		})
+		return err
+	}}}})
+	err := rt.Do(ctx, func(tok *gilt.Token) error {
+		return py.Run(tok, "import gilt_nests\ntry: pass\nfinally: gilt_nests.inner()")
+	})
+	interrupted(t, "the nested one", err)
+	clean(t, 100)
+}
+
+// A profiler sees a return for each call, and a call for each return, of what is interrupted.
+func TestProfilerOfInterruptedCode(t *testing.T) {
+	_, rt := cancelModule(t)
+	const source = `
+import sys
+calls = returns = 0
+def profile(frame, event, arg):
+    global calls, returns
+    if frame.f_code.co_name == 'work':
+        if event == 'call': calls += 1
+        elif event == 'return': returns += 1
+def work(n):
+    return n
+sys.setprofile(profile)
+try:
+    while True: work(1)
+finally:
+    sys.setprofile(None)
+    assert calls == returns, (calls, returns)
+`
+	for range 5 {
+		err := rt.Do(within(t, ctx, 10*time.Millisecond), func(tok *gilt.Token) error {
+			ns, err := py.NewDict(tok, nil)
+			if err != nil {
+				return err
+			}
+			return py.Run(tok, source, ns)
+		})
+		interrupted(t, "profiled code", err)
+		if !errors.Is(err, py.Cancelled) {
+			t.Error(err)
+		}
+	}
+	clean(t, 100)
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { TOLD = 3, SLOWEST = 7 }; // how often it was tried before somebody is told; and before the pauses grow no longer
+enum { TOLD = 3, SLOWEST = 7, LATE = 14 }; // how often it was tried before somebody is told; before the pauses grow no longer; and after a second
 #define NEVER INT64_MAX
 #define FIRST_PAUSE 1000000 // 1 ms, then twice as long each time
 
@@ -55,13 +55,12 @@ static PyObject *attr(PyObject *o, const char *name) {
 // collector, so CPython's own way is taken; later that one looks into other interpreters too, without their GIL.
 PyObject *gilt_frame_of(unsigned long ident, PyThreadState *ts) {
 	if (gilt_minor() >= 12) return py.PyThreadState_GetFrame(ts);
-	PyObject *sys = py.PyImport_ImportModule("sys"), *get = attr(sys, "_current_frames");
+	PyObject *get = py.PySys_GetObject("_current_frames"); // borrowed
 	PyObject *frames = get ? py.PyObject_VectorcallDict(get, NULL, 0, NULL) : NULL, *key = frames ? py.PyLong_FromUnsignedLongLong(ident) : NULL;
 	PyObject *frame = key ? py.PyDict_GetItemWithError(frames, key) : NULL; // borrowed from frames
 	if (frame) py.Py_IncRef(frame);
-	PyObject *owned[] = {sys, get, key, frames};
-	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-		if (owned[i]) py.Py_DecRef(owned[i]);
+	if (key) py.Py_DecRef(key);
+	if (frames) py.Py_DecRef(frames);
 	return frame;
 }
 
@@ -87,12 +86,13 @@ static int may(gilt_interp *it, unsigned long ident, PyObject *frame) {
 }
 
 // Arms the thread, if it is in that task still, and gives its state as of now: NULL if it is not.
-static PyThreadState *arm(gilt_interp *it, unsigned long ident, uint64_t tag) {
+static PyThreadState *arm(gilt_interp *it, unsigned long ident, uint64_t tag, int *tries) {
 	PyThreadState *ts = NULL;
 	pthread_mutex_lock(&gilt_all_mu);
 	for (size_t i = 0; i < gilt_nthreads && !ts; i++) {
 		gilt_thread *th = gilt_threads[i];
-		if (th->ident != ident || atomic_load(&th->tag) != tag || atomic_load(&th->at) != it->id + 1) continue;
+		if (th->ident != ident || atomic_load(&th->tag) != tag || atomic_load(&th->at) != it->id + 1 || th->disarms) continue;
+		*tries = th->tries, th->late = th->tries >= LATE;
 		ts = th->states[it->id].ts;
 		th->arms++, th->checks = GILT_CHECKS;
 		atomic_store(&th->states[it->id].armed, tag);
@@ -127,13 +127,14 @@ static int cancel_all(gilt_interp *it, gilt_stuck *stuck) {
 	uint64_t g = atomic_load(&gilt_generation);
 	if (!th || g == 0 || th->generation != g || gilt_attach(th, it)) return 0;
 	PyThreadState *ts;
+	int tries;
 	uint64_t tag, before = 0; // before: another one's, that was found stuck
 	for (unsigned long ident; (ident = take(it, stuck, &ts, &tag)) != 0; before = stuck->tag) {
 		PyObject *frame = gilt_frame_of(ident, ts);
 		py.PyErr_Clear();
 		if (stuck->tag != before) gilt_describe(frame, stuck->where, sizeof stuck->where);
 		if (!may(it, ident, frame)) spare(ident);
-		else if ((ts = arm(it, ident, tag))) gilt_hook_arm(it, ts, frame);
+		else if ((ts = arm(it, ident, tag, &tries))) gilt_hook_arm(it, ts, frame, tries);
 		if (frame) py.Py_DecRef(frame);
 	}
 	if (!any_armed(it)) gilt_hook_rest(it);

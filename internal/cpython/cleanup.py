@@ -6,7 +6,7 @@
 import sys
 from opcode import opmap
 
-HELD, ALL, GENERATOR, TAKES = 1, 2, 4, 8  # as hook.c has them
+HELD, ALL, GENERATOR, TAKES, IMPORTS = 1, 2, 4, 8, 16  # as hook.c has them
 NAMES = frozenset(("__enter__", "__exit__", "__aenter__", "__aexit__", "__del__"))
 STEMS = ("acquire", "lock")  # names of functions, without leading underscores, that take what a finally clause after them gives back
 # The standard library's modules whose own code keeps locks and invariants between two instructions. What they call is interrupted.
@@ -17,7 +17,7 @@ CLEANERS = frozenset(("_weakrefset", "contextlib", "weakref"))
 DECORATED = "inner"
 # Functions of HOLDERS that wait for long in a loop, and stand an exception there.
 WAITERS = frozenset(("communicate", "_communicate", "wait", "_wait"))  # of subprocess
-FROZEN = "<frozen "
+FROZEN, IMPORTER = "<frozen ", "<frozen importlib._bootstrap>"
 LIBRARY = sys.modules["threading"].__file__[:-len("threading.py")]
 NO_OP = -1
 TABLE = "PUSH_EXC_INFO" in opmap  # from 3.11 on
@@ -215,6 +215,8 @@ def inspect(code, len=len, frozenset=frozenset, range=range, set=set):
     module = module.split("/")[0].split(".")[0]
     if module in HOLDERS and not (module == "subprocess" and name in WAITERS):
         flags |= HELD
+    if file == IMPORTER:
+        flags |= IMPORTS
     if module in CLEANERS and name != DECORATED:
         flags |= ALL
     if TABLE and not code.co_exceptiontable:

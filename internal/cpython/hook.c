@@ -10,7 +10,7 @@
 // Everything here is called with the GIL of the interpreter.
 #include "orders.h"
 
-enum { HELD = 1, ALL = 2, GENERATOR = 4, TAKES = 8 }; // as cleanup.py has them
+enum { HELD = 1, ALL = 2, GENERATOR = 4, TAKES = 8, IMPORTS = 16 }; // as cleanup.py has them
 enum { MARKED = 512 };  // code objects; more are given up, and found again
 enum { DEEPEST = 128 }; // frames of a stack whose code is marked, from the innermost on
 
@@ -25,10 +25,12 @@ enum { PLACES = 256 };
 struct gilt_hook {
 	PyObject *cancelled;  // the exception class, as all these owned
 	PyObject *inspect;    // cleanup.py's function
-	PyObject *on_jump, *on_start, *on_instruction; // the callbacks: sys.monitoring's, before 3.12 on_start is what sys.gettrace() gives
+	PyObject *on_jump, *on_start, *on_resume, *on_instruction; // the callbacks: sys.monitoring's, before 3.12 on_start is what sys.gettrace() gives
 	PyObject *get_trace, *f_trace_opcodes; // sys.gettrace, before 3.12, and a name
-	PyObject *use_tool, *free_tool, *set_callback, *set_events; // sys.monitoring's functions, from 3.12 on
-	PyObject *jump, *start, *instruction, *both, *all, *none;    // its numbers of events
+	PyObject *use_tool, *free_tool, *set_callback, *set_events, *set_global, *restart; // sys.monitoring's functions, from 3.12 on
+	PyObject *jump, *start, *resume, *instruction, *both, *all, *entries, *none;        // its numbers of events: all are both and instruction
+	PyObject *disable;    // what a callback gives that is not to be called there again
+	int global;           // events are asked for in all code: see find_code
 	PyObject *_Atomic tool; // the tool id that is in use, NULL for none
 	PyObject **marked;    // code objects that have events, owned
 	size_t nmarked, capmarked;
@@ -83,9 +85,10 @@ static int among(PyObject *offsets, PyObject *at) { // an error counts as yes
 	return yes;
 }
 
-// Whether a frame that called another one stands in clean-up; takes says that the other one is an acquire.
-static int calls_in_cleanup(place *p, PyObject *frame, int takes) {
-	if (p->flags & ALL) return 1;
+// Whether a frame that called another one stands in clean-up; takes says that the other one is an acquire. An import is waited for: it
+// would leave a package half made, for everybody. One that goes on for long is not: late.
+static int calls_in_cleanup(place *p, PyObject *frame, int takes, int late) {
+	if (p->flags & ALL || (p->flags & IMPORTS && !late)) return 1;
 	if (!p->offsets && !(takes && p->before_try)) return 0;
 	PyObject *before_try = takes ? p->before_try : NULL, *last = attr(frame, "f_lasti");
 	int yes = among(p->offsets, last) || among(before_try, last);
@@ -95,15 +98,17 @@ static int calls_in_cleanup(place *p, PyObject *frame, int takes) {
 
 // Whether frame stands in clean-up, or a frame that it was called from does: then nothing may be raised. at is the offset at which
 // the frame itself goes on, NULL for a function's entry. An error counts as yes.
-static int in_cleanup(gilt_hook *h, PyObject *frame, PyObject *at) {
+// What is around the frame in which th's task began is an outer task's, which goes on.
+static int in_cleanup(gilt_hook *h, PyObject *frame, PyObject *at, gilt_thread *th) {
+	const void *outer = th->tasks[th->ntasks - 1].outer;
 	int yes = 0, takes = 0, innermost = 1;
 	py.Py_IncRef(frame);
-	while (frame && !yes) {
+	while (frame && frame != outer && !yes) {
 		PyObject *code = py.PyFrame_GetCode(frame), *back;
 		place *p = place_of(h, code);
 		if (!p) yes = 1;
 		else if (innermost) yes = p->flags & (HELD | ALL) || (at && among(p->offsets, at));
-		else yes = calls_in_cleanup(p, frame, takes);
+		else yes = calls_in_cleanup(p, frame, takes, th->late);
 		takes = p && p->flags & TAKES;
 		back = yes ? NULL : py.PyFrame_GetBack(frame);
 		py.Py_DecRef(code);
@@ -129,7 +134,7 @@ static void raise_in(gilt_thread *th, gilt_interp *it) {
 
 // Whether the task that runs on th may be interrupted in frame, the innermost one, where at is as in_cleanup has it.
 static int may_interrupt(gilt_thread *th, gilt_interp *it, PyObject *frame, PyObject *at) {
-	if (frame && (in_cleanup(it->hook, frame, at) || (th->loop && !gilt_loop_turn(th->loop, frame)))) {
+	if (frame && (in_cleanup(it->hook, frame, at, th) || (th->loop && !gilt_loop_turn(th->loop, frame)))) {
 		// Each look goes through the whole stack. A finally clause that loops would be slow with one for each turn.
 		if (--th->checks <= 0) gilt_disarm(th, it);
 		return 0;
@@ -151,7 +156,7 @@ int gilt_interrupted(gilt_thread *th) {
 	gilt_interp *it = th->attached;
 	if (GILT_LIKELY(!it->hook || !is_due(th, it))) return 0;
 	uint64_t tag = atomic_load(&th->tag);
-	if (!is_armed(th, it)) th->arms++, th->checks = GILT_CHECKS, atomic_store(&th->states[it->id].armed, tag);
+	if (!is_armed(th, it)) th->arms++, th->checks = GILT_CHECKS, th->late = 0, atomic_store(&th->states[it->id].armed, tag);
 	return gilt_interrupt_here(th, it);
 }
 
@@ -164,6 +169,8 @@ int gilt_interrupt_here(gilt_thread *th, gilt_interp *it) {
 	if (may) raise_in(th, it);
 	return may ? -1 : 0;
 }
+
+static int mark(gilt_hook *h, PyObject *code);
 
 // The callbacks of sys.monitoring, from 3.12 on. self is a capsule of the interpreter.
 static const char HOOK[] = "gilt.hook";
@@ -186,14 +193,6 @@ static int may_at(gilt_thread *th, gilt_interp *it, PyObject *at) {
 	return may;
 }
 
-static PyObject *on_start(PyObject *self, PyObject *const *args, Py_ssize_t n) { // code, offset
-	gilt_thread *th = gilt_tls;
-	gilt_interp *it = armed_of(self, th);
-	if (GILT_LIKELY(!it) || !may_at(th, it, NULL)) return none();
-	raise_in(th, it);
-	return NULL;
-}
-
 static int is_marked(gilt_hook *h, PyObject *code) {
 	for (size_t i = h->nmarked; i-- > 0;)
 		if (h->marked[i] == code) return 1;
@@ -204,24 +203,49 @@ static int set_events(gilt_hook *h, PyObject *code, PyObject *events) { // 0, or
 	return call_drop(h->set_events, 3, (PyObject *[]){h->tool, code, events});
 }
 
+// Asks for the event at the next instruction of code, in which the exception is raised. to is its offset plus 1, or ANYWHERE.
+enum { ANYWHERE = -1 };
+
+static void ask(gilt_thread *th, gilt_hook *h, PyObject *code, int64_t to) {
+	if (!h->tool || !is_marked(h, code)) return;
+	if (set_events(h, code, h->all)) py.PyErr_Clear();
+	else th->next = to, th->next_code = code;
+}
+
+// A function is entered, or goes on as a generator. Where events are asked for in all code, it is marked if the thread is to be
+// interrupted; for others the event is not wanted again.
+static PyObject *entered(PyObject *self, PyObject *code, int may_raise) {
+	gilt_interp *any = py.PyCapsule_GetPointer(self, HOOK);
+	if (!any) return NULL;
+	gilt_hook *h = any->hook;
+	gilt_thread *th = gilt_tls;
+	gilt_interp *it = armed_of(self, th);
+	if (h->global && it && mark(h, code)) py.PyErr_Clear();
+	if (it && may_raise && is_marked(h, code) && may_at(th, it, NULL)) ask(th, h, code, ANYWHERE);
+	if (!h->global || is_marked(h, code)) return none();
+	py.Py_IncRef(h->disable);
+	return h->disable;
+}
+
+static PyObject *on_start(PyObject *self, PyObject *const *args, Py_ssize_t n) { return entered(self, args[0], 1); } // code, offset
+static PyObject *on_resume(PyObject *self, PyObject *const *args, Py_ssize_t n) { return entered(self, args[0], 0); }
+
 static PyObject *on_jump(PyObject *self, PyObject *const *args, Py_ssize_t n) { // code, from, to
 	gilt_thread *th = gilt_tls;
 	gilt_interp *it = armed_of(self, th);
 	if (GILT_LIKELY(!it) || n != 3) return none();
 	long long from = py.PyLong_AsLongLong(args[1]), to = py.PyLong_AsLongLong(args[2]);
-	if (to > from || !may_at(th, it, args[2]) || !is_marked(it->hook, args[0])) return none();
-	if (set_events(it->hook, args[0], it->hook->all)) py.PyErr_Clear();
-	else th->jumped = to + 1;
+	if (to <= from && may_at(th, it, args[2])) ask(th, it->hook, args[0], to + 1);
 	return none();
 }
 
 static PyObject *on_instruction(PyObject *self, PyObject *const *args, Py_ssize_t n) { // code, offset
 	gilt_thread *th = gilt_tls;
 	gilt_interp *it = armed_of(self, th);
-	if (GILT_LIKELY(!it || !th->jumped) || n != 2) return none();
-	int64_t jumped = th->jumped;
-	th->jumped = 0;
-	if (py.PyLong_AsLongLong(args[1]) + 1 != jumped) return none();
+	if (GILT_LIKELY(!it || !th->next) || n != 2 || args[0] != th->next_code) return none();
+	int64_t next = th->next;
+	th->next = 0;
+	if (next != ANYWHERE && py.PyLong_AsLongLong(args[1]) + 1 != next) return none();
 	if (is_marked(it->hook, args[0]) && set_events(it->hook, args[0], it->hook->both)) py.PyErr_Clear();
 	raise_in(th, it);
 	return NULL;
@@ -232,21 +256,27 @@ static PyObject *on_instruction(PyObject *self, PyObject *const *args, Py_ssize_
 // canceller found the thread is traced by instructions.
 enum { TRACE_CALL = 0, TRACE_LINE = 2, TRACE_RETURN = 3, TRACE_OPCODE = 7 };
 enum { SEEN = 16 };
-static _Thread_local struct { PyObject *frame; uint64_t turn; int what; long long at; } seen[SEEN]; // frame is compared only
+typedef struct {
+	PyObject *frame; // compared only
+	uint64_t turn;   // th->arms then
+	int what;        // the event
+	long long at;    // where the frame went on
+	long long left;  // where a generator was left
+} note;
+static _Thread_local note seen[SEEN];
 
-// Notes where the frame goes on; says whether it has jumped back since the last note.
-static int jumped_back(gilt_thread *th, PyObject *frame, int what, long long at) {
-	size_t i = ((uintptr_t)frame >> 4 ^ (uintptr_t)frame >> 10) % SEEN;
-	int known = seen[i].frame == frame && seen[i].turn == th->arms;
-	if (known && seen[i].what == TRACE_OPCODE && what == TRACE_LINE) return 0; // the instruction follows
-	int back = known && seen[i].what == what && at <= seen[i].at;
-	seen[i].frame = frame, seen[i].turn = th->arms, seen[i].what = what, seen[i].at = at;
-	return back;
+static note *note_of(gilt_thread *th, PyObject *frame) { // the frame's, or one that another frame had
+	note *n = &seen[((uintptr_t)frame >> 4 ^ (uintptr_t)frame >> 10) % SEEN];
+	if (n->frame != frame || n->turn != th->arms) *n = (note){.frame = frame, .turn = th->arms, .what = -1, .left = -2};
+	return n;
 }
 
-static void forget_frame(PyObject *frame) {
-	for (size_t i = 0; i < SEEN; i++)
-		if (seen[i].frame == frame) seen[i].frame = NULL;
+// Notes where the frame goes on; says whether the exception may come there: it is entered, or it has jumped back since the last note.
+static int goes_on(note *n, int what, long long at) {
+	if (n->what == TRACE_OPCODE && what == TRACE_LINE) return 0; // the instruction follows
+	int yes = n->what == TRACE_CALL || (n->what == what && at <= n->at);
+	n->what = what, n->at = at;
+	return yes;
 }
 
 static int trace_opcodes(gilt_hook *h, PyObject *frame, PyObject *yes) {
@@ -255,32 +285,36 @@ static int trace_opcodes(gilt_hook *h, PyObject *frame, PyObject *yes) {
 	return bad;
 }
 
-// Whether a call of the frame's code may end here: not a generator that goes on, perhaps inside a try clause, which would not see
-// the exception.
-static int is_entry(gilt_hook *h, PyObject *frame) {
+// What is known of the frame's code, -1 without memory.
+static int flags_of_frame(gilt_hook *h, PyObject *frame) {
 	PyObject *code = py.PyFrame_GetCode(frame);
 	place *p = place_of(h, code);
-	int yes = p && !(p->flags & GENERATOR);
+	int flags = p ? p->flags : -1;
 	if (!p) py.PyErr_Clear();
 	py.Py_DecRef(code);
-	return yes;
+	return flags;
 }
 
 static int trace(PyObject *self, PyObject *frame, int what, PyObject *arg) {
 	gilt_thread *th = gilt_tls;
 	gilt_interp *it = th ? th->attached : NULL;
-	if (!it || !is_armed(th, it)) return 0;
-	PyObject *at = NULL;
+	if (!it || !is_armed(th, it) || (what != TRACE_CALL && what != TRACE_RETURN && what != TRACE_LINE && what != TRACE_OPCODE)) return 0;
+	int flags = flags_of_frame(it->hook, frame);
+	if (flags < 0 || flags & (HELD | ALL)) return 0;
+	PyObject *last = attr(frame, "f_lasti");
+	long long at = last ? py.PyLong_AsLongLong(last) : -1;
+	note *n = note_of(th, frame);
 	int may = 0;
-	if (what == TRACE_CALL || what == TRACE_RETURN) {
-		forget_frame(frame);
-		may = what == TRACE_CALL && is_entry(it->hook, frame) && may_interrupt(th, it, frame, NULL);
-	} else if (what == TRACE_LINE || what == TRACE_OPCODE) {
-		at = attr(frame, "f_lasti");
-		may = at && jumped_back(th, frame, what, py.PyLong_AsLongLong(at)) && may_interrupt(th, it, frame, at);
-		drop(at);
-		py.PyErr_Clear();
-	}
+	// A generator goes on by a call as well. It keeps its note if it goes on where it was left. Nothing is raised at a call:
+	// profilers would see a return without one. The first line follows.
+	if (what == TRACE_RETURN) n->left = at;
+	else if (what == TRACE_CALL) {
+		if (!(flags & GENERATOR)) *n = (note){.frame = frame, .turn = th->arms, .what = TRACE_CALL, .left = -2};
+		else if (n->left != at) *n = (note){.frame = frame, .turn = th->arms, .what = -1, .left = -2};
+	} else may = last && goes_on(n, what, at) && may_interrupt(th, it, frame, last);
+	if (what == TRACE_RETURN && !(flags & GENERATOR)) n->frame = NULL;
+	drop(last);
+	py.PyErr_Clear();
 	if (!may) return 0;
 	if (what == TRACE_OPCODE) trace_opcodes(it->hook, frame, py._Py_FalseStruct);
 	raise_in(th, it);
@@ -325,11 +359,13 @@ static int find_monitoring(gilt_hook *h) {
 	h->use_tool = attr(m, "use_tool_id"), h->free_tool = attr(m, "free_tool_id");
 	h->set_callback = attr(m, "register_callback"), h->set_events = attr(m, "set_local_events");
 	h->jump = attr(events, "JUMP"), h->start = attr(events, "PY_START"), h->none = attr(events, "NO_EVENTS");
-	h->instruction = attr(events, "INSTRUCTION");
+	h->instruction = attr(events, "INSTRUCTION"), h->resume = attr(events, "PY_RESUME");
+	h->set_global = attr(m, "set_events"), h->restart = attr(m, "restart_events"), h->disable = attr(m, "DISABLE");
+	h->entries = h->start && h->resume ? py.PyNumber_Or(h->start, h->resume) : NULL;
 	h->both = h->jump && h->start ? py.PyNumber_Or(h->jump, h->start) : NULL;
 	h->all = h->both && h->instruction ? py.PyNumber_Or(h->both, h->instruction) : NULL;
 	if (events) py.Py_DecRef(events);
-	return h->use_tool && h->free_tool && h->set_callback && h->set_events && h->all && h->none ? 0 : -1;
+	return h->use_tool && h->free_tool && h->set_callback && h->set_events && h->all && h->none && h->entries && h->set_global && h->restart && h->disable ? 0 : -1;
 }
 
 // Where a thread state keeps its trace function, before 3.12: found at start, in our own, in which it is set to one that
@@ -355,13 +391,13 @@ static int is_traced(PyThreadState *ts) {
 
 int gilt_hook_init(gilt_interp *it) {
 	static method_def jump = {"gilt_jump", on_jump, METH_FASTCALL, NULL}, start = {"gilt_start", on_start, METH_FASTCALL, NULL},
-	                  instruction = {"gilt_instruction", on_instruction, METH_FASTCALL, NULL};
+	                  resume = {"gilt_resume", on_resume, METH_FASTCALL, NULL}, instruction = {"gilt_instruction", on_instruction, METH_FASTCALL, NULL};
 	gilt_hook *h = it->hook = calloc(1, sizeof *h);
 	if (!h) return py.PyErr_NoMemory(), -1;
 	h->cancelled = gilt_make_cancelled();
 	h->inspect = make_inspect(it);
-	h->on_jump = callback(&jump, it), h->on_start = callback(&start, it), h->on_instruction = callback(&instruction, it);
-	if (!h->cancelled || !h->inspect || !h->on_jump || !h->on_start || !h->on_instruction) return -1;
+	h->on_jump = callback(&jump, it), h->on_start = callback(&start, it), h->on_resume = callback(&resume, it), h->on_instruction = callback(&instruction, it);
+	if (!h->cancelled || !h->inspect || !h->on_jump || !h->on_start || !h->on_resume || !h->on_instruction) return -1;
 	if (gilt_minor() >= 12) return find_monitoring(h);
 	if ((h->get_trace = py.PySys_GetObject("gettrace"))) py.Py_IncRef(h->get_trace);
 	h->f_trace_opcodes = py.PyUnicode_InternFromString("f_trace_opcodes");
@@ -378,7 +414,7 @@ static void unmark(gilt_hook *h) {
 }
 
 static int set_callbacks(gilt_hook *h, PyObject *tool, int there) { // 0, or -1 with an exception
-	PyObject *set[][3] = {{tool, h->jump, h->on_jump}, {tool, h->start, h->on_start}, {tool, h->instruction, h->on_instruction}};
+	PyObject *set[][3] = {{tool, h->jump, h->on_jump}, {tool, h->start, h->on_start}, {tool, h->resume, h->on_resume}, {tool, h->instruction, h->on_instruction}};
 	for (size_t i = 0; i < sizeof set / sizeof *set; i++) {
 		if (!there) set[i][2] = py._Py_NoneStruct;
 		if (call_drop(h->set_callback, 3, set[i])) return -1;
@@ -392,6 +428,8 @@ void gilt_hook_rest(gilt_interp *it) {
 	PyObject *tool = h->tool;
 	h->tool = NULL;
 	if (!tool) return;
+	if (h->global && call_drop(h->set_global, 2, (PyObject *[]){tool, h->none})) py.PyErr_Clear();
+	h->global = 0;
 	if (set_callbacks(h, tool, 0)) py.PyErr_Clear();
 	if (call_drop(h->free_tool, 1, &tool)) py.PyErr_Clear();
 	py.Py_DecRef(tool);
@@ -452,12 +490,38 @@ static void trace_thread(gilt_interp *it, PyThreadState *ts) {
 	pthread_mutex_unlock(&it->states_mu);
 }
 
-void gilt_hook_arm(gilt_interp *it, PyThreadState *ts, PyObject *frame) {
+// Has the innermost frame traced by instructions in which the exception may come.
+static void trace_instructions(gilt_hook *h, PyObject *frame) {
+	int flags = 0;
+	py.Py_IncRef(frame);
+	while (frame && (flags = flags_of_frame(h, frame)) & (HELD | ALL)) { // also -1
+		PyObject *back = py.PyFrame_GetBack(frame);
+		py.Py_DecRef(frame);
+		frame = back;
+	}
+	if (frame) trace_opcodes(h, frame, py._Py_TrueStruct);
+	drop(frame);
+}
+
+// Code that is never on the stack when the canceller looks, such as a coroutine of a thread that mostly waits in asyncio's own
+// code: events are asked for wherever a function is entered or a generator goes on. Each place tells once, and again after
+// restart_events; the thread marks what it enters itself.
+static void find_code(gilt_hook *h, int tries) {
+	if (tries < 2 || tries & (tries - 1)) return;
+	if (!h->global) h->global = !call_drop(h->set_global, 2, (PyObject *[]){h->tool, h->entries});
+	else call_drop(h->restart, 0, NULL);
+	py.PyErr_Clear();
+}
+
+void gilt_hook_arm(gilt_interp *it, PyThreadState *ts, PyObject *frame, int tries) {
 	if (gilt_minor() >= 12) {
-		if ((it->hook->tool || !take_tool(it)) && frame) py.Py_IncRef(frame), mark_stack(it, frame);
+		if (it->hook->tool || !take_tool(it)) {
+			if (frame) py.Py_IncRef(frame), mark_stack(it, frame);
+			find_code(it->hook, tries);
+		}
 	} else if (!is_traced(ts)) {
-		if (frame) trace_opcodes(it->hook, frame, py._Py_TrueStruct);
 		trace_thread(it, ts);
+		if (frame) trace_instructions(it->hook, frame);
 	}
 	py.PyErr_Clear();
 }
@@ -466,7 +530,11 @@ void gilt_disarm(gilt_thread *th, gilt_interp *it) {
 	atomic_store(&th->states[it->id].armed, 0);
 	if (gilt_minor() >= 12 || !it->hook) return;
 	PyObject *now = call(it->hook->get_trace, 0, NULL);
-	if (now == it->hook->on_start) py.PyEval_SetTrace(NULL, NULL); // else Python code has set another one
+	if (now == it->hook->on_start) { // else Python code has set another one
+		th->disarms++; // an audit hook may let the canceller run, whose own call would be an error in this thread
+		py.PyEval_SetTrace(NULL, NULL);
+		th->disarms--;
+	}
 	if (now) py.Py_DecRef(now);
 	py.PyErr_Clear();
 }
@@ -476,7 +544,7 @@ void gilt_hook_clear(gilt_interp *it) {
 	if (!h) return;
 	if (h->tool) gilt_hook_rest(it);
 	it->hook = NULL;
-	PyObject *owned[] = {h->cancelled, h->inspect, h->on_jump, h->on_start, h->on_instruction, h->get_trace, h->f_trace_opcodes, h->use_tool, h->free_tool, h->set_callback, h->set_events, h->jump, h->start, h->instruction, h->both, h->all, h->none, h->tool};
+	PyObject *owned[] = {h->cancelled, h->inspect, h->on_jump, h->on_start, h->on_resume, h->on_instruction, h->get_trace, h->f_trace_opcodes, h->use_tool, h->free_tool, h->set_callback, h->set_events, h->set_global, h->restart, h->jump, h->start, h->resume, h->instruction, h->both, h->all, h->entries, h->none, h->disable, h->tool};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
 		drop(owned[i]);
 	for (size_t i = 0; i < h->nmarked; i++) py.Py_DecRef(h->marked[i]);

@@ -184,6 +184,8 @@ typedef struct {
 	int64_t deadline;   // as this
 	uint64_t began;     // ticks at its first attach
 	int fired;         // a cancellation was raised in it, under a tag that it had before, or before an inner task's
+	uint64_t before;   // the tag that it had before AllowThreads, 0 for none
+	const void *outer; // the Python frame in which it began, of a nested task; compared only
 	volatile struct gilt_mark *mark; // of a call of a Go function: in its C frame; NULL where greenlet is not imported. This and what follows is greenlet.c's
 	PyObject *greenlet; // that the task is in, borrowed; NULL for the thread's own, or not known
 	uint8_t across, converting; // see gilt_from; the call's arguments are being converted
@@ -219,7 +221,10 @@ struct gilt_thread {
 	uint64_t tried;           // the canceller's: the key of the task that it cancels, how often it has, and when it does next
 	int tries;
 	int64_t next_try;
-	int64_t jumped;         // the offset to which it has jumped back just now, plus 1: see hook.c; with the GIL, as this and what follows
+	int64_t next;           // the exception comes at the next instruction of next_code, see hook.c; with the GIL, as this and what follows
+	const void *next_code;  // compared only
+	int disarms;            // it is taking its trace function away
+	int late;               // the canceller has looked LATE times and more
 	uint64_t arms;          // how often it was armed
 	int checks;             // looks through its stack that are left
 	uint64_t held;          // ticks held and not yet reported
@@ -377,7 +382,7 @@ enum { GILT_CHECKS = 64 }; // looks through a thread's stack for each time that 
 int gilt_hook_init(gilt_interp *it); // 0, or -1 with an exception
 void gilt_hook_clear(gilt_interp *it);
 // Has the thread whose state and innermost frame these are (NULL for no frame) interrupt itself; its armed is set.
-void gilt_hook_arm(gilt_interp *it, PyThreadState *ts, PyObject *frame);
+void gilt_hook_arm(gilt_interp *it, PyThreadState *ts, PyObject *frame, int tries); // for the time of that number
 int gilt_hook_marks(gilt_interp *it); // events are asked for, which go by:
 void gilt_hook_rest(gilt_interp *it); // when nobody is armed
 void gilt_disarm(gilt_thread *th, gilt_interp *it); // on th: what runs next is not to be interrupted

@@ -304,6 +304,12 @@ static void forget_dummy(gilt_interp *it, unsigned long ident, unsigned long nat
 	py.PyErr_Clear();
 }
 
+// AllowThreads has given the innermost task another tag; the canceller may have armed it under the one before.
+static void carry_armed(gilt_thread *th, uint64_t tag) {
+	gilt_task *t = th->ntasks ? &th->tasks[th->ntasks - 1] : NULL;
+	if (t && t->before) atomic_compare_exchange_strong(&th->states[t->it->id].armed, &(uint64_t){t->before}, tag);
+}
+
 static void take(gilt_thread *th, gilt_interp *it) {
 	gilt_state *st = &th->states[it->id];
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
@@ -315,7 +321,10 @@ static void take(gilt_thread *th, gilt_interp *it) {
 	th->attached = it;
 	books_begin(th, it, th->last);
 	if (GILT_LIKELY(th->ntasks > 0) && th->tasks[th->ntasks - 1].began == 0) th->tasks[th->ntasks - 1].began = th->last;
-	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0) && atomic_load(&st->armed) != tag) gilt_disarm(th, it);
+	if (GILT_UNLIKELY(atomic_load_explicit(&st->armed, memory_order_relaxed) != 0)) {
+		carry_armed(th, tag);
+		if (atomic_load(&st->armed) != tag) gilt_disarm(th, it);
+	}
 }
 
 static inline void drain_some(gilt_thread *th, gilt_interp *it) {
@@ -445,8 +454,10 @@ int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t wha
 		tell_of_outer(th);
 		return GILT_FAILED;
 	}
-	PyObject *context = py.PyContext_New();
+	PyObject *context = py.PyContext_New(), *outer = py.PyThreadState_GetFrame(th->states[it->id].ts);
 	t = &th->tasks[th->ntasks - 1]; // attaching may have run Python code that calls Go, and moved them
+	t->outer = outer; // it runs as long as the task does
+	if (outer) py.Py_DecRef(outer);
 	t->context = context;
 	if (t->context && !py.PyContext_Enter(t->context)) return GILT_OK;
 	py.PyErr_Clear();
@@ -458,8 +469,10 @@ int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t wha
 }
 
 int gilt_push_task(gilt_thread *th, gilt_interp *it, uint64_t what) {
-	return push_task(th, it, atomic_load_explicit(&th->tag, memory_order_relaxed), what,
-		atomic_load_explicit(&th->deadline, memory_order_relaxed)) != NULL;
+	gilt_task *t = push_task(th, it, atomic_load_explicit(&th->tag, memory_order_relaxed), what,
+		atomic_load_explicit(&th->deadline, memory_order_relaxed));
+	if (t && th->ntasks > 1) t->outer = t[-1].outer, t->before = t[-1].before; // it is the same task
+	return t != NULL;
 }
 
 // The thread is attached. What the call held is the outer task's to account for, and the tag, which AllowThreads
@@ -615,7 +628,10 @@ gilt_res gilt_turn(gilt_thread *th, uint64_t serial) {
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial) {
 	if (gilt_tls != th || th->serial != serial) return (gilt_res){.status = GILT_MISUSE};
 	if (th->attached) gilt_detach_now(th);
-	th->tasks[th->ntasks - 1].fired = gilt_fired(th); // another tag may come
+	gilt_task *t = &th->tasks[th->ntasks - 1];
+	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_relaxed);
+	carry_armed(th, tag);
+	t->fired = gilt_fired(th), t->before = tag; // another tag may come
 	uint64_t held = th->held;
 	th->held = 0;
 	return (gilt_res){.held = gilt_to_ns(held)};
