@@ -26,7 +26,7 @@ var ErrUninterruptible = errors.New("gilt: the Python code could not be interrup
 // its result, if ever there is one, is dropped. It matches ErrUninterruptible and the context's error.
 type UninterruptibleError struct {
 	What  string        // the function
-	Where string        // the Python frame in which it was last seen: "file:line in function"; "in C code", "in Go code" for none
+	Where string        // the Python frame in which it was last seen: "file:line in function"; "in C code", "in Go code" for none; "" if nobody could look
 	Grace time.Duration // for which it was interrupted: Config.Grace, or more of them if it had no chance to answer
 	Why   string        // why it has not answered, if that is not its own doing: its thread was given no processor
 	Err   error         // the context's
@@ -386,6 +386,9 @@ func Freed[T any](ctx context.Context, h *Host, c Cancel, name func() string, f 
 		return w.give()
 	}
 	what, where := name(), w.where()
+	if where == inC && a.why != "" { // nobody has seen it there: it had no processor, or waits for the GIL
+		where = ""
+	}
 	if !h.lose(&w.Running, lost{what: what, where: where, thread: true}) {
 		<-w.done
 		return w.give()
