@@ -209,7 +209,7 @@ func (t *Token) PutWire(b *[]byte) {
 func (t *Token) Interpreter() int { return t.interp.ID }
 
 // AllowThreads gives the GIL and the grant back, runs f, and comes back when the scheduler says so,
-// ahead of new work. Inside f the token and its handles may not be used; f runs on this goroutine and
+// a millisecond ahead of new work of its class. Inside f the token and its handles may not be used; f runs on this goroutine and
 // may block, compute, or call Runtime.Do. When f panics or calls runtime.Goexit, the token is live again
 // before it unwinds.
 func (t *Token) AllowThreads(f func()) {

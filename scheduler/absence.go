@@ -92,7 +92,7 @@ func (s *Scheduler) Suspend(g Grant, held time.Duration) Suspended {
 	return Suspended{c, g.gen, g.lane, g.history}
 }
 
-// Resume waits for the suspended grant's lane, ahead of new work of its class. It cannot be cancelled
+// Resume waits for the suspended grant's lane, ahead of new work of its class by resumeLead. It cannot be cancelled
 // and never fails, not even when the scheduler is closed: the holder is inside Python and must be able
 // to leave it. Resuming twice panics.
 func (s *Scheduler) Resume(x Suspended) Grant {
