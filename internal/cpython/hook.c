@@ -183,7 +183,7 @@ static PyObject *none(void) {
 // The interpreter of the callback, if the task that runs on th is to be interrupted.
 static gilt_interp *armed_of(PyObject *self, gilt_thread *th) {
 	gilt_interp *it = py.PyCapsule_GetPointer(self, HOOK);
-	return it && th && th->attached == it && GILT_UNLIKELY(is_armed(th, it)) ? it : NULL;
+	return it && it->hook && th && th->attached == it && GILT_UNLIKELY(is_armed(th, it)) ? it : NULL;
 }
 
 static int may_at(gilt_thread *th, gilt_interp *it, PyObject *at) {
@@ -218,6 +218,7 @@ static PyObject *entered(PyObject *self, PyObject *code, int may_raise) {
 	gilt_interp *any = py.PyCapsule_GetPointer(self, HOOK);
 	if (!any) return NULL;
 	gilt_hook *h = any->hook;
+	if (!h) return none();
 	gilt_thread *th = gilt_tls;
 	gilt_interp *it = armed_of(self, th);
 	if (h->global && it && mark(h, code)) py.PyErr_Clear();
@@ -528,6 +529,7 @@ void gilt_hook_arm(gilt_interp *it, PyThreadState *ts, PyObject *frame, int trie
 
 void gilt_disarm(gilt_thread *th, gilt_interp *it) {
 	atomic_store(&th->states[it->id].armed, 0);
+	th->next = 0;
 	if (gilt_minor() >= 12 || !it->hook) return;
 	PyObject *now = call(it->hook->get_trace, 0, NULL);
 	if (now == it->hook->on_start) { // else Python code has set another one
