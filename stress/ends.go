@@ -180,6 +180,53 @@ func (a *actor) interruptLocks() error {
 	})
 }
 
+// interruptConversion converts what stands for more values than there is memory, until its deadline.
+func (a *actor) interruptConversion() error {
+	ctx, cancel := context.WithTimeout(a.ctx, time.Duration(1000+a.random.IntN(4000))*time.Microsecond)
+	defer cancel()
+	err := a.rt.Do(ctx, func(tok *gilt.Token) error {
+		m, err := py.Import(tok, moduleName)
+		if err != nil {
+			return err
+		}
+		v, err := m.Method("aliases")
+		if err != nil {
+			return err
+		}
+		_, err = py.As[any](v)
+		return err
+	})
+	if !ended(err) {
+		return fmt.Errorf("a conversion whose context ended: %w", err)
+	}
+	return nil
+}
+
+// fork makes a child, which must not hang, and whose call of Go must be refused. Mode own-gil refuses it as a whole.
+func (a *actor) fork() error {
+	return a.do(func(tok *gilt.Token) error {
+		m, err := py.Import(tok, moduleName)
+		if err != nil {
+			return err
+		}
+		got, err := py.MethodAs[string](m, "fork")
+		if own := a.rt.Info().Mode == gilt.OwnGIL; err == nil && got != "7" && !(own && got == "refused") {
+			err = fmt.Errorf("the child ended with %s", got)
+		}
+		return err
+	})
+}
+
+// greenlets switches greenlets that call Go, where the package greenlet is installed.
+func (a *actor) greenlets() error {
+	n := 1 + a.random.IntN(10)
+	got, err := a.funcs.greenlets.Call(a.ctx, n)
+	if got == -1 && err == nil {
+		return nil // r.prepare has said so
+	}
+	return same(got, 3*n*(n-1)/2, err)
+}
+
 // endsSoon is a context that ends after at most 2 ms.
 func (a *actor) endsSoon() (context.Context, context.CancelFunc) {
 	after := time.Duration(a.random.IntN(2000)) * time.Microsecond

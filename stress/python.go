@@ -68,6 +68,43 @@ def thread():
     t.start()
     return t
 
+def aliases():
+    v = 'x'
+    for _ in range(12): v = [v] * 10
+    return v
+
+def fork():
+    import os, warnings
+    warnings.simplefilter('ignore')
+    try:
+        pid = os.fork()
+    except RuntimeError:
+        return 'refused' # mode own-gil
+    if pid == 0:
+        try:
+            import gilt_stress_host
+            gilt_stress_host.add(1, 2)
+        except RuntimeError:
+            os._exit(7)
+        os._exit(1)
+    return str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+def greenlets(n):
+    try:
+        import greenlet
+    except ImportError:
+        return -1
+    import gilt_stress_host
+    got = []
+    def work(i):
+        for _ in range(3):
+            got.append(gilt_stress_host.add(i, 1) - 1)
+            greenlet.getcurrent().parent.switch()
+    all = [greenlet.greenlet(work) for _ in range(n)]
+    for _ in range(4):
+        for i, g in enumerate(all): g.switch(i) if not g.dead else None
+    return sum(got)
+
 def census():
     gc.collect()
     all = gc.get_objects()
@@ -99,6 +136,7 @@ type funcs struct {
 	run                *gilt.Func[string, struct{}]
 	broken             *gilt.Func[string, string]
 	forms              []string
+	greenlets          *gilt.Func[int, int]
 }
 
 func lookup(ctx context.Context, rt *gilt.Runtime) (f funcs, err error) {
@@ -123,6 +161,7 @@ func lookup(ctx context.Context, rt *gilt.Runtime) (f funcs, err error) {
 	into(l, "deep", &f.deep)
 	into(l, "nap", &f.nap)
 	into(l, "swap", &f.swap)
+	into(l, "greenlets", &f.greenlets)
 	intoIn(l, interruptedName, "run", &f.run)
 	intoIn(l, interruptedName, "broken", &f.broken)
 	var names *gilt.Func[struct{}, []string]

@@ -93,7 +93,16 @@ func (r *run) prepare() (err error) {
 		}
 		r.tenant = append(r.tenant, c)
 	}
-	r.funcs, err = lookup(r.ctx, r.rt)
+	if err = r.rt.AddModule(r.ctx, gilt.GoModule{Name: "gilt_stress_host", Funcs: []gilt.GoFunc{{Name: "add", Func: func(a, b int) int { return a + b }}}}); err != nil {
+		return err
+	}
+	if r.funcs, err = lookup(r.ctx, r.rt); err != nil {
+		return err
+	}
+	n, err := r.funcs.greenlets.Call(r.ctx, 1)
+	if n == -1 {
+		fmt.Fprintln(r.opt.Log, "stress: without greenlets: the package greenlet is not installed")
+	}
 	return err
 }
 
