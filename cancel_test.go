@@ -253,6 +253,7 @@ func hiddenFrames(rt *gilt.Runtime) error {
 		return err
 	}
 	for _, f := range []func(*gilt.Token) error{
+		//gilt:vet-ignore Go code that does not come back is what is tested
 		func(*gilt.Token) error { time.Sleep(700 * time.Millisecond); return nil },
 		func(tok *gilt.Token) error {
 			tok.AllowThreads(func() { time.Sleep(700 * time.Millisecond) })
@@ -260,6 +261,7 @@ func hiddenFrames(rt *gilt.Runtime) error {
 		},
 		func(tok *gilt.Token) error {
 			err := wrong(py.Eval(tok, "1"))
+			//gilt:vet-ignore as this
 			time.Sleep(700 * time.Millisecond)
 			return err
 		},

@@ -144,6 +144,7 @@ func TestErrorRelease(t *testing.T) {
 			}
 			close(done)
 		}()
+		//gilt:vet-ignore the goroutine needs no Python
 		<-done
 		tok.AllowThreads(func() {})
 		if n, err := py.EvalAs[int](tok, "len(gone)", ns); n != 1 || err != nil {

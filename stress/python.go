@@ -91,7 +91,7 @@ def fork():
 
 def greenlets(n):
     try:
-        import greenlet
+        from greenlet import getcurrent, greenlet
     except ImportError:
         return -1
     import gilt_stress_host
@@ -99,8 +99,8 @@ def greenlets(n):
     def work(i):
         for _ in range(3):
             got.append(gilt_stress_host.add(i, 1) - 1)
-            greenlet.getcurrent().parent.switch()
-    all = [greenlet.greenlet(work) for _ in range(n)]
+            getcurrent().parent.switch()
+    all = [greenlet(work) for _ in range(n)]
     for _ in range(4):
         for i, g in enumerate(all): g.switch(i) if not g.dead else None
     return sum(got)
