@@ -83,7 +83,7 @@ func (a *actor) choose() int {
 
 // weight is how often an operation is chosen in this run.
 func (r *run) weight(op operation) int {
-	if r.opt.Only != nil && !r.opt.Only.MatchString(op.name) {
+	if r.opt.Only != nil && !r.opt.Only.MatchString(op.name) || r.greenlets && op.name == "fork" {
 		return 0
 	}
 	return op.weight

@@ -46,6 +46,8 @@ type run struct {
 	bag    chan kept // handles on their way from one actor to another
 	tenant []*gilt.Class
 
+	greenlets bool // the package greenlet is installed
+
 	gate    sync.RWMutex // read: an operation runs; write: nothing does
 	ended   atomic.Uint64
 	counts  []atomic.Uint64 // by operation
@@ -102,6 +104,9 @@ func (r *run) prepare() (err error) {
 	n, err := r.funcs.greenlets.Call(r.ctx, 1)
 	if n == -1 {
 		fmt.Fprintln(r.opt.Log, "stress: without greenlets: the package greenlet is not installed")
+	} else {
+		r.greenlets = true
+		fmt.Fprintln(r.opt.Log, "stress: without forks: a lock of greenlet's may be another thread's in a child")
 	}
 	return err
 }
