@@ -10,7 +10,7 @@
 // Everything here is called with the GIL of the interpreter.
 #include "orders.h"
 
-enum { HELD = 1, ALL = 2, GENERATOR = 4, TAKES = 8 }; // as cleanup.py has them
+enum { HELD = 1, ALL = 2, GENERATOR = 4 }; // as cleanup.py has them
 enum { MARKED = 512 };  // code objects; more are given up, and found again
 enum { DEEPEST = 128 }; // frames of a stack whose code is marked, from the innermost on
 
@@ -18,7 +18,8 @@ enum { DEEPEST = 128 }; // frames of a stack whose code is marked, from the inne
 typedef struct {
 	PyObject *code;    // owned; NULL: nothing is known
 	int flags;
-	PyObject *offsets, *before_try; // owned; frozensets, or NULL
+	PyObject *offsets; // owned; a frozenset, or NULL
+	PyObject *drops;   // owned; bytes: at each offset, whether a frame that was entered from there drops something
 } place;
 enum { PLACES = 256 };
 
@@ -71,7 +72,7 @@ static place *place_of(gilt_hook *h, PyObject *code) { // NULL with an exception
 	py.Py_DecRef(said);
 	drop(old.code);
 	drop(old.offsets);
-	drop(old.before_try);
+	drop(old.drops);
 	return GILT_LIKELY(p->code == code) ? p : NULL; // what went with old may have come here too
 }
 
@@ -83,28 +84,39 @@ static int among(PyObject *offsets, PyObject *at) { // an error counts as yes
 	return yes;
 }
 
-// Whether a frame that called another one stands in clean-up; takes says that the other one is an acquire.
-static int calls_in_cleanup(place *p, PyObject *frame, int takes) {
+// Whether a frame that was entered from the offset last was entered because something is dropped: it is a __del__ of any name, or a
+// weak reference's callback.
+static int is_drop(PyObject *drops, PyObject *last) {
+	char *at;
+	Py_ssize_t n, i = last ? (Py_ssize_t)py.PyLong_AsLongLong(last) : -1;
+	return drops && i >= 0 && !py.PyBytes_AsStringAndSize(drops, &at, &n) && i < n && at[i];
+}
+
+// Whether a frame that called another one stands in clean-up.
+static int calls_in_cleanup(place *p, PyObject *frame) {
 	if (p->flags & ALL) return 1;
-	if (!p->offsets && !(takes && p->before_try)) return 0;
-	PyObject *before_try = takes ? p->before_try : NULL, *last = attr(frame, "f_lasti");
-	int yes = among(p->offsets, last) || among(before_try, last);
+	PyObject *offsets = p->offsets, *drops = p->drops; // p may be written to when attributes are looked up
+	if (offsets) py.Py_IncRef(offsets);
+	if (drops) py.Py_IncRef(drops);
+	PyObject *last = attr(frame, "f_lasti");
+	int yes = among(offsets, last) || is_drop(drops, last);
 	drop(last);
+	drop(offsets);
+	drop(drops);
 	return yes;
 }
 
 // Whether frame stands in clean-up, or a frame that it was called from does: then nothing may be raised. at is the offset at which
 // the frame itself goes on, NULL for a function's entry. An error counts as yes.
 static int in_cleanup(gilt_hook *h, PyObject *frame, PyObject *at) {
-	int yes = 0, takes = 0, innermost = 1;
+	int yes = 0, innermost = 1;
 	py.Py_IncRef(frame);
 	while (frame && !yes) {
 		PyObject *code = py.PyFrame_GetCode(frame), *back;
 		place *p = place_of(h, code);
 		if (!p) yes = 1;
 		else if (innermost) yes = p->flags & (HELD | ALL) || (at && among(p->offsets, at));
-		else yes = calls_in_cleanup(p, frame, takes);
-		takes = p && p->flags & TAKES;
+		else yes = calls_in_cleanup(p, frame);
 		back = yes ? NULL : py.PyFrame_GetBack(frame);
 		py.Py_DecRef(code);
 		py.Py_DecRef(frame);
@@ -484,7 +496,7 @@ void gilt_hook_clear(gilt_interp *it) {
 	for (size_t i = 0; i < PLACES; i++) {
 		drop(h->places[i].code);
 		drop(h->places[i].offsets);
-		drop(h->places[i].before_try);
+		drop(h->places[i].drops);
 	}
 	free(h);
 }
