@@ -108,18 +108,26 @@ def target_of(all, i, len=len):
 
 
 def walk(all, i, range=range, len=len):
-    """The indexes from that one on, and how much deeper the stack is before each. It ends where only jumps from elsewhere lead."""
+    """The indexes from that one on, and how much deeper the stack is before each, and where jumps from before lead, by offset. It ends
+    where only jumps from elsewhere lead."""
     depth, at = 0, {}
     for i in range(i, len(all)):
         op, arg, start = all[i][1:]
         depth = at.pop(start, depth)
         if depth is None:
             return
-        yield i, depth
+        yield i, depth, at
         target = target_of(all, i)
         if target is not None and target > start:
             at[target] = depth + effect(op, arg, True)
         depth = None if op in NO_FALL else depth + effect(op, arg, False)
+
+
+def takes_last(all, i, depth, base, at):
+    """Whether the instruction of that index takes all that is above base, and no jump from before leads to where there is more: as from
+    the first half of an or to the end of the expression."""
+    op, arg = all[i][1:3]
+    return op not in NEUTRAL and depth + effect(op, arg, False) <= base and not [d for d in at.values() if d > base]
 
 
 def positions(code, size, range=range, list=list):
@@ -158,11 +166,11 @@ def is_finally(all, i):
     except clause's first statement is its expression, which the exception is compared with."""
     if all[i][1] in OTHERS:
         return False
-    for i, depth in walk(all, i):
-        op, arg = all[i][1:3]
+    for i, depth, at in walk(all, i):
+        op = all[i][1]
         if op in MATCHES:
             return False
-        if op in ENDS or op in SETUPS or op == PUSH or depth > 0 and depth + effect(op, arg, False) <= 0 and op not in NEUTRAL:
+        if op in ENDS or op in SETUPS or op == PUSH or depth > 0 and takes_last(all, i, depth, 0, at):
             return True
     return True
 
@@ -261,13 +269,13 @@ def loaded(code, op, arg, len=len):
 def call_of(all, i, len=len):
     """The index of the call of what the instruction of that index has loaded, None if it is not called."""
     base = 1 if i + 1 < len(all) and all[i + 1][1] == PUSH_NULL else 0
-    for j, depth in walk(all, i + 1):
+    for j, depth, at in walk(all, i + 1):
         op, arg = all[j][1:3]
         if op in COUNTED and depth - arg - (op in WITH_NAMES) == base:
             return j
         if op == CALL_EX and depth - (1 + (arg & 1) if op in WITH_ARG else 2) == base:
             return j
-        if op not in NEUTRAL and (depth + effect(op, arg, False) <= base or depth == base and op in ATTRIBUTES):
+        if depth == base and op in ATTRIBUTES or takes_last(all, j, depth, base, at):
             return None  # something else has taken it
     return None
 
