@@ -243,12 +243,14 @@ static PyObject *on_instruction(PyObject *self, PyObject *const *args, Py_ssize_
 // the same frame began. A loop that is one instruction, which jumps to itself, has no lines: the frame in which the
 // canceller found the thread is traced by instructions.
 enum { TRACE_CALL = 0, TRACE_LINE = 2, TRACE_RETURN = 3, TRACE_OPCODE = 7 };
-enum { SEEN = 16 };
+enum { SEEN = 256 }; // with few, a function that a loop calls would take the place of the loop's frame each turn
 static _Thread_local struct { PyObject *frame; uint64_t turn; int what; long long at; } seen[SEEN]; // frame is compared only
+
+static size_t seen_at(PyObject *frame) { return ((uintptr_t)frame >> 4 ^ (uintptr_t)frame >> 12) % SEEN; }
 
 // Notes where the frame goes on; says whether it has jumped back since the last note.
 static int jumped_back(gilt_thread *th, PyObject *frame, int what, long long at) {
-	size_t i = ((uintptr_t)frame >> 4 ^ (uintptr_t)frame >> 10) % SEEN;
+	size_t i = seen_at(frame);
 	int known = seen[i].frame == frame && seen[i].turn == th->arms;
 	if (known && seen[i].what == TRACE_OPCODE && what == TRACE_LINE) return 0; // the instruction follows
 	int back = known && seen[i].what == what && at <= seen[i].at;
@@ -257,8 +259,7 @@ static int jumped_back(gilt_thread *th, PyObject *frame, int what, long long at)
 }
 
 static void forget_frame(PyObject *frame) {
-	for (size_t i = 0; i < SEEN; i++)
-		if (seen[i].frame == frame) seen[i].frame = NULL;
+	if (seen[seen_at(frame)].frame == frame) seen[seen_at(frame)].frame = NULL;
 }
 
 static int trace_opcodes(gilt_hook *h, PyObject *frame, PyObject *yes) {
