@@ -36,7 +36,8 @@ CALL_EX = number_of("CALL_FUNCTION_EX")
 WITH_ARG = frozenset(getattr(opcode, "hasarg", range(opcode.HAVE_ARGUMENT, 256)))
 RELATIVE, ABSOLUTE, BACKWARD = frozenset(opcode.hasjrel), frozenset(opcode.hasjabs), named("JUMP_BACKWARD", "POP_JUMP_BACKWARD")
 NO_FALL = named("RERAISE", "RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "JUMP_FORWARD", "JUMP_ABSOLUTE", "JUMP_BACKWARD")
-ENDS = NO_FALL - named("JUMP_FORWARD")
+JUMPS_BACK = named("JUMP_BACKWARD", "JUMP_ABSOLUTE")  # inside an expression: a comprehension's loop
+ENDS = NO_FALL - named("JUMP_FORWARD") - JUMPS_BACK
 LEAVES = NO_FALL | named("POP_BLOCK", "SETUP_")
 SETUPS = named("SETUP_FINALLY", "SETUP_WITH", "SETUP_ASYNC_WITH")
 ENTERS = named("BEFORE_WITH", "BEFORE_ASYNC_WITH", "SETUP_WITH", "SETUP_ASYNC_WITH", "WITH_EXCEPT_START")
@@ -170,7 +171,7 @@ def is_finally(all, i):
         op = all[i][1]
         if op in MATCHES:
             return False
-        if op in ENDS or op in SETUPS or op == PUSH or depth > 0 and takes_last(all, i, depth, 0, at):
+        if op in ENDS or op in SETUPS or op == PUSH or op in JUMPS_BACK and depth <= 0 or depth > 0 and takes_last(all, i, depth, 0, at):
             return True
     return True
 
