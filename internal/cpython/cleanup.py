@@ -4,6 +4,7 @@
 # needs of them is its default arguments.
 import opcode
 import sys
+from itertools import compress
 from opcode import opmap, stack_effect
 
 HELD, ALL, GENERATOR = 1, 2, 4  # as hook.c has them
@@ -59,7 +60,7 @@ SHIFT = {v: 2 if n == "LOAD_SUPER_ATTR" else 1 for n, v in opmap.items()
 LOCAL = named("LOAD_FAST")
 SECOND = frozenset(v for n, v in opmap.items() if n.startswith(("LOAD_FAST", "STORE_FAST")) and "_LOAD_FAST" in n)  # two locals in an argument
 # They may be of two statements, the last of a try clause and the first of a finally clause.
-PAIRS = frozenset(v for n, v in opmap.items() if n.count("_FAST") == 2)
+SINGLE = bytes(op not in {v for n, v in opmap.items() if n.count("_FAST") == 2} for op in range(256))
 CELLS = named("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
 # Instructions that run no Python code but that of what they drop: a frame that was entered from there is a __del__ of any name,
 # or a weak reference's callback. JUMP_BACKWARD is where the collector runs from 3.12 on.
@@ -176,7 +177,7 @@ def is_finally(all, i):
     return True
 
 
-def finals_by_table(code, all, size, len=len, enumerate=enumerate, range=range):
+def finals_by_table(code, all, size, len=len, enumerate=enumerate, list=list):
     """For each finally clause: the ranges of offsets of its handler, the body's copy for exceptions, and those of its try clause."""
     entries, handler = table(code), [None] * (size + 1)  # the handler of each instruction, by half its offset
     for start, end, target in entries:
@@ -211,12 +212,12 @@ def finals_by_table(code, all, size, len=len, enumerate=enumerate, range=range):
             finals[mine][0].append((start, end))
         if tried in finals:
             finals[tried][1].append((start, end))
-    return finals.values()
+    return list(finals.values())
 
 
 def finals_by_flow(all, enumerate=enumerate, len=len):
     """The same before 3.11. The handler is what its beginning leads to until it has been left, or raises again."""
-    index = {start: i for i, (at, op, arg, start) in enumerate(all)}
+    finals, index = [], {start: i for i, (at, op, arg, start) in enumerate(all)}
     for i, (at, op, arg, start) in enumerate(all):
         first = index.get(target_of(all, i)) if op == SETUP_FINALLY else None
         if first is None or not is_finally(all, first):
@@ -235,7 +236,8 @@ def finals_by_flow(all, enumerate=enumerate, len=len):
         j = i + 1  # how far the try clause goes at least
         while all[j][1] not in LEAVES:
             j += 1
-        yield inside.values(), [(at, all[j][0])]
+        finals.append((inside.values(), [(at, all[j][0])]))
+    return finals
 
 
 def withs(all, none, len=len, range=range):
@@ -319,26 +321,26 @@ def flags_of(code, len=len):
     return flags
 
 
-def finals(code, raw, all, any=any, zip=zip, len=len, range=range, set=set, enumerate=enumerate):
+def finals(code, raw, all, any=any, len=len, range=range, set=set, map=map):
     """The offsets of the finally clauses' bodies, both copies; None if nothing tells where the other copy is."""
-    found, clauses, where = set(), set(), None
-    for inside, tried in finals_by_table(code, all, len(raw) // 2) if TABLE else finals_by_flow(all):
-        where = where or positions(code, len(raw) // 2)
-        if not any(p not in NOWHERE for p in where):
-            return None
+    found, clauses, size = set(), set(), len(raw) // 2
+    handlers = finals_by_table(code, all, size) if TABLE else finals_by_flow(all)
+    if not handlers:
+        return found
+    where, ops = positions(code, size), raw[::2]
+    if not any(p not in NOWHERE for p in where):
+        return None
+    for inside, tried in handlers:
         clause, body = set(), set()
         for start, end in inside:
             found.update(range(start, end, 2))
             clause.update(where[start // 2:end // 2])
         for start, end in tried:
-            body.update(p for op, p in zip(raw[start:end:2], where[start // 2:end // 2]) if op not in PAIRS)
+            body.update(compress(where[start // 2:end // 2], ops[start // 2:end // 2].translate(SINGLE)))
         if (clause & body) <= NOWHERE:  # else the positions are not those of a source text: the body has been generated
-            clauses |= clause - NOWHERE
-    if clauses:
-        ends = [a[0] for a in all[1:]] + [len(raw)]
-        for i, (at, op, arg, start) in enumerate(all):
-            if where[at // 2] in clauses:
-                found.update(range(at, ends[i], 2))  # with its caches: 3.11 and 3.12 stand at the last during a call
+            clauses |= clause
+    clauses -= NOWHERE
+    found.update(compress(range(0, len(raw), 2), map(clauses.__contains__, where)))  # with caches: 3.11 and 3.12 stand there during calls
     return found
 
 
