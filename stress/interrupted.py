@@ -1,5 +1,6 @@
 # What tasks do while they are interrupted: each form loops for ever, and leaves the state as it was when an exception
 # ends it at a place where Python code can expect one.
+import ast
 import asyncio
 import concurrent.futures
 import contextlib
@@ -8,6 +9,7 @@ import logging
 import logging.handlers
 import queue
 import threading
+import types
 import weakref
 
 
@@ -71,6 +73,49 @@ class PyLock:
         self.inner.release()
 
 
+def noted(f):
+    @functools.wraps(f)
+    def wrapper(*args, **kwargs):
+        return f(*args, **kwargs)
+
+    return wrapper
+
+
+class Decorated(PyLock):
+    acquire = noted(PyLock.acquire)
+
+
+class Renamed(PyLock):
+    def take(self, *args):
+        touch(self)
+        return PyLock.acquire(self)
+
+    acquire = take
+
+
+class Async:
+    """An asynchronous context manager and lock whose coroutines have other names."""
+
+    def __init__(self, state):
+        self.state = state
+
+    async def take(self):
+        self.state.open += 1
+        for _ in range(3):
+            touch(self.state)
+        return True
+
+    async def give(self, *why):
+        for _ in range(3):
+            touch(self.state)
+        self.state.open -= 1
+
+    def __aenter__(self):
+        return self.take()
+
+    acquire, __aexit__ = take, give
+
+
 class Slow(logging.Handler):
     def emit(self, record):
         spin(3)
@@ -82,6 +127,7 @@ class State:
         self.lock, self.rlock, self.cond, self.sem, self.event, self.queue = (
             threading.Lock(), threading.RLock(), threading.Condition(), threading.Semaphore(), threading.Event(), queue.Queue())
         self.counted, self.aliased, self.pylock = Counted(self), Aliased(self), PyLock(self)
+        self.decorated, self.renamed, self.asynchronous = Decorated(self), Renamed(self), Async(self)
         self.log = logging.Logger("interrupted")
         self.handler = Slow()
         self.log.addHandler(self.handler)
@@ -185,6 +231,198 @@ def pylock_try(s):
             touch(s)
         finally:
             s.pylock.release()
+
+
+def acquire_decorated(s):
+    while True:
+        s.decorated.acquire()
+        try:
+            touch(s)
+        finally:
+            s.decorated.release()
+
+
+def acquire_renamed(s):
+    while True:
+        s.renamed.acquire(*(True,), **{})
+        try:
+            touch(s)
+        finally:
+            s.renamed.release()
+
+
+def acquire_local(s):
+    _acquire = s.renamed.acquire
+    while True:
+        _acquire(True if s else False)
+        try:
+            touch(s)
+        finally:
+            s.renamed.release()
+
+
+def acquire_if_not(s):
+    def once():
+        if not s.pylock.acquire():
+            return
+        try:
+            touch(s)
+        finally:
+            s.pylock.release()
+
+    while True:
+        once()
+
+
+def acquire_assert(s):
+    while True:
+        assert s.pylock.acquire(), "no"
+        try:
+            touch(s)
+        finally:
+            s.pylock.release()
+
+
+def acquire_while_not(s):
+    while True:
+        while not s.pylock.acquire(False):
+            touch(s)
+        try:
+            touch(s)
+        finally:
+            s.pylock.release()
+
+
+def acquire_walrus(s):
+    while True:
+        if (got := s.pylock.acquire()) and s:
+            try:
+                touch(got)
+            finally:
+                s.pylock.release()
+
+
+def acquire_pass(s):
+    while True:
+        s.pylock.acquire()
+        try:
+            pass
+        finally:
+            s.pylock.release()
+
+
+def acquire_break(s):
+    while True:
+        while True:
+            s.pylock.acquire()
+            try:
+                break
+            finally:
+                s.pylock.release()
+
+
+def acquire_return(s):
+    def once():
+        s.pylock.acquire()
+        try:
+            return
+        finally:
+            s.pylock.release()
+
+    while True:
+        once()
+
+
+def acquire_continue(s):
+    while True:
+        s.pylock.acquire()
+        try:
+            continue
+        finally:
+            s.pylock.release()
+
+
+def no_positions(s):
+    def work():
+        s.open += 1
+        try:
+            for _ in range(3):
+                touch(_)
+        finally:
+            for _ in range(20):
+                touch(_)
+            s.open -= 1
+
+    bare = types.FunctionType(work.__code__.replace(co_linetable=b""), globals(), closure=work.__closure__)
+    while True:
+        bare()
+
+
+def one_position(s):
+    tree = ast.parse("def work(s):\n    try:\n        while True:\n            touch(s)\n    finally:\n        touch(s)")
+    for node in ast.walk(tree):
+        if hasattr(node, "lineno"):
+            node.lineno = node.end_lineno = 1
+            node.col_offset = node.end_col_offset = 0
+    names = {"touch": touch}
+    exec(compile(tree, "generated", "exec"), names)
+    names["work"](s)
+
+
+def except_if(s):
+    with s.lock:
+        try:
+            raise KeyError
+        except (KeyError if s else ValueError):
+            while True:
+                pass
+
+
+def except_or(s):
+    nothing = None
+    with s.lock:
+        try:
+            raise KeyError
+        except (nothing or KeyError):
+            while True:
+                pass
+
+
+def loop_after_break(s):
+    for n in range(3):
+        try:
+            touch(n)
+        finally:
+            if n == 1:
+                break
+    while True:
+        pass
+
+
+def dropped(s):
+    class Thing:
+        def close(self):
+            spin(3)
+            s.open -= 1
+
+        __del__ = close
+
+    while True:
+        thing = Thing(); s.open += 1
+        del thing
+        thing = Thing(); s.open += 1
+        thing = None
+
+
+def dropped_weakly(s):
+    class Thing:
+        pass
+
+    def gone(ref):
+        spin(3)
+        s.open -= 1
+
+    while True: thing = Thing(); ref = weakref.ref(thing, gone); s.open += 1; del thing
 
 
 def finally_loops(s):
@@ -475,10 +713,35 @@ def coroutine(s):
             async with held():
                 touch(s)
 
+    drive(main())
+
+
+def drive(coroutine):
     try:
-        main().send(None)
+        coroutine.send(None)
     except StopIteration:
         pass
+
+
+def async_with(s):
+    async def main():
+        while True:
+            async with s.asynchronous:
+                touch(s)
+
+    drive(main())
+
+
+def async_acquire(s):
+    async def main():
+        while True:
+            await s.asynchronous.acquire()
+            try:
+                touch(s)
+            finally:
+                await s.asynchronous.give()
+
+    drive(main())
 
 
 def run_loop(s):
@@ -491,9 +754,11 @@ def run_loop(s):
 
 
 FORMS = [with_lock, with_rlock, with_counted, with_aliased, with_two, loop_in_with, loop_in_two, comprehension_in_with, loop_in_try, acquire_try,
-         acquire_result_try, pylock_try, finally_loops, finally_in_finally, return_in_try, raises_in_try, with_managed, loop_in_managed, decorated,
+         acquire_result_try, pylock_try, acquire_decorated, acquire_renamed, acquire_local, acquire_if_not, acquire_assert, acquire_while_not, acquire_walrus,
+         acquire_pass, acquire_break, acquire_return, acquire_continue, no_positions, one_position, except_if, except_or, loop_after_break, dropped,
+         dropped_weakly, finally_loops, finally_in_finally, return_in_try, raises_in_try, with_managed, loop_in_managed, decorated,
          exit_stack, exit_stack_aliased, finalizer, closing, generator, generator_left, recursion, sort_key, executed, mapped, condition, condition_for, semaphore, semaphore_try,
-         event, put_get, log, barrier, cached, futures, coroutine, run_loop]
+         event, put_get, log, barrier, cached, futures, coroutine, async_with, async_acquire, run_loop]
 states = {}
 
 
@@ -527,7 +792,7 @@ def broken(key):
                 lock.release()
             else:
                 left.append(name)
-        for name, lock in ("queue", s.queue.mutex), ("event", s.event._cond), ("handler", s.handler.lock), ("counted", s.counted.inner), ("pylock", s.pylock.inner), ("barrier", s.barrier._cond):
+        for name, lock in ("queue", s.queue.mutex), ("event", s.event._cond), ("handler", s.handler.lock), ("counted", s.counted.inner), ("pylock", s.pylock.inner), ("decorated", s.decorated.inner), ("renamed", s.renamed.inner), ("barrier", s.barrier._cond):
             if lock.acquire(timeout=5):
                 lock.release()
             else:

@@ -10,7 +10,7 @@
 // Everything here is called with the GIL of the interpreter.
 #include "orders.h"
 
-enum { HELD = 1, ALL = 2, GENERATOR = 4, TAKES = 8, IMPORTS = 16 }; // as cleanup.py has them
+enum { HELD = 1, ALL = 2, GENERATOR = 4, IMPORTS = 16 }; // as cleanup.py has them
 enum { MARKED = 512 };  // code objects; more are given up, and found again
 enum { DEEPEST = 128 }; // frames of a stack whose code is marked, from the innermost on
 
@@ -18,7 +18,8 @@ enum { DEEPEST = 128 }; // frames of a stack whose code is marked, from the inne
 typedef struct {
 	PyObject *code;    // owned; NULL: nothing is known
 	int flags;
-	PyObject *offsets, *before_try; // owned; frozensets, or NULL
+	PyObject *offsets; // owned; a frozenset, or NULL
+	PyObject *drops;   // owned; bytes: at each offset, whether a frame that was entered from there drops something
 } place;
 enum { PLACES = 256 };
 
@@ -73,7 +74,7 @@ static place *place_of(gilt_hook *h, PyObject *code) { // NULL with an exception
 	py.Py_DecRef(said);
 	drop(old.code);
 	drop(old.offsets);
-	drop(old.before_try);
+	drop(old.drops);
 	return GILT_LIKELY(p->code == code) ? p : NULL; // what went with old may have come here too
 }
 
@@ -85,14 +86,26 @@ static int among(PyObject *offsets, PyObject *at) { // an error counts as yes
 	return yes;
 }
 
-// Whether a frame that called another one stands in clean-up; takes says that the other one is an acquire. An import is waited for: it
-// would leave a package half made, for everybody. One that goes on for long is not: late.
-static int calls_in_cleanup(place *p, PyObject *frame, int takes, int late) {
+// Whether a frame that was entered from the offset last was entered because something is dropped: it is a __del__ of any name, or a
+// weak reference's callback.
+static int is_drop(PyObject *drops, PyObject *last) {
+	char *at;
+	Py_ssize_t n, i = last ? (Py_ssize_t)py.PyLong_AsLongLong(last) : -1;
+	return drops && i >= 0 && !py.PyBytes_AsStringAndSize(drops, &at, &n) && i < n && at[i];
+}
+
+// Whether a frame that called another one stands in clean-up. An import is waited for: it would leave a package half made, for
+// everybody. One that goes on for long is not: late.
+static int calls_in_cleanup(place *p, PyObject *frame, int late) {
 	if (p->flags & ALL || (p->flags & IMPORTS && !late)) return 1;
-	if (!p->offsets && !(takes && p->before_try)) return 0;
-	PyObject *before_try = takes ? p->before_try : NULL, *last = attr(frame, "f_lasti");
-	int yes = among(p->offsets, last) || among(before_try, last);
+	PyObject *offsets = p->offsets, *drops = p->drops; // p may be written to when attributes are looked up
+	if (offsets) py.Py_IncRef(offsets);
+	if (drops) py.Py_IncRef(drops);
+	PyObject *last = attr(frame, "f_lasti");
+	int yes = among(offsets, last) || is_drop(drops, last);
 	drop(last);
+	drop(offsets);
+	drop(drops);
 	return yes;
 }
 
@@ -101,15 +114,14 @@ static int calls_in_cleanup(place *p, PyObject *frame, int takes, int late) {
 // What is around the frame in which th's task began is an outer task's, which goes on.
 static int in_cleanup(gilt_hook *h, PyObject *frame, PyObject *at, gilt_thread *th) {
 	const void *outer = th->tasks[th->ntasks - 1].outer;
-	int yes = 0, takes = 0, innermost = 1;
+	int yes = 0, innermost = 1;
 	py.Py_IncRef(frame);
 	while (frame && frame != outer && !yes) {
 		PyObject *code = py.PyFrame_GetCode(frame), *back;
 		place *p = place_of(h, code);
 		if (!p) yes = 1;
 		else if (innermost) yes = p->flags & (HELD | ALL) || (at && among(p->offsets, at));
-		else yes = calls_in_cleanup(p, frame, takes, th->late);
-		takes = p && p->flags & TAKES;
+		else yes = calls_in_cleanup(p, frame, th->late);
 		back = yes ? NULL : py.PyFrame_GetBack(frame);
 		py.Py_DecRef(code);
 		py.Py_DecRef(frame);
@@ -163,7 +175,8 @@ int gilt_interrupted(gilt_thread *th) {
 int gilt_interrupt_here(gilt_thread *th, gilt_interp *it) {
 	if (!it->hook || !is_armed(th, it)) return 0;
 	PyObject *frame = py.PyThreadState_GetFrame(th->states[it->id].ts), *at = frame ? attr(frame, "f_lasti") : NULL; // in a call of C
-	int may = may_interrupt(th, it, frame, at);
+	int may = (!frame || at) && may_interrupt(th, it, frame, at);
+	py.PyErr_Clear();
 	drop(at);
 	drop(frame);
 	if (may) raise_in(th, it);
@@ -256,7 +269,7 @@ static PyObject *on_instruction(PyObject *self, PyObject *const *args, Py_ssize_
 // the same frame began. A loop that is one instruction, which jumps to itself, has no lines: the frame in which the
 // canceller found the thread is traced by instructions.
 enum { TRACE_CALL = 0, TRACE_LINE = 2, TRACE_RETURN = 3, TRACE_OPCODE = 7 };
-enum { SEEN = 16 };
+enum { SEEN = 256 }; // with few, a function that a loop calls would take the place of the loop's frame each turn
 typedef struct {
 	PyObject *frame; // compared only
 	uint64_t turn;   // th->arms then
@@ -458,7 +471,7 @@ static int take_tool(gilt_interp *it) {
 static int mark(gilt_hook *h, PyObject *code) { // 0, or -1 with an exception
 	place *p = place_of(h, code);
 	if (!p) return -1;
-	if (p->flags & (HELD | ALL) || is_marked(h, code)) return 0;
+	if (p->flags & (HELD | ALL) || is_marked(h, code) || !h->tool) return 0; // the look may have let the canceller rest the hook
 	if (h->nmarked == h->capmarked) {
 		size_t cap = h->capmarked ? 2 * h->capmarked : 32;
 		PyObject **more = realloc(h->marked, cap * sizeof *more);
@@ -554,7 +567,7 @@ void gilt_hook_clear(gilt_interp *it) {
 	for (size_t i = 0; i < PLACES; i++) {
 		drop(h->places[i].code);
 		drop(h->places[i].offsets);
-		drop(h->places[i].before_try);
+		drop(h->places[i].drops);
 	}
 	free(h);
 }
