@@ -2,6 +2,7 @@
 import asyncio
 import contextvars
 import importlib
+import os
 import threading
 import time
 import types
@@ -47,7 +48,7 @@ def run(fd, take, enter, done):
     tasks, ids, generators, functions = {}, {}, {}, {}
     results = []  # (id, value)
     taken, begun = None, iter(())
-    flushes = retired = False
+    flushes = retired = forked = False
     again = SystemExit("gilt: the event loop goes on")  # it leaves run_forever
 
     async def wait(awaitable):
@@ -204,7 +205,21 @@ def run(fd, take, enter, done):
 
     complain = loop.call_exception_handler
 
+    def child():
+        """This is a child made by fork: the loop's descriptors and orders are the parent's."""
+        nonlocal forked
+        forked = True
+
+    def leaves(exception):
+        """What a child ends with. asyncio (3.14) hides a SystemExit behind an error of its own."""
+        inner = exception
+        while inner is not None and not isinstance(inner, SystemExit):
+            inner = inner.__context__
+        return inner or exception or SystemExit(1)
+
     def handle(what):
+        if forked:
+            raise leaves(what.get("exception"))
         try:
             if not interrupts(what.get("exception")):
                 complain(what)
@@ -218,7 +233,7 @@ def run(fd, take, enter, done):
                 loop.run_forever()
                 return
             except BaseException as exception:
-                if exception is not again and not interrupts(exception) and type(exception) is not MemoryError:
+                if forked or exception is not again and not interrupts(exception) and type(exception) is not MemoryError:
                     raise
                 exception.__context__ = exception.__traceback__ = None
             for _ in range(10_000):
@@ -247,11 +262,13 @@ def run(fd, take, enter, done):
     except AttributeError:  # another kind of event loop
         pass
     asyncio.set_event_loop(loop)
+    os.register_at_fork(after_in_child=child)
     enter(whose)
     try:
         serve()
     finally:
         try:
-            end()
+            if not forked:
+                end()
         finally:
             enter(None)

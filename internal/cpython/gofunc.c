@@ -272,7 +272,10 @@ static PyObject *new_gofunc(gilt_interp *it, uint64_t id, uint64_t what, int use
 
 gilt_res gilt_make_gofunc(gilt_thread *th, uint64_t serial, uint64_t id, uint64_t what, int uses_python, const char *name, uint64_t nn, const char *plan, uint64_t pn, const char *doc, uint64_t dn) {
 	gilt_res r = {0};
-	if (gilt_op_begin(th, serial, &r)) return r;
+	if (gilt_op_begin(th, serial, &r)) {
+		gilt_go_drop(id); // as when the function cannot be made
+		return r;
+	}
 	gilt_result(th, th->attached, new_gofunc(th->attached, id, what, uses_python, name, nn, plan, pn, doc, dn), GILT_R_OBJECT, &r);
 	gilt_op_end(th, &r);
 	return r;

@@ -3,7 +3,7 @@
 // causes and contexts, their tracebacks and frames, all of whose references are counted here. What a traceback's text needs stays.
 #include "objects.h"
 
-enum { MOST_EXCEPTIONS = 8, FEW_FRAMES = 64, TP_CLEAR = 51 };
+enum { MOST_EXCEPTIONS = 8, FEW_FRAMES = 64 };
 
 static _Atomic int kept;
 
@@ -96,8 +96,6 @@ static void keep_ours(owned *all) {
 	all->nframes = n;
 }
 
-static int (*clear)(PyObject *); // of frames: what the garbage collector calls
-
 void gilt_drop_locals(gilt_interp *it, PyObject *exc) {
 	if (!gilt_at.counts || kept || references(exc) != 1) return;
 	owned all; // most of it is never touched
@@ -106,10 +104,14 @@ void gilt_drop_locals(gilt_interp *it, PyObject *exc) {
 	for (size_t i = 0; ok && i < all.nexceptions; i++) ok = references(all.exceptions[i]) == all.refs[i] && add_frames(&all, all.exceptions[i]);
 	if (ok && all.nframes > 0) {
 		keep_ours(&all);
-		for (size_t i = 0; i < all.nframes; i++) {
-			if (!clear) *(void **)&clear = py.PyType_GetSlot(gilt_type(all.frames[i]), TP_CLEAR);
-			if (clear) clear(all.frames[i]);
+		// frame.clear() refuses a frame that runs: from 3.11 on such a frame may look as if all references to it were known.
+		PyObject *clear = py.PyUnicode_InternFromString("clear");
+		for (size_t i = 0; clear && i < all.nframes; i++) {
+			PyObject *done = py.PyObject_VectorcallMethod(clear, &all.frames[i], 1, NULL);
+			if (done) py.Py_DecRef(done);
+			else py.PyErr_Clear();
 		}
+		if (clear) py.Py_DecRef(clear);
 		for (size_t i = 0; i < all.nframes; i++) py.Py_DecRef(all.frames[i]);
 		py.PyErr_Clear();
 	}

@@ -83,6 +83,10 @@ static void run_loop(gilt_orders *q) {
 static PyObject *enter(PyObject *self, PyObject *whose) {
 	gilt_orders *q = gilt_orders_of(self);
 	if (!q) return NULL;
+	if (gilt_forked) { // the locks may be another thread's
+		py.Py_IncRef(py._Py_NoneStruct);
+		return py._Py_NoneStruct;
+	}
 	PyObject *before = q->whose;
 	int in = whose != py._Py_NoneStruct;
 	if (in) py.Py_IncRef(whose);
