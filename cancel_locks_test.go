@@ -99,7 +99,7 @@ func interruptedLocksOwnGIL() error {
 		return err
 	}
 	var all sync.WaitGroup
-	forms := []string{"with_lock", "with_counted", "loop_in_with", "loop_in_try", "finally_loops", "with_managed", "put_get", "log"}
+	forms := []string{"with_lock", "with_counted", "loop_in_with", "loop_in_try", "finally_loops", "with_managed", "put_get", "log", "acquire_decorated", "acquire_pass", "async_with", "async_acquire", "no_positions", "dropped"}
 	errs := make([]error, len(forms))
 	for i, form := range forms {
 		all.Go(func() { errs[i] = interruptForm(rt, form, 5) })
