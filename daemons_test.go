@@ -172,6 +172,9 @@ func quietStreams() error {
 	r, w := io.Pipe()
 	if err := rt.OnMain(ctx, func(tok *gilt.Token) error {
 		ns, err := py.NewDict(tok, nil)
+		if err != nil {
+			return err
+		}
 		for name, make := range map[string]func() (py.Bound, error){
 			"file": func() (py.Bound, error) { return py.FromWriter(tok, file) }, "source": func() (py.Bound, error) { return py.FromReader(tok, source) },
 			"blocked": func() (py.Bound, error) { return py.FromReader(tok, r) },

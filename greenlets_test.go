@@ -312,7 +312,7 @@ for i in range(10):
 					}
 					return py.Run(tok, source, ns)
 				})
-				if err != nil && !(errors.Is(err, py.RuntimeError) && strings.Contains(err.Error(), "inside a Go function")) {
+				if err != nil && (!errors.Is(err, py.RuntimeError) || !strings.Contains(err.Error(), "inside a Go function")) {
 					results <- err
 					return
 				}

@@ -18,7 +18,7 @@ import (
 // thePanic is what a stack must show.
 func thePanic() {
 	var m map[string]int
-	m["x"] = 1
+	m["x"] = 1 //nolint:staticcheck // it is to panic
 }
 
 const panicSource = `

@@ -62,7 +62,11 @@ func (m *pythonMemory) look(now time.Duration) {
 		return
 	}
 	defer m.mu.Unlock()
+	began := time.Now()
 	python, heap := m.sizes()
+	if took := time.Since(began); took > memoryLook/20 { // C's allocator goes through all that it has free
+		m.looked.Store(int64(now + 20*took))
+	}
 	if python == 0 {
 		return
 	}

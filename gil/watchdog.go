@@ -82,7 +82,7 @@ func (w *watch) lookForCycles() {
 	}
 	looked := make(chan map[[2]uint64]*cycle, 1)
 	w.looked = looked
-	go func() { looked <- w.host.lookForCycles() }()
+	w.host.helpers.Go(func() { looked <- w.host.lookForCycles() }) // Shutdown waits for it: it runs Python
 }
 
 func (w *watch) noteCycles(found map[[2]uint64]*cycle) {

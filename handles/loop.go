@@ -233,7 +233,7 @@ func (l *Loop) cancel(o *order) *cancellation {
 			continue
 		}
 		c.id = l.last.Add(1)
-		err = e.put(&c.order, wire)
+		_ = e.put(&c.order, wire) // the order tells
 		e.mu.Unlock()
 		break
 	}

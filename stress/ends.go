@@ -210,7 +210,7 @@ func (a *actor) fork() error {
 			return err
 		}
 		got, err := py.MethodAs[string](m, "fork")
-		if own := a.rt.Info().Mode == gilt.OwnGIL; err == nil && got != "7" && !(own && got == "refused") {
+		if own := a.rt.Info().Mode == gilt.OwnGIL; err == nil && got != "7" && (!own || got != "refused") {
 			err = fmt.Errorf("the child ended with %s", got)
 		}
 		return err

@@ -102,10 +102,13 @@ static PyThreadState *arm(gilt_interp *it, unsigned long ident, uint64_t tag, in
 }
 
 // Leaves the thread's task alone until somebody wants it cancelled again.
-static void spare(unsigned long ident) {
+static void spare(gilt_interp *it, unsigned long ident) {
 	pthread_mutex_lock(&gilt_all_mu);
 	for (size_t i = 0; i < gilt_nthreads; i++)
-		if (gilt_threads[i]->ident == ident) atomic_store(&gilt_threads[i]->wanted, 0), gilt_threads[i]->tried = 0;
+		if (gilt_threads[i]->ident == ident) {
+			atomic_store(&gilt_threads[i]->wanted, 0), gilt_threads[i]->tried = 0;
+			if (gilt_minor() >= 12) atomic_store(&gilt_threads[i]->states[it->id].armed, 0); // before, the thread takes its trace function away
+		}
 	pthread_mutex_unlock(&gilt_all_mu);
 }
 
@@ -133,7 +136,7 @@ static int cancel_all(gilt_interp *it, gilt_stuck *stuck) {
 		PyObject *frame = gilt_frame_of(ident, ts);
 		py.PyErr_Clear();
 		if (stuck->tag != before) gilt_describe(frame, stuck->where, sizeof stuck->where);
-		if (!may(it, ident, frame)) spare(ident);
+		if (!may(it, ident, frame)) spare(it, ident);
 		else if ((ts = arm(it, ident, tag, &tries))) gilt_hook_arm(it, ts, frame, tries);
 		if (frame) py.Py_DecRef(frame);
 	}

@@ -20,7 +20,6 @@ typedef struct {
 void gilt_greenlets_find(gilt_interp *it);
 int gilt_greenlet_call(gilt_thread *th, gilt_interp *it, int uses_python, gilt_mark *here, gilt_from *from);
 void gilt_greenlet_opened(gilt_thread *th, gilt_mark *mark, gilt_from *from); // the call is the innermost task now
-int gilt_greenlets_leave(gilt_thread *th, gilt_interp *it);
 
 // With the GIL, before a call of a Go function is opened: 0, or -1 with an exception when it is refused.
 static inline int gilt_called_from(gilt_thread *th, gilt_interp *it, int uses_python, gilt_mark *here, gilt_from *from) {

@@ -792,12 +792,13 @@ char *gilt_quiesce(int stopping) {
 	pthread_mutex_lock(&gilt_all_mu);
 	for (size_t i = 0; i < gilt_nthreads; i++) {
 		gilt_thread *th = gilt_threads[i];
-		if (!th->foreign || !atomic_load(&th->inside)) continue;
-		size_t more = strlen(th->called) + 1;
+		if (!atomic_load(&th->inside)) continue; // which comes before foreign
+		const char *called = th->called ? th->called : "?";
+		size_t more = strlen(called) + 1;
 		char *longer = realloc(names, n + more + 1);
 		if (!longer) break;
 		names = longer;
-		memcpy(names + n, th->called, more - 1);
+		memcpy(names + n, called, more - 1);
 		memcpy(names + n + more - 1, "\n", 2);
 		n += more;
 	}

@@ -89,7 +89,10 @@ func AppendCall(b []byte, n, kw int) []byte {
 }
 
 // What one conversion may have: see SetLimits.
-var MaxValues, MaxBytes uint64 = math.MaxUint64, math.MaxUint64
+var (
+	MaxValues uint64 = math.MaxUint64
+	MaxBytes  uint64 = math.MaxUint64
+)
 
 // ErrWire is a wire form that Go cannot read: a bug in gilt.
 var ErrWire = errors.New("gilt: broken wire form (a bug in gilt)")
