@@ -21,7 +21,7 @@ typedef struct {
 	PyObject *offsets; // owned; a frozenset, or NULL
 	PyObject *drops;   // owned; bytes: at each offset, whether a frame that was entered from there drops something
 } place;
-enum { PLACES = 256 };
+enum { PLACES = 1024 };
 
 struct gilt_hook {
 	PyObject *cancelled;  // the exception class, as all these owned
@@ -270,18 +270,24 @@ static PyObject *on_instruction(PyObject *self, PyObject *const *args, Py_ssize_
 // canceller found the thread is traced by instructions.
 enum { TRACE_CALL = 0, TRACE_LINE = 2, TRACE_RETURN = 3, TRACE_OPCODE = 7 };
 enum { SEEN = 256 }; // with few, a function that a loop calls would take the place of the loop's frame each turn
-typedef struct {
-	PyObject *frame; // compared only
+struct gilt_note {
+	PyObject *frame, *code; // compared only
 	uint64_t turn;   // th->arms then
 	int what;        // the event
 	long long at;    // where the frame went on
 	long long left;  // where a generator was left
-} note;
-static _Thread_local note seen[SEEN];
+};
+typedef struct gilt_note note;
+enum { NOWHERE = -9 };
 
-static note *note_of(gilt_thread *th, PyObject *frame) { // the frame's, or one that another frame had
-	note *n = &seen[((uintptr_t)frame >> 4 ^ (uintptr_t)frame >> 10) % SEEN];
-	if (n->frame != frame || n->turn != th->arms) *n = (note){.frame = frame, .turn = th->arms, .what = -1, .left = -2};
+static void forget(note *n, gilt_thread *th, PyObject *frame, PyObject *code) { *n = (note){frame, code, th->arms, -1, 0, NOWHERE}; }
+
+// The frame's note, or the place of one that another frame had; NULL without memory. They are the thread's and not thread-local: a shared
+// library that is loaded late has little room for such variables.
+static note *note_of(gilt_thread *th, PyObject *frame, PyObject *code) {
+	if (!th->notes && !(th->notes = calloc(SEEN, sizeof(note)))) return NULL;
+	note *n = &th->notes[((uintptr_t)frame >> 4 ^ (uintptr_t)frame >> 12) % SEEN];
+	if (n->frame != frame || n->code != code || n->turn != th->arms) forget(n, th, frame, code);
 	return n;
 }
 
@@ -299,35 +305,44 @@ static int trace_opcodes(gilt_hook *h, PyObject *frame, PyObject *yes) {
 	return bad;
 }
 
-// What is known of the frame's code, -1 without memory.
-static int flags_of_frame(gilt_hook *h, PyObject *frame) {
-	PyObject *code = py.PyFrame_GetCode(frame);
+// What is known of the code, -1 without memory.
+static int flags_of(gilt_hook *h, PyObject *code) {
 	place *p = place_of(h, code);
-	int flags = p ? p->flags : -1;
 	if (!p) py.PyErr_Clear();
-	py.Py_DecRef(code);
-	return flags;
+	return p ? p->flags : -1;
+}
+
+// Whether the exception may come at this event of a frame. A generator goes on by a call as well: it keeps its note if it goes on where it was
+// left, which is an instruction later on 3.11. Nothing is raised at a call: profilers would see a return without one. The first
+// line follows.
+static int comes_at(gilt_thread *th, PyObject *frame, PyObject *code, int flags, int what, long long at) {
+	note *n = note_of(th, frame, code);
+	if (!n) return 0;
+	switch (what) {
+	case TRACE_CALL:
+		if (!(flags & GENERATOR)) {
+			forget(n, th, frame, code);
+			n->what = TRACE_CALL;
+		} else if (at != n->left && at != n->left + 2) forget(n, th, frame, code);
+		return 0;
+	case TRACE_RETURN:
+		n->left = at;
+		if (!(flags & GENERATOR)) n->frame = NULL;
+		return 0;
+	}
+	return goes_on(n, what, at);
 }
 
 static int trace(PyObject *self, PyObject *frame, int what, PyObject *arg) {
 	gilt_thread *th = gilt_tls;
 	gilt_interp *it = th ? th->attached : NULL;
 	if (!it || !is_armed(th, it) || (what != TRACE_CALL && what != TRACE_RETURN && what != TRACE_LINE && what != TRACE_OPCODE)) return 0;
-	int flags = flags_of_frame(it->hook, frame);
-	if (flags < 0 || flags & (HELD | ALL)) return 0;
-	PyObject *last = attr(frame, "f_lasti");
-	long long at = last ? py.PyLong_AsLongLong(last) : -1;
-	note *n = note_of(th, frame);
-	int may = 0;
-	// A generator goes on by a call as well. It keeps its note if it goes on where it was left. Nothing is raised at a call:
-	// profilers would see a return without one. The first line follows.
-	if (what == TRACE_RETURN) n->left = at;
-	else if (what == TRACE_CALL) {
-		if (!(flags & GENERATOR)) *n = (note){.frame = frame, .turn = th->arms, .what = TRACE_CALL, .left = -2};
-		else if (n->left != at) *n = (note){.frame = frame, .turn = th->arms, .what = -1, .left = -2};
-	} else may = last && goes_on(n, what, at) && may_interrupt(th, it, frame, last);
-	if (what == TRACE_RETURN && !(flags & GENERATOR)) n->frame = NULL;
+	PyObject *code = py.PyFrame_GetCode(frame), *last = NULL;
+	int flags = flags_of(it->hook, code), may = 0;
+	if (flags >= 0 && !(flags & (HELD | ALL)) && (last = attr(frame, "f_lasti")))
+		may = comes_at(th, frame, code, flags, what, py.PyLong_AsLongLong(last)) && may_interrupt(th, it, frame, last);
 	drop(last);
+	drop(code);
 	py.PyErr_Clear();
 	if (!may) return 0;
 	if (what == TRACE_OPCODE) trace_opcodes(it->hook, frame, py._Py_FalseStruct);
@@ -508,7 +523,11 @@ static void trace_thread(gilt_interp *it, PyThreadState *ts) {
 static void trace_instructions(gilt_hook *h, PyObject *frame) {
 	int flags = 0;
 	py.Py_IncRef(frame);
-	while (frame && (flags = flags_of_frame(h, frame)) & (HELD | ALL)) { // also -1
+	while (frame) {
+		PyObject *code = py.PyFrame_GetCode(frame);
+		flags = flags_of(h, code);
+		py.Py_DecRef(code);
+		if (!(flags & (HELD | ALL))) break; // -1 has them
 		PyObject *back = py.PyFrame_GetBack(frame);
 		py.Py_DecRef(frame);
 		frame = back;

@@ -224,6 +224,7 @@ struct gilt_thread {
 	int64_t next;           // the exception comes at the next instruction of next_code, see hook.c; with the GIL, as this and what follows
 	const void *next_code;  // compared only
 	int disarms;            // it is taking its trace function away
+	struct gilt_note *notes; // hook.c's, NULL until they are needed
 	int late;               // the canceller has looked LATE times and more
 	uint64_t arms;          // how often it was armed
 	int checks;             // looks through its stack that are left

@@ -62,6 +62,7 @@ static int bury(gilt_thread *th) {
 			}
 	pthread_mutex_unlock(&gilt_all_mu);
 	if (th->loop) gilt_orders_disown(th->loop);
+	free(th->notes);
 	free(th->tasks);
 	free(th->refs);
 	free(th->buf);
