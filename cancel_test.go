@@ -285,7 +285,7 @@ func freedBeforeItBegan(rt *gilt.Runtime) error {
 		return err
 	}
 	hog := gilt.Submit(ctx, rt, func(tok *gilt.Token) (int, error) {
-		return 0, py.Run(tok, "import gilt_told\ngilt_told.entered()\nsum(range(1 << 26))")
+		return 0, py.Run(tok, "import gilt_told\ngilt_told.entered()\nsum(range(1 << 28))")
 	})
 	<-entered
 	data := []byte("as it was")
