@@ -6,6 +6,7 @@
 // (sys.monitoring). What a JUMP's callback raises is not seen by the try clauses around the loop: CPython (3.12 to 3.14) looks for
 // them at an address that its macro INSTRUMENTED_JUMP takes from a pointer that is NULL by then. So that callback asks for the event
 // INSTRUCTION, which comes next, at the first instruction of the loop's next turn, and that one's callback raises.
+// So does PY_START's: other tools would see a function end of which they have not seen the beginning.
 // Before 3.12 the canceller gives the thread a trace function. Either is there only while a task is to be interrupted.
 // Everything here is called with the GIL of the interpreter.
 #include "orders.h"
