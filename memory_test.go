@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -39,7 +38,7 @@ func peak() (mb int) {
 	return mb >> 10
 }
 
-// droppedMemory: a thousand handles or errors that have 5 MB each and are dropped never have more than 200 MB together.
+// droppedMemory: a thousand handles or errors that have 5 MB each and are dropped, and the most memory that the process had.
 func droppedMemory() error {
 	rt, err := gilt.Open(ctx, gilt.Config{Mode: gilt.Mode(os.Getenv("MODE")), Interpreters: 1, KeepLocals: os.Getenv("KEEP") != ""})
 	if err != nil {
@@ -106,7 +105,7 @@ func TestDroppedHandlesAndErrorsHoldLittleMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Log(c, mb, "MB")
-		if limit := map[bool]int{false: 300, true: 600}[slices.Contains(c, "KEEP=1")]; mb == 0 || mb > limit {
+		if mb == 0 || mb > 300 { // of 5,000; some 60 are the process's own, and the race detector's
 			t.Errorf("%v: the process had %d MB", c, mb)
 		}
 	}

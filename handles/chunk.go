@@ -31,8 +31,8 @@ type references struct {
 // raised gives the exception in r, whose reference it takes over, as an error.
 func raised(h *gil.Host, it *cpython.Interp, r cpython.Result) (*Error, error) {
 	c, _ := it.Pool.Get().(*chunk) // the pool forgets it when the garbage collector has run twice
+	h.Watched()
 	if c == nil {
-		h.Watched()
 		c = &chunk{references: &references{interp: it, host: h}}
 		runtime.AddCleanup(c, (*references).release, c.references)
 	}
@@ -48,7 +48,7 @@ func raised(h *gil.Host, it *cpython.Interp, r cpython.Result) (*Error, error) {
 	e.fill(&x)
 	e.chunk, e.at = c, c.n
 	c.objects[c.n].Store(uint64(r.Obj))
-	if c.n++; c.n < sharing {
+	if c.n++; c.n < sharing && !h.Heavy() {
 		it.Pool.Put(c)
 	}
 	return e, nil

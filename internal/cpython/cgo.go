@@ -356,8 +356,12 @@ func SetLimits(values, bytes uint64) {
 	C.gilt_set_limits(C.uint64_t(values), C.uint64_t(bytes))
 }
 
-// MallocFree is how many bytes C's allocator has that were freed; 0 if that is not known.
-func MallocFree() int64 { return int64(C.gilt_malloc_free()) }
+// MallocFree is how many bytes C's allocator has that were freed, 0 if that is not known, and the processor time of the question.
+func MallocFree() (free int64, took time.Duration) {
+	var t C.uint64_t
+	free = int64(C.gilt_malloc_free(&t))
+	return free, time.Duration(t)
+}
 
 // InGo says whether the task of that tag is in Go code.
 func (it *Interp) InGo(tag uint64) bool { return C.go_in_go(it.c, C.uint64_t(tag)) != 0 }

@@ -149,7 +149,7 @@ gilt_res gilt_limit_error_object(gilt_thread *th, uint64_t serial); // the class
 void gilt_set_limits(uint64_t values, uint64_t bytes); // of one conversion
 
 // memory.c
-uint64_t gilt_malloc_free(void); // bytes that were freed and not given back to the system; 0 if that is not known
+uint64_t gilt_malloc_free(uint64_t *took);
 
 // interrupt.c
 int gilt_in_go(gilt_interp *it, uint64_t tag); // the task of that tag is in Go code

@@ -44,7 +44,7 @@ func NotImplemented() Object                                                    
 func KeepLocals(bool)                                                           {}
 func (Entry) LimitError() Result                                                { return Result{} }
 func SetLimits(uint64, uint64)                                                  {}
-func MallocFree() int64                                                         { return 0 }
+func MallocFree() (int64, time.Duration)                                        { return 0, 0 }
 func Refuse()                                                                   {}
 func Quiesce(bool) []string                                                     { return nil }
 func Stop() int                                                                 { return 0 }
