@@ -139,6 +139,36 @@ func TestFork(t *testing.T) {
 	}
 }
 
+// A child ends though another thread had threading's own lock at the fork, for which the state asks of a thread that Python did not start.
+func TestForkWhileThreadingIsLocked(t *testing.T) {
+	if err := pytest.Runtime().Do(ctx, func(tok *gilt.Token) error {
+		return py.Run(tok, forks+`
+import _thread, threading
+ready, end = threading.Semaphore(0), threading.Event()
+def dummy():
+    threading.current_thread()
+    ready.release()
+    end.wait()
+def locked():
+    with threading._active_limbo_lock:
+        ready.release()
+        time.sleep(0.05) # it has the lock when the fork begins
+for f in dummy, locked:
+    _thread.start_new_thread(f, ())
+    ready.acquire()
+pid = os.fork()
+if pid == 0: os._exit(5)
+end.set()
+got = wait(pid)
+assert got == '5', got
+assert threading._active_limbo_lock.acquire(False)
+threading._active_limbo_lock.release()
+`)
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
 // With interpreters that have a GIL of their own, CPython's child crashes, so there is none.
 func TestFork_OwnGIL(t *testing.T) {
 	pytest.NeedOwnGIL(t)

@@ -33,6 +33,20 @@ static const char signals[] =
 	"            _signal.signal(s, _signal.SIG_IGN if s == _signal.SIGPIPE else _signal.SIG_DFL)\n"
 	"__import__('os').register_at_fork(after_in_child=child)\n";
 
+// In the child CPython ends the states of the other threads before threading has made its lock anew. What threading keeps in
+// a state of a thread that Python did not start asks for that lock from 3.13 on, and the thread that had the lock at the fork
+// is not in the child. So the thread that forks has the lock.
+static const char locks[] =
+	"import os, threading\n"
+	"held = []\n"
+	"def before():\n"
+	"    lock = threading._active_limbo_lock\n"
+	"    lock.acquire()\n"
+	"    held.append(lock)\n"
+	"def after():\n"
+	"    if held and held[-1]._is_owned(): held.pop().release()\n" // an interruption may have kept before from it
+	"os.register_at_fork(before=before, after_in_parent=after, after_in_child=after)\n";
+
 // CPython's own child crashes when there is another interpreter (3.12 to 3.14), and there it says no by itself.
 static const char refusal[] =
 	"import os\n"
@@ -82,7 +96,7 @@ static int run(gilt_interp *it, const char *source, PyObject *exception) {
 int gilt_forks_begin(gilt_interp *it) {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, watch);
-	return it->id ? 0 : run(it, signals, py._Py_NoneStruct); // an interpreter with a GIL of its own cannot fork
+	return it->id ? 0 : run(it, signals, py._Py_NoneStruct) || run(it, locks, py._Py_NoneStruct) ? -1 : 0; // an interpreter with a GIL of its own cannot fork
 }
 
 int gilt_refuse_forks(gilt_interp *it) { return run(it, refusal, py._Py_NoneStruct); }
