@@ -1,0 +1,7 @@
+//go:build amd64 || arm64
+
+package clock
+
+// Ticks reads the processor's counter of time: a few nanoseconds, where Go's clock takes 20 to 40. It goes at a constant rate, see Rate.
+// Any goroutine may call it.
+func Ticks() int64
