@@ -109,6 +109,9 @@ func (s *Scheduler) Suspend(g Grant, held time.Duration) Suspended {
 // and never fails, not even when the scheduler is closed: the holder is inside Python and must be able
 // to leave it. Resuming twice panics.
 func (s *Scheduler) Resume(x Suspended) Grant {
+	if x.class != nil {
+		s.lanes[x.lane].linger(s.linger)
+	}
 	g, w := s.askResume(x)
 	if w != nil {
 		g, _ = s.wait(context.Background(), w)

@@ -666,7 +666,7 @@ func (m *world) ask(t *simTask) {
 		return
 	}
 	likely := t.lane
-	if t.lane == anyLane {
+	if t.lane < 0 {
 		likely = m.s.likelyLane()
 	}
 	if t.history.short() {

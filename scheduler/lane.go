@@ -15,7 +15,9 @@ type lane struct {
 	index uint32
 	_     [40]byte // what follows is not written with each grant: keep it off this cache line
 
-	berths [berths]berth
+	berths  [berths]berth
+	luck    atomic.Int32 // see linger
+	lingers atomic.Bool  // somebody does
 
 	// Under Scheduler.mu.
 

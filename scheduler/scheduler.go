@@ -135,14 +135,16 @@ type Scheduler struct {
 	ticks func() int64   // what suspensions are measured in
 	rate  func() float64 // nanoseconds of one
 
+	linger int64 // in ticks of the processor's counter: see lane.linger
+
 	epoch    time.Time // the moment cfg.Now gave epochNow, or a moment before, to place deadlines: see clock.Compare
 	epochNow int64
 }
 
 // New makes a scheduler. A bad Config gives an error that matches ErrConfig.
 func New(cfg Config) (*Scheduler, error) {
-	ticks, rate := clock.Ticks, clock.Rate
-	if cfg.Now != nil {
+	ticks, rate, simulated := clock.Ticks, clock.Rate, cfg.Now != nil
+	if simulated {
 		ticks, rate = cfg.Now, func() float64 { return 1 }
 	}
 	cfg, err := cfg.normalise()
@@ -160,6 +162,9 @@ func New(cfg Config) (*Scheduler, error) {
 	s.epoch, s.epochNow = clock.Compare(cfg.Now)
 	for i := range s.lanes {
 		s.lanes[i].index = uint32(i)
+	}
+	if !simulated {
+		s.linger = lingerTicks()
 	}
 	s.retune(0)
 	s.def, err = s.Class(DefaultClass, ClassConfig{})
@@ -262,9 +267,14 @@ func (s *Scheduler) acquire(ctx context.Context, c *Class, h *History, likely, l
 		return Grant{}, ErrForeignClass
 	}
 	if h.short() {
-		if g, ok := s.tryFast(c, likely); ok {
-			g.history = h
-			return g, nil
+		for {
+			if g, ok := s.tryFast(c, likely); ok {
+				g.history = h
+				return g, nil
+			}
+			if c.limited() || !s.lanes[likely].linger(s.linger) {
+				break
+			}
 		}
 	}
 	return s.acquireSlow(ctx, c, h, lane)
