@@ -32,6 +32,8 @@ type Suspended struct {
 	gen     uint64
 	lane    uint32
 	history *History
+	berth   *berth // in which it may be, nil if it was suspended under the lock
+	since   int64  // in Scheduler.ticks
 }
 
 // Lane is the GIL to come back to.
@@ -39,6 +41,10 @@ func (x Suspended) Lane() int { return int(x.lane) }
 
 func (s *Scheduler) leaveLane(a *absence) {
 	a.since = s.cfg.Now()
+	s.noteAway(a)
+}
+
+func (s *Scheduler) noteAway(a *absence) {
 	s.away[a.ticket] = a
 	s.lanes[a.lane].away.Add(1)
 	if a.suspended {
@@ -56,7 +62,6 @@ func (s *Scheduler) back(t ticket, c *Class) {
 	s.lanes[t.lane].away.Add(-1)
 	if a.suspended {
 		c.suspended--
-		c.detached += s.cfg.Now() - a.since
 	} else {
 		c.lapsed--
 	}
@@ -72,12 +77,20 @@ func (s *Scheduler) Suspend(g Grant, held time.Duration) Suspended {
 		misuse("Suspend", int(g.lane), "")
 	}
 	ns := clampHeld(held)
-	s.mu.Lock()
 	c, l, t := g.class, &s.lanes[g.lane], ticket{g.gen, g.lane}
+	if ns < cellLimit && !l.load().flagged() {
+		if b := l.moor(g); b != nil {
+			if !c.chargeHold(g.lane, ns) {
+				s.foldNow(c)
+			}
+			return Suspended{c, g.gen, g.lane, g.history, b, s.ticks()}
+		}
+	}
+	s.mu.Lock()
 	if w := l.load(); w.held() && w.gen() == g.gen {
 		c.chargeLocked(ns, 0)
 		c.advance(float64(-l.repay()))
-		s.retune(1)
+		s.recount(1)
 		s.vacate(l, c, 0)
 		s.leaveLane(&absence{ticket: t, class: c, suspended: true})
 	} else {
@@ -89,16 +102,20 @@ func (s *Scheduler) Suspend(g Grant, held time.Duration) Suspended {
 		c.suspended++
 	}
 	s.unlock()
-	return Suspended{c, g.gen, g.lane, g.history}
+	return Suspended{class: c, gen: g.gen, lane: g.lane, history: g.history, since: s.ticks()}
 }
 
 // Resume waits for the suspended grant's lane, ahead of new work of its class by resumeLead. It cannot be cancelled
 // and never fails, not even when the scheduler is closed: the holder is inside Python and must be able
 // to leave it. Resuming twice panics.
 func (s *Scheduler) Resume(x Suspended) Grant {
+	if x.class != nil {
+		s.lanes[x.lane].linger(s.linger)
+	}
 	g, w := s.askResume(x)
 	if w != nil {
 		g, _ = s.wait(context.Background(), w)
+		x.class.detached.Add(s.ticks() - x.since)
 	}
 	return g
 }
@@ -108,8 +125,17 @@ func (s *Scheduler) askResume(x Suspended) (Grant, *waiter) {
 	if x.class == nil {
 		misuse("Resume", int(x.lane), "")
 	}
-	s.mu.Lock()
 	c, l, t := x.class, &s.lanes[x.lane], ticket{x.gen, x.lane}
+	if x.berth != nil {
+		if g, boarded, ok := l.unmoor(x); ok {
+			s.unmoored(x, g, boarded)
+			return g, nil
+		}
+	}
+	s.mu.Lock()
+	if x.berth != nil {
+		s.boardFrom(l, x.berth)
+	}
 	a, ok := s.away[t]
 	if !ok || !a.suspended || a.resuming {
 		s.unlock()
@@ -119,6 +145,7 @@ func (s *Scheduler) askResume(x Suspended) (Grant, *waiter) {
 	if w := l.load(); !l.waiting && !w.held() && s.owed(l, c) == nil {
 		if to := w.next(c.index); l.cas(w, to) {
 			s.back(t, c)
+			c.detached.Add(s.ticks() - x.since)
 			s.taken(l, c)
 			return Grant{class: c, gen: to.gen(), lane: x.lane, history: x.history}, nil
 		}
@@ -128,6 +155,23 @@ func (s *Scheduler) askResume(x Suspended) (Grant, *waiter) {
 	w.resumes, w.history = t, x.history
 	s.enqueue(w, c.line(kindResume, l))
 	return Grant{}, w
+}
+
+// unmoored ends the absence of x, which has come back as g.
+func (s *Scheduler) unmoored(x Suspended, g Grant, boarded bool) {
+	x.class.detached.Add(s.ticks() - x.since)
+	if !boarded {
+		return
+	}
+	s.mu.Lock()
+	if t := (ticket{x.gen, x.lane}); s.away[t] != nil {
+		s.back(t, x.class)
+		s.unlock()
+		return
+	}
+	s.unlock()
+	s.Release(g, 0)
+	misuse("Resume", int(x.lane), x.class.name)
 }
 
 // settleLapsed gives the lapsed grant t.

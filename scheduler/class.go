@@ -65,7 +65,7 @@ type Class struct {
 	name    string
 	config  ClassConfig // as asked for
 	expired atomic.Bool // it has no index any more: see Scheduler.current
-	index   uint32
+	index   uint32      // written under the lock; tryFast reads it without
 	weight  float64
 
 	cancellation Cancellation
@@ -96,7 +96,6 @@ type Class struct {
 	runners int // lapsed grants that compute
 
 	preemptions uint64
-	detached    int64 // nanoseconds suspended
 	released    uint64
 	held        int64
 	lapses      uint64
@@ -105,6 +104,7 @@ type Class struct {
 	leaving     leaving
 	standing
 	cancelled atomic.Uint64
+	detached  atomic.Int64 // suspended, in Scheduler.ticks
 
 	waits, holds recorder
 
@@ -185,13 +185,28 @@ func (c *Class) charge(lane uint32, held int64) (ok bool) {
 	return sum < cellFull && sum&cellHeld < cellLimit
 }
 
+// chargeHold is charge without a finished grant.
+func (c *Class) chargeHold(lane uint32, held int64) (ok bool) {
+	cell := &c.cells[lane]
+	sum := cell.sum.Add(uint64(held))
+	if sum == uint64(held) {
+		c.s.markDirty(cell)
+	}
+	return sum < cellFull && sum&cellHeld < cellLimit
+}
+
+// foldNow is fold for somebody without the lock.
+func (s *Scheduler) foldNow(c *Class) {
+	s.mu.Lock()
+	c.fold()
+	s.unlock()
+}
+
 // Record enters a task in the class's books as Release does, and how long it waited, unless that is negative, as
 // Acquire does, without a grant. For gilt's own benchmark of what statistics cost.
 func (c *Class) Record(held, waited time.Duration) {
 	if !c.charge(0, clampHeld(held)) {
-		c.s.mu.Lock()
-		c.fold()
-		c.s.unlock()
+		c.s.foldNow(c)
 	}
 	if waited >= 0 {
 		c.waits.record(int64(waited))

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -55,10 +56,11 @@ func (s *Scheduler) enrol(c *Class) error {
 		return fmt.Errorf("%w: %d are in use", ErrTooManyClasses, len(s.byName))
 	}
 	if n := len(s.unused); n > 0 {
-		c.index, s.unused = s.unused[n-1], s.unused[:n-1]
+		atomic.StoreUint32(&c.index, s.unused[n-1])
+		s.unused = s.unused[:n-1]
 		s.classes[c.index] = c
 	} else {
-		c.index = uint32(len(s.classes))
+		atomic.StoreUint32(&c.index, uint32(len(s.classes)))
 		s.classes = append(s.classes, c)
 	}
 	c.vtime = max(c.vtime, s.clock)
@@ -101,15 +103,13 @@ func (s *Scheduler) sweep(full bool) {
 
 // busy reports whether anything of c is waiting or in flight.
 func (s *Scheduler) busy(c *Class) bool {
-	if c.queued+c.resuming+c.lapsed+c.suspended > 0 {
-		return true
-	}
 	for i := range s.lanes {
 		if w := s.lanes[i].load(); w.held() && w.class() == int(c.index) {
 			return true
 		}
 	}
-	return false
+	s.board()
+	return c.queued+c.resuming+c.lapsed+c.suspended > 0
 }
 
 // expire takes c's index. Whoever is on the fast path with it has read a lane's word before, or sees that it

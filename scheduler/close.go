@@ -15,7 +15,7 @@ func (s *Scheduler) Close() {
 		return
 	}
 	s.closed = true
-	s.retune(0)
+	s.recount(0)
 	for _, c := range s.classes {
 		for _, ln := range c.lines {
 			for ln.kind != kindResume && ln.waiters.len() > 0 {
@@ -37,7 +37,7 @@ func (s *Scheduler) Drain(ctx context.Context) error {
 	if s.drained == nil {
 		s.drained = make(chan struct{})
 	}
-	s.retune(0)
+	s.recount(0)
 	var err error
 	for !s.quiet() && err == nil {
 		idle := s.drained

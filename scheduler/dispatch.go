@@ -67,7 +67,7 @@ func (s *Scheduler) unlock() {
 			}
 		}
 	}
-	s.retune(0)
+	s.recount(0)
 	if s.drainers > 0 && s.quiet() {
 		close(s.drained)
 		s.drained = make(chan struct{})
@@ -125,12 +125,12 @@ func (s *Scheduler) beside(c *Class, h *History, which int) (Grant, bool) {
 	if which < 0 {
 		n = len(s.lanes)
 	}
-	s.retune(1) // before full: the one that lapses counts beside the new one
+	s.recount(1) // before full: the one that lapses counts beside the new one
 	var l *lane
 	var w word
 	for i := range n {
 		at := &s.lanes[first+i]
-		if l != nil && at.away.Load() >= l.away.Load() {
+		if l != nil && at.away.Load()+at.moored() >= l.away.Load()+l.moored() {
 			continue
 		}
 		if is := at.load(); is.held() && !at.waiting && at.proxy == nil && len(at.runners) == 0 && s.cfg.Elsewhere(int(at.index), is.gen()) {

@@ -81,6 +81,14 @@ func TestQueuedWorkIsServedBesideClassesThatAlwaysWantMore(t *testing.T) {
 	})
 }
 
+// TestNestedWorkIsServedBesideClassesThatAlwaysWantMore: the same, whatever the caps.
+func TestNestedWorkIsServedBesideClassesThatAlwaysWantMore(t *testing.T) {
+	nested := func(x *simTask) bool { return x.lane == nestedLane }
+	saturated(t, worldConfig{}, maxCredit, false, nested, func(m *world, c *simClass) {
+		m.add(caller{class: c, lane: nestedLane, rounds: math.MaxInt, start: 100 * ms, gap: func() int64 { return m.rnd.Int64N(4 * ms) }, prog: hold(20 * us)})
+	})
+}
+
 // TestLongWorkIsServedBesideClassesThatAlwaysWantMore: who has used the GIL for 5 ms waits until each of the others has
 // had as much. The long ones among them do not hold it up then, for it is behind them.
 func TestLongWorkIsServedBesideClassesThatAlwaysWantMore(t *testing.T) {

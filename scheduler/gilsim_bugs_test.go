@@ -18,7 +18,7 @@ func TestCapHoldsWithinOneTurn(t *testing.T) {
 		}
 		for range 4 {
 			r.s.Tick(0, Look{Known: true})
-			if n := len(r.s.away) + r.s.primaries(); n > 6 {
+			if n := r.s.absences() + r.s.primaries(); n > 6 {
 				t.Fatalf("%d in flight, the cap is 6", n)
 			}
 		}
@@ -34,7 +34,7 @@ func TestCapHoldsWithinOneTurn(t *testing.T) {
 			}
 		}
 		r.s.Release(first.g, 0)
-		if n := len(r.s.away) + r.s.primaries(); n > 4 {
+		if n := r.s.absences() + r.s.primaries(); n > 4 {
 			t.Fatalf("%d in flight, the cap is 4", n)
 		}
 	})
@@ -48,7 +48,7 @@ func TestCapHoldsWithinOneTurn(t *testing.T) {
 				}
 			}
 			_, w, err := s.ask(context.Background(), s.Default(), nil, anyLane)
-			if n := len(s.away) + s.primaries(); n != limit || w == nil || err != nil {
+			if n := s.absences() + s.primaries(); n != limit || w == nil || err != nil {
 				t.Fatalf("%d in flight, the cap is %d; error %v", n, limit, err)
 			}
 		}
@@ -60,7 +60,7 @@ func (r *rig) running(t *testing.T) (old, heir *task) {
 	t.Helper()
 	old = r.primary(0)
 	r.s.Tick(0, Look{Known: true, Taken: true, Computes: true, Holder: old.g.Tag(), User: old.g.Tag(), Used: 100_000})
-	if len(r.s.away) == 0 || len(r.awake()) == 0 {
+	if r.s.absences() == 0 || len(r.awake()) == 0 {
 		t.Fatal("it did not lapse")
 	}
 	old.heir, old.state = true, lapsed

@@ -274,9 +274,9 @@ func (m *world) finish() {
 		}
 		m.tb.Fatalf("%d tasks never ended", m.live)
 	}
-	if n := len(m.s.away) + m.s.primaries() + m.s.queued + m.s.resumes; n != 0 || m.inFlight != 0 || m.idleWorkers != m.workers || m.s.idle != m.workers {
+	if n := m.s.absences() + m.s.primaries() + m.s.queued + m.s.resumes; n != 0 || m.inFlight != 0 || m.idleWorkers != m.workers || m.s.idle != m.workers {
 		m.tb.Fatalf("after the end: %d away, %d primaries, %d queued, %d resuming, %d of %d workers idle (%d)",
-			len(m.s.away), m.s.primaries(), m.s.queued, m.s.resumes, m.s.idle, m.workers, m.idleWorkers)
+			m.s.absences(), m.s.primaries(), m.s.queued, m.s.resumes, m.s.idle, m.workers, m.idleWorkers)
 	}
 	for _, h := range []*heap[*line]{&m.s.general, &m.s.nested, &m.s.long, &m.s.jobs} {
 		if h.len() != 0 {
@@ -666,7 +666,7 @@ func (m *world) ask(t *simTask) {
 		return
 	}
 	likely := t.lane
-	if t.lane == anyLane {
+	if t.lane < 0 {
 		likely = m.s.likelyLane()
 	}
 	if t.history.short() {
@@ -1015,7 +1015,7 @@ func (m *world) woken(t *simTask) {
 func (m *world) check(queued, resuming int) {
 	m.tb.Helper()
 	s := m.s
-	if n := len(s.away) + s.primaries(); n != m.inFlight || n > m.cfg.MaxInFlight {
+	if n := s.absences() + s.primaries(); n != m.inFlight || n > m.cfg.MaxInFlight {
 		m.tb.Fatalf("in flight: %d, by the scheduler %d, cap %d", m.inFlight, n, m.cfg.MaxInFlight)
 	}
 	if queued != s.queued || resuming != s.resumes || s.idle != m.idleWorkers {

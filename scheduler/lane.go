@@ -13,7 +13,11 @@ type lane struct {
 	left  atomic.Int64
 	away  atomic.Int32 // lapsed and suspended grants of this lane; written under the lock
 	index uint32
-	_     [40]byte // what follows is written under the lock: keep it off this cache line
+	_     [40]byte // what follows is not written with each grant: keep it off this cache line
+
+	berths  [berths]berth
+	luck    atomic.Int32 // see linger
+	lingers atomic.Bool  // somebody does
 
 	// Under Scheduler.mu.
 
@@ -94,10 +98,11 @@ func (s *Scheduler) slice() int64 {
 // retune sets or clears flagSlow everywhere: it must be set when extra more absences could let the
 // fast path break the cap, and stays while a drain or the close need to see every operation.
 func (s *Scheduler) retune(extra int) {
-	if near := len(s.away)+1+len(s.lanes) > s.cfg.MaxInFlight; near != s.near.Load() {
+	out := len(s.away) + (1+berths)*len(s.lanes) // at most, when a berth is boarded only now and then
+	if near := out+1 > s.cfg.MaxInFlight; near != s.near.Load() {
 		s.near.Store(near)
 	}
-	slow := s.closed || s.drainers > 0 || len(s.away)+extra+len(s.lanes) > s.cfg.MaxInFlight
+	slow := s.closed || s.drainers > 0 || out+extra > s.cfg.MaxInFlight
 	if slow == s.slow {
 		return
 	}
@@ -108,6 +113,15 @@ func (s *Scheduler) retune(extra int) {
 		} else {
 			s.lanes[i].clear(flagSlow)
 		}
+	}
+}
+
+// recount is retune by somebody who counts grants next. It must not be called between a seat and the lapse that goes with it: see
+// boardFrom.
+func (s *Scheduler) recount(extra int) {
+	s.retune(extra)
+	if s.slow {
+		s.board()
 	}
 }
 

@@ -516,7 +516,7 @@ func (m *ledger) checkPlaces() {
 			continue
 		}
 		away++
-		a := m.s.away[t]
+		a := m.s.absenceOf(t)
 		if a == nil || a.class != e.class || a.suspended != (e.state == suspended || e.state == resuming) || a.resuming != (e.state == resuming) {
 			m.tb.Fatalf("state %d: away %+v", e.state, a)
 		}
@@ -527,8 +527,8 @@ func (m *ledger) checkPlaces() {
 			e.state = lapsed
 		}
 	}
-	if away != len(m.s.away) {
-		m.tb.Fatalf("%d away, by the scheduler %d", away, len(m.s.away))
+	if away != m.s.absences() {
+		m.tb.Fatalf("%d away, by the scheduler %d", away, m.s.absences())
 	}
 	for i, n := range primaries {
 		if l := &m.s.lanes[i]; n > 1 || l.load().held() && l.proxy == nil != (n == 1) {

@@ -332,8 +332,8 @@ func (r *rig) check() {
 		}
 		r.checkWork(lane, held)
 	}
-	if n := r.inFlight(nil); n > r.cfg.MaxInFlight || n != len(r.s.away)+r.s.primaries() {
-		r.tb.Fatalf("in flight: %d by the books, %d by the scheduler, cap %d", n, len(r.s.away)+r.s.primaries(), r.cfg.MaxInFlight)
+	if n := r.inFlight(nil); n > r.cfg.MaxInFlight || n != r.s.absences()+r.s.primaries() {
+		r.tb.Fatalf("in flight: %d by the books, %d by the scheduler, cap %d", n, r.s.absences()+r.s.primaries(), r.cfg.MaxInFlight)
 	}
 	for _, c := range r.classes {
 		if n := r.inFlight(c); c.maxInFlight > 0 && (n > c.maxInFlight || n != c.inUse) {
@@ -459,7 +459,7 @@ func (r *rig) finish() {
 		}
 	}
 	r.check()
-	if n := len(r.s.away); n+r.s.primaries()+r.s.queued+r.s.resumes != 0 {
+	if n := r.s.absences(); n+r.s.primaries()+r.s.queued+r.s.resumes != 0 {
 		r.tb.Fatalf("after the end: %d away, %d primaries, %d queued, %d resuming", n, r.s.primaries(), r.s.queued, r.s.resumes)
 	}
 	if err := r.s.Drain(context.Background()); err != nil {

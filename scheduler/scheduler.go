@@ -132,17 +132,28 @@ type Scheduler struct {
 	revisit  bool          // a free lane may have become of use: see unlock
 	arm      []int         // lanes to call Config.Arm for
 
+	ticks func() int64   // what suspensions are measured in
+	rate  func() float64 // nanoseconds of one
+
+	linger int64 // in ticks of the processor's counter: see lane.linger
+
 	epoch    time.Time // the moment cfg.Now gave epochNow, or a moment before, to place deadlines: see clock.Compare
 	epochNow int64
 }
 
 // New makes a scheduler. A bad Config gives an error that matches ErrConfig.
 func New(cfg Config) (*Scheduler, error) {
+	ticks, rate, simulated := clock.Ticks, clock.Rate, cfg.Now != nil
+	if simulated {
+		ticks, rate = cfg.Now, func() float64 { return 1 }
+	}
 	cfg, err := cfg.normalise()
 	if err != nil {
 		return nil, err
 	}
 	s := &Scheduler{
+		ticks:  ticks,
+		rate:   rate,
 		cfg:    cfg,
 		lanes:  make([]lane, cfg.Lanes),
 		byName: make(map[string]*Class),
@@ -151,6 +162,9 @@ func New(cfg Config) (*Scheduler, error) {
 	s.epoch, s.epochNow = clock.Compare(cfg.Now)
 	for i := range s.lanes {
 		s.lanes[i].index = uint32(i)
+	}
+	if !simulated {
+		s.linger = lingerTicks()
 	}
 	s.retune(0)
 	s.def, err = s.Class(DefaultClass, ClassConfig{})
@@ -253,9 +267,14 @@ func (s *Scheduler) acquire(ctx context.Context, c *Class, h *History, likely, l
 		return Grant{}, ErrForeignClass
 	}
 	if h.short() {
-		if g, ok := s.tryFast(c, likely); ok {
-			g.history = h
-			return g, nil
+		for {
+			if g, ok := s.tryFast(c, likely); ok {
+				g.history = h
+				return g, nil
+			}
+			if c.limited() || !s.lanes[likely].linger(s.linger) {
+				break
+			}
 		}
 	}
 	return s.acquireSlow(ctx, c, h, lane)
@@ -264,11 +283,12 @@ func (s *Scheduler) acquire(ctx context.Context, c *Class, h *History, likely, l
 // tryFast takes a lane that is open to c, without the lock.
 func (s *Scheduler) tryFast(c *Class, lane int) (Grant, bool) {
 	l := &s.lanes[lane]
-	w := l.load()
-	if c.limited() || !w.open(c.index) || c.expired.Load() { // in this order: see expire
+	w, index := l.load(), atomic.LoadUint32(&c.index)
+	// In this order: see expire. With another index the class has expired and come back in between.
+	if c.limited() || !w.open(index) || c.expired.Load() || index != atomic.LoadUint32(&c.index) {
 		return Grant{}, false
 	}
-	to := w.next(c.index)
+	to := w.next(index)
 	return Grant{class: c, gen: to.gen(), lane: l.index}, l.cas(w, to)
 }
 
@@ -283,7 +303,7 @@ func (s *Scheduler) likelyLane() int {
 		if l.load()&(flagHeld|flagWaiting) != 0 {
 			continue
 		}
-		away := l.away.Load()
+		away := l.away.Load() + l.moored()
 		if away == 0 {
 			return at
 		}

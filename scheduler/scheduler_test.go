@@ -85,7 +85,7 @@ func TestSizeAndAllocations(t *testing.T) {
 	if n := unsafe.Sizeof(Grant{}); n > 32 {
 		t.Errorf("a grant has %d bytes", n)
 	}
-	if unsafe.Sizeof(cell{})%64 != 0 || unsafe.Offsetof(lane{}.pinned) != 64 {
+	if unsafe.Sizeof(cell{})%64 != 0 || unsafe.Offsetof(lane{}.berths) != 64 {
 		t.Error("cells or lanes share cache lines")
 	}
 	s, ctx := newScheduler(t, Config{}), context.Background()

@@ -89,6 +89,7 @@ func (s *Scheduler) Stats() Stats {
 	seen := make(map[*Class]bool) // one that expires and comes again meanwhile has two places
 	for from, more := 0, true; more; from += together {
 		s.mu.Lock()
+		s.board()
 		more = from+together < len(s.classes)
 		for _, c := range s.classes[min(from, len(s.classes)):min(from+together, len(s.classes))] { // an expired one too, until its index is another's
 			if !seen[c] {
@@ -112,6 +113,7 @@ func (s *Scheduler) Stats() Stats {
 // Stats takes a snapshot of one class.
 func (c *Class) Stats() ClassStats {
 	c.s.mu.Lock()
+	c.s.board()
 	st := c.numbers()
 	c.s.unlock()
 	c.histograms(&st)
@@ -148,7 +150,7 @@ func (c *Class) numbers() ClassStats {
 	}
 	return ClassStats{
 		Name: c.name, Weight: c.weight,
-		Granted: c.released + uint64(c.lapsed+c.suspended+primary), Held: time.Duration(c.held), Detached: time.Duration(c.detached), VirtualTime: time.Duration(c.vtime),
+		Granted: c.released + uint64(c.lapsed+c.suspended+primary), Held: time.Duration(c.held), VirtualTime: time.Duration(c.vtime),
 		Lapses: c.lapses, Preemptions: c.preemptions, Rejected: c.rejected, Shed: c.shed, Cancelled: c.cancelled.Load(),
 		InFlight: c.lapsed + c.suspended + primary, Lapsed: c.lapsed, Suspended: c.suspended,
 		Queued: c.queued, Resuming: c.resuming,
@@ -158,6 +160,7 @@ func (c *Class) numbers() ClassStats {
 // histograms is the rest, which no lock guards.
 func (c *Class) histograms(st *ClassStats) {
 	st.Waits, st.Holds = c.waits.snapshot(), c.holds.snapshot()
+	st.Detached = time.Duration(float64(c.detached.Load()) * c.s.rate())
 }
 
 func (c *ClassStats) add(o *ClassStats) {

@@ -34,7 +34,7 @@ func (s *Scheduler) Tick(lane int, k Look) Pace {
 	s.mu.Lock()
 	defer s.unlock()
 	l.ticks++
-	s.retune(1)
+	s.recount(1)
 	s.shedStale()
 	s.credit(l, k)
 	s.sight(l, k)

@@ -16,6 +16,7 @@ const (
 	flagSlow                     // every operation takes the lock: the cap is near, or a Drain or Close is on
 	flagCall                     // the next release takes the lock, once
 	flagGuard                    // a long task computes beside: every operation takes the lock
+	flags       = 1<<classShift - 1
 )
 
 const (
@@ -25,9 +26,10 @@ const (
 	classMask  = 1<<classBits - 1
 )
 
-func (w word) held() bool  { return w&flagHeld != 0 }
-func (w word) class() int  { return int(w>>classShift) & classMask }
-func (w word) gen() uint64 { return uint64(w >> genShift) }
+func (w word) flagged() bool { return w&(flags&^flagHeld) != 0 }
+func (w word) held() bool    { return w&flagHeld != 0 }
+func (w word) class() int    { return int(w>>classShift) & classMask }
+func (w word) gen() uint64   { return uint64(w >> genShift) }
 
 // next is the word after granting the lane to class index class: a new generation, held, nothing called.
 func (w word) next(class uint32) word {

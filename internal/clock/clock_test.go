@@ -39,3 +39,18 @@ func TestCompare(t *testing.T) {
 		}
 	}
 }
+
+// Ticks go on at the rate that Rate says.
+func TestTicks(t *testing.T) {
+	const enough = 20 * time.Millisecond
+	began, ticks := time.Now(), Ticks()
+	for time.Since(began) < enough {
+		if n := Ticks(); n < ticks {
+			t.Fatalf("%d after %d", n, ticks)
+		}
+	}
+	ns := float64(Ticks()-ticks) * Rate()
+	if took := time.Since(began); ns < 0.99*float64(enough) || ns > 1.01*float64(took) {
+		t.Errorf("%.0f ns of %v", ns, took)
+	}
+}
