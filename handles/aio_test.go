@@ -13,7 +13,7 @@ import (
 )
 
 const loopModule = `
-import asyncio, contextvars
+import asyncio, contextvars, time
 var = contextvars.ContextVar("var", default=0)
 async def changes(x):
     before = var.get()
@@ -23,6 +23,9 @@ async def changes(x):
 async def echo(x): return x
 async def hold(x): wait(x)
 async def waits(x): await asyncio.sleep(3600)
+async def computes(x):
+    end = time.monotonic() + x
+    while time.monotonic() < end: pass
 `
 
 func loopFunc[A, R any](t *testing.T, name string) *py.AsyncFunc[A, R] {
@@ -53,14 +56,12 @@ func TestCoroutinesHaveTheirOwnContexts(t *testing.T) {
 	all.Wait()
 }
 
-// Orders that the loop takes at once stand each for itself: one that cannot be converted, one that is cancelled, and
-// those around them.
-func TestOrdersTakenAtOnce(t *testing.T) {
-	pytest.Install(t, "gilt_loop", loopModule)
-	ctx := context.Background()
-	entered, leave := make(chan struct{}), make(chan struct{})
+// holdLoop holds the event loop up in a coroutine, until leave is called.
+func holdLoop(t *testing.T) (held *gil.Future[struct{}], leave func()) {
+	t.Helper()
+	entered, left := make(chan struct{}), make(chan struct{})
 	pytest.Do(t, func(tok *gil.Token) {
-		f, err := py.NewFunction(tok, py.GoFunc{Name: "wait", Native: true, Func: func(int) { close(entered); <-leave }})
+		f, err := py.NewFunction(tok, py.GoFunc{Name: "wait", Native: true, Func: func(int) { close(entered); <-left }})
 		if err == nil {
 			var m py.Bound
 			if m, err = py.Import(tok, "gilt_loop"); err == nil {
@@ -71,13 +72,41 @@ func TestOrdersTakenAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	held = loopFunc[int, struct{}](t, "hold").Start(context.Background(), 0)
+	<-entered
+	return held, func() { close(left) }
+}
+
+// A call that is overdue when it is handed on to another event loop, before it has begun, is interrupted there.
+func TestOverdueOrderThatMoves(t *testing.T) {
+	pytest.Install(t, "gilt_loop", loopModule)
+	ctx := context.Background()
+	held, leave := holdLoop(t)
+	loop, err := pytest.Runtime().Loop(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := loop.RetireWithOverdue(ctx, "gilt_loop:computes", 20.0); !errors.Is(err, py.Cancelled) {
+		t.Errorf("the call was not interrupted on the other event loop: %v", err)
+	}
+	leave()
+	if _, err := held.Wait(ctx); err != nil {
+		t.Error(err)
+	}
+	pytest.Eventually(t, "the retired event loop has ended", func() bool { return len(pytest.Runtime().Stats().Lost) == 0 })
+}
+
+// Orders that the loop takes at once stand each for itself: one that cannot be converted, one that is cancelled, and
+// those around them.
+func TestOrdersTakenAtOnce(t *testing.T) {
+	pytest.Install(t, "gilt_loop", loopModule)
+	ctx := context.Background()
 	loop, err := pytest.Runtime().Loop(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	echo, waits := loopFunc[string, string](t, "echo"), loopFunc[int, int](t, "waits")
-	held := loopFunc[int, struct{}](t, "hold").Start(ctx, 0)
-	<-entered
+	held, leave := holdLoop(t)
 	sent := loop.Sent()
 	send := func(start func()) {
 		start()
@@ -92,7 +121,7 @@ func TestOrdersTakenAtOnce(t *testing.T) {
 	send(func() { cancelled = waits.Start(until, 0) })
 	send(cancel) // the cancellation is an order too
 	send(func() { last = echo.Start(ctx, "b") })
-	close(leave)
+	leave()
 	if _, err := held.Wait(ctx); err != nil {
 		t.Error(err)
 	}
