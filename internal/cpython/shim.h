@@ -60,7 +60,7 @@ typedef struct {
 	PyObject *s_module, *s_qualname, *s_mro, *s_co_filename,
 	    *s_co_name, *s_notes, *s_code, *s_errno, *s_dict_name, *s_exec, *s_eval, *s_gilt, *s_exceptions,
 	    *s_active, *s_dummy, *s_native,
-    *group; // BaseExceptionGroup, NULL before 3.11
+	    *group; // BaseExceptionGroup, NULL before 3.11
 } gilt_names;
 
 // What exceptions say of a class or a code object: see put_head.
@@ -84,6 +84,7 @@ typedef struct {
 typedef struct {
 	PyThreadState *ts;
 	unsigned long ident, native; // Python's number for the thread, and the system's
+	uint64_t since;              // when the thread began, see bury
 } gilt_orphan;
 
 struct gilt_interp {
@@ -97,8 +98,9 @@ struct gilt_interp {
 	Py_ssize_t searched;        // how many modules there were when they were searched for
 	uint64_t heads;             // how often that was
 	gilt_known known[256];                               // direct-mapped by what they say
-	PyObject *modules;                                   // sys.modules, borrowed
-	Py_ssize_t nmodules;                                 // its size when greenlet was last looked for in it
+	uint64_t *modules_version;                           // another number with each change of sys.modules; with the GIL, as these two
+	uint64_t modules_changes;                            // that number from 3.12 on
+	uint64_t modules_seen;                               // that number when greenlet was last looked for
 	void **greenlets;                                    // greenlet's C API, NULL as long as it is not imported
 	PyObject *own[GILT_C_COUNT];                         // Python's own classes, owned; NULL until they are asked for
 
@@ -280,6 +282,7 @@ static inline PyObject *gilt_type(PyObject *o) { // borrowed
 char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // greenlet.c
+int gilt_greenlets_watch(gilt_interp *it); // with names.modules: 0, or -1 with an exception
 int gilt_greenlets_leave(gilt_thread *th, gilt_interp *it);
 // thread.c
 int gilt_op_attach(gilt_thread *th, gilt_interp *it, gilt_res *r); // for gilt_op_begin
@@ -321,6 +324,12 @@ void gilt_forget_states(gilt_interp *it);
 
 // For how long (1 s) Go is taken to be short of processors when a goroutine has come back late, or watched for it.
 #define GILT_GO_BUSY (50000 * gilt_ticks_20us)
+
+// Notes that a goroutine has come back late. Once Python is stopping, and in a child made by fork, go_busy is UINT64_MAX and stays so.
+static inline void gilt_go_is_busy(gilt_interp *it, uint64_t now) {
+	uint64_t was = atomic_load_explicit(&it->go_busy, memory_order_relaxed);
+	while (was != UINT64_MAX && !atomic_compare_exchange_weak_explicit(&it->go_busy, &was, now + GILT_GO_BUSY, memory_order_relaxed, memory_order_relaxed)) {}
+}
 
 // Whether the token is not the innermost one of this thread.
 static inline int gilt_misused(gilt_thread *th, uint64_t serial) { return gilt_tls != th || th->serial != serial; }
