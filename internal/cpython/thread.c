@@ -5,6 +5,7 @@
 #include "greenlet.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
@@ -37,8 +38,30 @@ static int grow(void **p, size_t *cap, size_t need, size_t size) {
 
 static void release(gilt_interp *it, PyObject *const *o, size_t n);
 
-// Queues what a thread had for the janitor, and forgets the thread; gives how many states it had.
-static int bury(gilt_thread *th) {
+// When a thread of this process began, as the system tells it: two threads that have one number, one after the other, have two such
+// times. path is in /proc. 0 for not known.
+static uint64_t began(const char *path) {
+	unsigned long long ticks = 0;
+#ifdef __linux__
+	char text[512], *p;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+	if (fd >= 0) close(fd);
+	text[n < 0 ? 0 : n] = 0;
+	// The thread's name, in parentheses, may be anything. A letter and 18 numbers are between the name and the time.
+	p = strrchr(text, ')');
+	if (p) (void)sscanf(p + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &ticks);
+#else
+	(void)path;
+#endif
+	return ticks;
+}
+
+#define GONE UINT64_MAX
+
+// Queues what a thread had for the janitor, and forgets the thread; gives how many states it had. since is what began gives for
+// the thread; or GONE, when the system has forgotten it.
+static int bury(gilt_thread *th, uint64_t since) {
 	int orphans = 0;
 	pthread_mutex_lock(&gilt_all_mu);
 	for (size_t i = 0; i < gilt_nthreads; i++)
@@ -54,7 +77,7 @@ static int bury(gilt_thread *th) {
 				gilt_interp *it = gilt_interps[i];
 				pthread_mutex_lock(&it->mu);
 				if (!grow((void **)&it->orphans, &it->caporphans, it->norphans + 1, sizeof *it->orphans)) {
-					it->orphans[it->norphans++] = (gilt_orphan){th->states[i].ts, th->ident, th->native};
+					it->orphans[it->norphans++] = (gilt_orphan){th->states[i].ts, th->ident, th->native, since};
 					orphans++;
 				}
 				pthread_mutex_unlock(&it->mu);
@@ -78,7 +101,7 @@ static void thread_ended(void *arg) {
 	if (gilt_forked) return; // what it would touch may be half changed
 	gilt_tls = NULL;
 	ended = 1;
-	if (bury(arg)) gilt_wake_janitor();
+	if (bury(arg, began("/proc/thread-self/stat"))) gilt_wake_janitor();
 }
 
 // Before any other library makes one, as far as that is in our hands: destructors run in the order in which their keys
@@ -135,7 +158,7 @@ static int enlist(gilt_thread *th) {
 	int bad = grow((void **)&gilt_threads, &capthreads, gilt_nthreads + 1, sizeof *gilt_threads);
 	if (!bad) gilt_threads[gilt_nthreads++] = th;
 	pthread_mutex_unlock(&gilt_all_mu);
-	if (dead && bury(dead)) gilt_wake_janitor();
+	if (dead && bury(dead, GONE)) gilt_wake_janitor();
 	return !bad;
 }
 
@@ -156,7 +179,7 @@ gilt_thread *gilt_thread_here(void) {
 		return NULL;
 	}
 	if (pthread_setspecific(key, th)) {
-		bury(th);
+		bury(th, GONE);
 		return NULL;
 	}
 #ifdef __linux__
@@ -166,9 +189,11 @@ gilt_thread *gilt_thread_here(void) {
 	return gilt_tls = th;
 }
 
-// As if the calling thread had begun to end. For tests, see fault.go.
-void gilt_end_thread(void) {
+// As if the calling thread had begun to end, and with reused, as if its number were that of the process's first thread. For tests, see
+// fault.go.
+void gilt_end_thread(int reused) {
 	if (!gilt_tls) return;
+	if (reused) gilt_tls->native = (unsigned long)getpid();
 	pthread_setspecific(key, NULL);
 	thread_ended(gilt_tls);
 }
@@ -375,7 +400,7 @@ void gilt_detach_now(gilt_thread *th) {
 
 void gilt_look_for_delay(gilt_thread *th, gilt_interp *it) {
 	uint64_t now = gilt_ticks(); // which may be before last: see gilt_op_ended
-	if (now > th->last && now - th->last > 50 * gilt_ticks_20us) atomic_store_explicit(&it->go_busy, now + GILT_GO_BUSY, memory_order_relaxed);
+	if (now > th->last && now - th->last > 50 * gilt_ticks_20us) gilt_go_is_busy(it, now);
 }
 
 static _Thread_local uint64_t serials;
@@ -519,10 +544,11 @@ static int end_attached(gilt_thread *th, gilt_interp *it, size_t base, PyObject 
 	return clean_context(it, st);
 }
 
-// What is to be said of the innermost task, which ends: a millisecond and more from its first attach is slow.
+// What is to be said of the innermost task, which ends: a millisecond and more from its first attach is slow. So is a task that never
+// attached: nobody knows how long it took, and it may not be taken for quick.
 static int32_t flags_of(gilt_thread *th, uint64_t now) {
 	uint64_t began = th->tasks[th->ntasks - 1].began;
-	int slow = began && now - began > 50 * gilt_ticks_20us;
+	int slow = !began || now - began > 50 * gilt_ticks_20us;
 	return (slow ? GILT_SLOW : 0) | (gilt_fired(th) ? GILT_FIRED : 0);
 }
 
@@ -687,11 +713,11 @@ static void clear_state(gilt_interp *it, gilt_orphan *o) {
 
 // Gives states back whose threads have ended or will not come again. A state is cleared with the GIL
 // held and deleted without it, by way of a temporary state T of this thread: PyThreadState_Delete of
-// another thread's state also clears the caller's gilstate slot (3.12 on), so the slot must be T's.
-static void give_back(gilt_interp *it, gilt_orphan *list, size_t n) {
-	if (n == 0) return;
+// another thread's state also clears the caller's gilstate slot (3.12 on), so the slot must be T's. -1 without memory for T.
+static int give_back(gilt_interp *it, gilt_orphan *list, size_t n) {
+	if (n == 0) return 0;
 	PyThreadState *t = py.PyThreadState_New(it->is);
-	if (!t) return;
+	if (!t) return -1;
 	pthread_mutex_lock(&it->states_mu);
 	py.PyEval_RestoreThread(t);
 	for (size_t i = 0; i < n; i++) clear_state(it, &list[i]);
@@ -703,6 +729,7 @@ static void give_back(gilt_interp *it, gilt_orphan *list, size_t n) {
 	py.PyEval_RestoreThread(t);
 	py.PyThreadState_Clear(t);
 	py.PyThreadState_DeleteCurrent();
+	return 0;
 }
 
 void gilt_sink_orphans(void) {
@@ -711,10 +738,15 @@ void gilt_sink_orphans(void) {
 	drop_now();
 }
 
-// Whether the system has forgotten the thread: until then destructors of others may run there, and use its state.
+// Whether the system has forgotten the thread: until then destructors of others may run there, and use its state. Its number may
+// be another thread's by now.
 static int gone(const gilt_orphan *o) {
 #ifdef __linux__
-	return syscall(SYS_tgkill, getpid(), (pid_t)o->native, 0) != 0 && errno == ESRCH;
+	if (o->since == GONE || (syscall(SYS_tgkill, getpid(), (pid_t)o->native, 0) != 0 && errno == ESRCH)) return 1;
+	char path[64];
+	snprintf(path, sizeof path, "/proc/self/task/%lu/stat", o->native);
+	uint64_t now = o->since ? began(path) : 0;
+	return now && now != o->since;
 #else
 	(void)o;
 	return 1;
@@ -740,14 +772,19 @@ static size_t wait_until_gone(gilt_orphan *list, size_t n) {
 	return n;
 }
 
-// Queues orphans again, for the next time.
-static void put_back(gilt_interp *it, const gilt_orphan *list, size_t n) {
-	if (n == 0) return;
+// Queues orphans again, for the next time. It takes the list, which has room for cap.
+static void put_back(gilt_interp *it, gilt_orphan *list, size_t n, size_t cap) {
+	gilt_orphan *other = list;
 	pthread_mutex_lock(&it->mu);
-	if (!grow((void **)&it->orphans, &it->caporphans, it->norphans + n, sizeof *it->orphans))
-		for (size_t i = 0; i < n; i++) it->orphans[it->norphans++] = list[i];
+	if (it->norphans == 0) {
+		other = it->orphans;
+		it->orphans = list, it->norphans = n, it->caporphans = cap;
+	} else if (n && !grow((void **)&it->orphans, &it->caporphans, it->norphans + n, sizeof *it->orphans)) {
+		memcpy(it->orphans + it->norphans, list, n * sizeof *list);
+		it->norphans += n;
+	}
 	pthread_mutex_unlock(&it->mu);
-	gilt_wake_janitor();
+	free(other);
 }
 
 int gilt_reap(gilt_interp *it) {
@@ -755,13 +792,15 @@ int gilt_reap(gilt_interp *it) {
 	if (atomic_load(&gilt_generation) == 0) return 0;
 	pthread_mutex_lock(&it->mu);
 	gilt_orphan *list = it->orphans;
-	size_t n = it->norphans;
+	size_t n = it->norphans, cap = it->caporphans;
 	it->orphans = NULL, it->norphans = it->caporphans = 0;
 	pthread_mutex_unlock(&it->mu);
 	size_t dead = wait_until_gone(list, n);
-	give_back(it, list, dead);
-	put_back(it, list + dead, n - dead);
-	free(list);
+	int more = dead < n;
+	if (give_back(it, list, dead)) dead = 0; // when the next thread ends there may be memory
+	if (dead && more) memmove(list, list + dead, (n - dead) * sizeof *list);
+	put_back(it, list, n - dead, cap);
+	if (more) gilt_wake_janitor(); // which waits for a second again
 	return (int)dead;
 }
 
@@ -779,7 +818,7 @@ void gilt_forget_states(gilt_interp *it) {
 	for (size_t i = 0; list && i < it->norphans; i++) list[n++] = it->orphans[i];
 	it->norphans = 0;
 	pthread_mutex_unlock(&gilt_all_mu);
-	give_back(it, list, n);
+	(void)give_back(it, list, n); // without memory Python's own end gives them back
 	free(list);
 }
 
@@ -789,7 +828,7 @@ char *gilt_quiesce(int stopping) {
 	atomic_store(&gilt_stopping, stopping);
 	char *names = NULL;
 	size_t n = 0;
-	for (int i = 0; i < gilt_ninterps; i++) atomic_store(&gilt_interps[i]->go_busy, UINT64_MAX); // each operation comes back detached
+	for (int i = 0; i < gilt_ninterps; i++) atomic_store(&gilt_interps[i]->go_busy, stopping ? UINT64_MAX : 0); // each operation comes back detached
 	pthread_mutex_lock(&gilt_all_mu);
 	for (size_t i = 0; i < gilt_nthreads; i++) {
 		gilt_thread *th = gilt_threads[i];
