@@ -99,13 +99,22 @@ func lostWithoutPython() error {
 		return err
 	}
 	defer func() { _ = rt.Close() }()
-	for i := range 5 {
-		end := make(chan struct{})
-		wait := func(*gilt.Token) error { <-end; return nil }
+	deadline := 20 * time.Millisecond
+	for i := 0; i < 5; i++ {
+		begun, end := make(chan struct{}), make(chan struct{})
+		wait := func(*gilt.Token) error { close(begun); <-end; return nil }
 		tooLate := time.AfterFunc(20*time.Second, func() { close(end) })
-		short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		short, cancel := context.WithTimeout(ctx, deadline)
 		err := rt.Do(short, wait)
 		cancel()
+		select {
+		case <-begun:
+		default: // the machine is busy
+			tooLate.Stop()
+			deadline *= 2
+			i--
+			continue
+		}
 		if !tooLate.Stop() || !errors.Is(err, gilt.ErrUninterruptible) {
 			return fmt.Errorf("the caller of run %d was not freed: %v", i, err)
 		}
