@@ -90,6 +90,42 @@ func lostThreads() error {
 	return nil
 }
 
+// A function that waits without Python is not taken for quick, however often it has run: its caller is freed each time.
+func TestLostWithoutPython(t *testing.T) { inModes(t, "lost without Python") }
+
+func lostWithoutPython() error {
+	rt, err := gilt.Open(ctx, gilt.Config{Mode: mode(), Interpreters: 1, Grace: 5 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rt.Close() }()
+	deadline := 20 * time.Millisecond
+	for i := 0; i < 5; i++ {
+		begun, end := make(chan struct{}), make(chan struct{})
+		wait := func(*gilt.Token) error { close(begun); <-end; return nil }
+		tooLate := time.AfterFunc(20*time.Second, func() { close(end) })
+		short, cancel := context.WithTimeout(ctx, deadline)
+		err := rt.Do(short, wait)
+		cancel()
+		select {
+		case <-begun:
+		default: // the machine is busy
+			tooLate.Stop()
+			deadline *= 2
+			i--
+			continue
+		}
+		if !tooLate.Stop() || !errors.Is(err, gilt.ErrUninterruptible) {
+			return fmt.Errorf("the caller of run %d was not freed: %v", i, err)
+		}
+		close(end)
+		if !pytest.Until(func() bool { return len(rt.Stats().Lost) == 0 }) {
+			return fmt.Errorf("run %d does not end: %v", i, rt.Stats().Lost)
+		}
+	}
+	return nil
+}
+
 // lose makes n tasks lost, one of which ends with each byte that is written to end.
 func lose(rt *gilt.Runtime, n int) (end *os.File, err error) {
 	r, end, err := os.Pipe()

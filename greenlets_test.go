@@ -137,6 +137,20 @@ def thread():
 t = threading.Thread(target=thread); t.start(); t.join()
 print(said)
 `, "['left', 'refused', 1, 2, True]"},
+	{"imported while sys.modules keeps its size", "greenlet", `
+import host, sys
+for name in [name for name in sys.modules if name.startswith("greenlet")]: del sys.modules[name]
+for i in range(100): sys.modules[f"gilt_test_{i}"] = None
+host.plain(1)
+size = len(sys.modules)
+import greenlet
+for i in range(len(sys.modules) - size): del sys.modules[f"gilt_test_{i}"]
+assert len(sys.modules) == size
+def A(): return host.f(lambda: gB.switch())
+def B(): return host.f(lambda: gA.switch("from B"))
+gA, gB = greenlet.greenlet(A), greenlet.greenlet(B)
+gA.switch()
+`, "greenlet is inside a Go function"},
 	{"gevent", "gevent", `
 import gevent, gevent.queue, host
 q = gevent.queue.Queue()

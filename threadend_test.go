@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -56,6 +57,111 @@ func TestThreadEnd_EnteringIsAnError(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// statesSoon says whether no more of Python's thread states than that are there, when those of ended threads were given back: a few
+// more for the threads that Go keeps.
+func statesSoon(h *gil.Host, it *cpython.Interp, states int) bool {
+	return pytest.Until(func() bool { h.ReapThreads(); return it.States() <= states+runtime.GOMAXPROCS(0)+2 })
+}
+
+// threadStates are what the children below look at.
+func threadStates(rt *gilt.Runtime) (h *gil.Host, it *cpython.Interp, states int, err error) {
+	err = rt.Do(ctx, func(tok *gilt.Token) error {
+		cpython.FailMemory(-1)
+		h, it, states = tok.Host(), tok.Interp(), tok.Interp().States()
+		return nil
+	})
+	return h, it, states, err
+}
+
+// An OS thread's number is another's by the time its thread state is looked at: the state is given back all the same.
+func TestThreadEnd_NumberIsALivingThreads(t *testing.T) {
+	if _, err := os.Stat("/proc/thread-self/stat"); err != nil {
+		t.Skip("this system does not tell when a thread began: ", err)
+	}
+	pytest.Child(t, "thread number used again")
+}
+
+func threadNumberUsedAgain() error {
+	rt, err := gilt.Open(ctx, gilt.Config{})
+	if err != nil {
+		return err
+	}
+	h, it, before, err := threadStates(rt)
+	if err != nil {
+		return err
+	}
+	for range 100 {
+		if err := onEndingThread(func() error {
+			if err := rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "pass") }); err != nil {
+				return err
+			}
+			cpython.EndThreadOfUsedNumber()
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	if !statesSoon(h, it, before) {
+		return fmt.Errorf("%d thread states, %d before", it.States(), before)
+	}
+	return rt.Close()
+}
+
+// There is no memory for the thread state that is needed to give others back: they are given back later.
+func TestThreadEnd_NoMemoryToGiveStatesBack(t *testing.T) { pytest.Child(t, "no memory for states") }
+
+func noMemoryForStates() error {
+	const threads = 100
+	held, leave := make(chan struct{}), make(chan struct{})
+	rt, err := gilt.Open(ctx, gilt.Config{Modules: []gilt.GoModule{{Name: "host", Funcs: []gilt.GoFunc{
+		{Name: "hold", Native: true, Func: func(int) { close(held); <-leave }},
+	}}}})
+	if err != nil {
+		return err
+	}
+	h, it, before, err := threadStates(rt)
+	if err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var entered sync.WaitGroup
+	end, errs := make(chan struct{}), make(chan error, threads+1)
+	entered.Add(threads)
+	listed := cpython.ListedThreads()
+	for range threads {
+		go func() {
+			runtime.LockOSThread() // and never unlocked
+			errs <- rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "pass") })
+			entered.Done()
+			<-end
+		}()
+	}
+	entered.Wait()
+	go func() { // the janitor waits for the GIL meanwhile
+		errs <- rt.Do(ctx, func(tok *gilt.Token) error { return py.Run(tok, "import host; host.hold(1)") })
+	}()
+	<-held
+	close(end)
+	cpython.FailMemory(0)
+	ended := pytest.Until(func() bool {
+		it.Reap()
+		return cpython.ListedThreads() <= listed+runtime.GOMAXPROCS(0)+2
+	})
+	it.Reap()
+	cpython.FailMemory(-1)
+	close(leave)
+	for range threads + 1 {
+		if err := <-errs; err != nil {
+			return err
+		}
+	}
+	if !ended || !statesSoon(h, it, before) {
+		return fmt.Errorf("%d thread states, %d before; the threads have ended: %v", it.States(), before, ended)
+	}
+	return rt.Close()
 }
 
 // destructors has C thread-locals whose destructors run Python code that calls Go, in each round that the C library makes.

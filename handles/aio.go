@@ -138,7 +138,7 @@ func (e *eventLoop) note(next *order) {
 	}
 }
 
-// done is what became of orders: values has the result of each, or the exception where the id is negative. It may be told of
+// done is what became of orders: values has the result of each, or a list of the exception where the id is negative. It may be told of
 // one twice.
 func (e *eventLoop) done(ids []int64, values Bound) {
 	told := make([]*order, len(ids))
@@ -235,12 +235,9 @@ var errOnLoop = errors.New("gilt: a Go function that a coroutine calls cannot wa
 // errLoopEnded is a call whose loop ended: with the runtime, or because a coroutine called sys.exit.
 var errLoopEnded = fmt.Errorf("gilt: the event loop has ended: %w", gil.ErrClosed)
 
-// exceptionOf is an exception object as an error.
-func exceptionOf(exception Bound) error {
-	tok := exception.Token()
-	ns, err := NewDict(tok, map[string]any{"e": exception})
-	if err != nil {
-		return err
-	}
-	return Run(tok, "raise e", ns)
+// exceptionOf is the exception in a list of one as an error. The list has it no more: what only the exception has may go.
+func exceptionOf(box Bound) error {
+	const op = "event loop"
+	_, err := result(box.tok, op, box.entry(op).RaiseFrom(box.obj))
+	return err
 }

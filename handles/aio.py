@@ -37,7 +37,8 @@ def interrupts(exception):
 
 def run(fd, take, enter, done):
     """Runs until Go says so. take() gives what Go wants done when fd is readable: the id, what, function and args of one after the
-    other. done(ids, values) tells it what became of some: a result each, or an exception where the id is negative.
+    other. done(ids, values) tells it what became of some: a result each, or an exception where the id is negative, in a list of one
+    from which Go takes it: what is left of its frames goes with the last reference to it.
 
     Any allocation may fail, and an exception of gilt's may come late, in asyncio's code. Nothing that Go waits for is
     forgotten: an order stays in taken or begun until it is begun, a task in ids until its result is in results, and a result
@@ -64,9 +65,9 @@ def run(fd, take, enter, done):
         if id is None:  # it was found before
             return
         if task.cancelled():
-            results.append((-id, asyncio.CancelledError()))
-        elif (exception := task.exception()) is not None:
-            results.append((-id, exception))
+            results.append((-id, [asyncio.CancelledError()]))
+        elif task.exception() is not None:
+            results.append((-id, [task.exception()]))
         else:
             results.append((id, task.result()))
         del ids[task], tasks[id]
@@ -160,7 +161,7 @@ def run(fd, take, enter, done):
         loop.stop()
 
     def unreadable(id, exception, args):
-        finish(-id, exception)
+        finish(-id, [exception])
 
     does = {f.__name__: f for f in (call, generate, next, close, cancel, where, forget, retire, stop)}
     does[None] = unreadable
@@ -178,7 +179,7 @@ def run(fd, take, enter, done):
     def fail(id, exception):
         while True:
             try:
-                results.append((-id, exception))
+                results.append((-id, [exception]))
                 break
             except MemoryError:
                 time.sleep(0.001)

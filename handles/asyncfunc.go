@@ -204,8 +204,7 @@ func (c *call[R]) await(ctx context.Context, l *Loop) (interrupted bool, err err
 		<-c.done
 		return true, nil
 	}
-	e := c.on.Load()
-	e.pursue(&c.order)
+	l.pursue(&c.order)
 	grace := time.NewTimer(l.host.Grace())
 	defer grace.Stop()
 	select {
@@ -220,6 +219,6 @@ func (c *call[R]) await(ctx context.Context, l *Loop) (interrupted bool, err err
 		c.spare()
 		return true, nil
 	}
-	where := e.free(&c.order, c.name, answer)
+	where := c.on.Load().free(&c.order, c.name, answer) // the order may have been handed on during the grace
 	return true, &gil.UninterruptibleError{What: c.name, Where: where, Grace: l.host.Grace(), Err: gil.EndOf(ctx)}
 }

@@ -1,6 +1,10 @@
 package handles
 
-import "gilt/internal/cpython"
+import (
+	"context"
+
+	"gilt/internal/cpython"
+)
 
 // Failure is failure, for the wire forms that no Python makes.
 var Failure = failure
@@ -41,4 +45,23 @@ func InZone(key string, f func()) {
 	defer func(was func() string) { localKey = was }(localKey)
 	localKey = func() string { return key }
 	f()
+}
+
+// RetireWithOverdue sends a call to the event loop that takes orders, which must be held up, and retires that event loop when
+// the call is overdue and no cancellation has been sent. It gives what becomes of the call.
+func (l *Loop) RetireWithOverdue(ctx context.Context, function string, arg any) error {
+	c := &call[struct{}]{name: function, done: make(chan struct{}, 1)}
+	c.waiter, c.moves = c, true
+	wire, err := wireOf("call", function, arg)
+	if err != nil {
+		return err
+	}
+	if err := l.send(ctx, nil, &c.order, wire); err != nil {
+		return err
+	}
+	l.pursue(&c.order)
+	l.retire(c.on.Load(), function, "a test")
+	<-c.done
+	c.spare()
+	return c.err
 }

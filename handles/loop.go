@@ -197,6 +197,32 @@ func (e *eventLoop) pursue(o *order) {
 	e.nudge()
 }
 
+// pursue pursues an order on whichever event loop it is.
+func (l *Loop) pursue(o *order) {
+	for {
+		e := o.on.Load()
+		e.mu.Lock() // of hand
+		there := e == o.on.Load()
+		if there {
+			e.pursue(o)
+		}
+		e.mu.Unlock()
+		if there {
+			return
+		}
+	}
+}
+
+// follow has an order, which moves to next before it has begun, pursued there and no longer here. With mu.
+func (e *eventLoop) follow(o *order, next *eventLoop) {
+	if o.pursued.Load() != e {
+		return
+	}
+	e.orders.Overdue(o.id, false)
+	o.rest()
+	next.pursue(o)
+}
+
 // rest leaves an order that is overdue to itself: its code is interrupted only when another order's is to be.
 func (o *order) rest() {
 	if e := o.pursued.Swap(nil); e != nil {
@@ -337,6 +363,7 @@ func (e *eventLoop) hand(next *eventLoop, err error) {
 			e.orders.Put(s.ID, s.Wire)
 			continue
 		case err == nil:
+			e.follow(o, next) // first: the order may end as soon as it is there
 			err = next.put(o, s.Wire)
 		}
 		moved[s.ID] = true

@@ -23,7 +23,8 @@ type remembered struct {
 const mostKnown = 1 << 12
 
 // History is what is known of the class's work that runs the function of that number, which the caller chooses. It is the same
-// each time. Any goroutine may call it.
+// each time, unless the class has begun anew in between (mostKnown): a caller that keeps the one of before learns for itself only.
+// Any goroutine may call it.
 func (c *Class) History(what uintptr) *History {
 	if t := c.histories.table.Load(); t != nil {
 		if k := find(*t, what).Load(); k != nil {

@@ -7,7 +7,7 @@ import sys
 from itertools import compress
 from opcode import opmap, stack_effect
 
-HELD, ALL, GENERATOR, IMPORTS = 1, 2, 4, 16  # as hook.c has them
+HELD, ALL, GENERATOR, IMPORTS = 1, 2, 4, 16  # as hook.h has them
 NAMES = frozenset(("__enter__", "__exit__", "__aenter__", "__aexit__", "__del__"))
 # The standard library's modules whose own code keeps locks and invariants between two instructions. What they call is interrupted.
 HOLDERS = frozenset(("_threading_local", "asyncio", "concurrent", "contextlib", "importlib", "logging", "multiprocessing", "queue", "selectors",

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"gilt"
 	"gilt/internal/cpython"
@@ -43,6 +44,31 @@ func eval(t testing.TB, e cpython.Entry, expr string) cpython.Object {
 func readException(data []byte) (x cpython.Exception, err error) {
 	err = x.Read(data)
 	return x, err
+}
+
+// Once Python is stopping each operation comes back detached, and goes on to when Go was seen to be late.
+func TestQuiesce_OperationsComeBackDetached(t *testing.T) {
+	in(t, func(it *cpython.Interp, e cpython.Entry) {
+		// An operation of 2 ms has the next one's begin look for how long Go took, if the one between them came back attached.
+		attached := func() bool {
+			e.Exec("import time; t = time.monotonic() + 0.002\nwhile time.monotonic() < t: pass", "<test>", false, 0, 0, cpython.KindNone)
+			return !e.Exec("1", "<test>", true, 0, 0, cpython.KindNone).Detached
+		}
+		pytest.Eventually(t, "an operation comes back attached", attached)
+		cpython.Quiesce(true)
+		defer cpython.Quiesce(false)
+		began := time.Now()
+		for time.Since(began) < 2*time.Millisecond { // Go is late
+		}
+		for time.Since(began) < 1500*time.Millisecond { // Go counts as late for 1 s
+			if r := e.Exec("1", "<test>", true, 0, 0, cpython.KindNone); !r.Detached {
+				t.Fatalf("an operation came back attached %v after Python began to stop", time.Since(began))
+			}
+		}
+	})
+	in(t, func(it *cpython.Interp, e cpython.Entry) {
+		pytest.Eventually(t, "an operation comes back attached again", func() bool { return !e.Exec("1", "<test>", true, 0, 0, cpython.KindNone).Detached })
+	})
 }
 
 func TestEntry_StatusOfEachKind(t *testing.T) {

@@ -7,7 +7,7 @@ package cpython
 // uint64_t gilt_buffer_size(void);
 // uint64_t gilt_check_many(uintptr_t th, uint64_t serial, uint64_t n);
 // int gilt_load_strange(const char *path, int global, int start);
-// void gilt_end_thread(void);
+// void gilt_end_thread(int reused);
 // void gilt_fail_memory(int64_t after);
 // uint64_t gilt_listed_threads(void);
 import "C"
@@ -24,7 +24,11 @@ func BufferSize() int { return int(C.gilt_buffer_size()) }
 
 // EndThread leaves the calling OS thread as one that has begun to end: gilt's destructor has run on it. The goroutine is
 // locked to it, and ends with it. For tests: a destructor that comes later, and calls Go, is C code.
-func EndThread() { C.gilt_end_thread() }
+func EndThread() { C.gilt_end_thread(0) }
+
+// EndThreadOfUsedNumber is EndThread as if the thread had ended long ago, and its number were another's by now: that of the
+// process's first thread.
+func EndThreadOfUsedNumber() { C.gilt_end_thread(1) }
 
 // FailMemory lets Python allocate only so many times more on the calling OS thread; a negative number ends that. The first call
 // is made with a token. For tests.

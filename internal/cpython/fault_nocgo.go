@@ -11,6 +11,9 @@ func BufferSize() int { return 0 }
 // EndThread is for tests, which need cgo.
 func EndThread() {}
 
+// EndThreadOfUsedNumber is for tests, which need cgo.
+func EndThreadOfUsedNumber() {}
+
 // FailMemory is for tests, which need cgo.
 func FailMemory(int) {}
 

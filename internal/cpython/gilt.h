@@ -24,7 +24,7 @@ enum {
 // What else there is to say of an operation.
 enum {
 	GILT_DETACHED = 1, // the crossing came back without the GIL
-	GILT_SLOW = 2,     // the task that ends took more than 1 ms from its first attach to its end, whatever it did
+	GILT_SLOW = 2,     // the task that ends took more than 1 ms from its first attach to its end, whatever it did, or never attached
 	GILT_FIRED = 4,    // a cancellation was raised in it
 };
 
@@ -61,7 +61,6 @@ typedef struct gilt_gofunc gilt_gofunc;
 typedef struct gilt_orders gilt_orders;
 
 // load.c. Each of the functions that return a char * gives NULL, or a malloc'ed sentence that says what failed.
-char *gilt_quiesce(int stopping); // malloc'ed names, or NULL
 char *gilt_running(void); // malloc'ed; NULL for no Python
 char *gilt_load(const char *path, int min_minor, int max_minor);
 const char *gilt_version(void);
@@ -90,6 +89,7 @@ int gilt_yield(void);  // the same, and it gives the GIL up if it has it: the ta
 gilt_entry gilt_enter(gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline);
 gilt_res gilt_leave(gilt_thread *th, uint64_t serial); // i is the length of the decref queue
 gilt_res gilt_turn(gilt_thread *th, uint64_t serial);  // ends the task and begins another, attached: i is its serial, 0 for none
+char *gilt_quiesce(int stopping); // malloc'ed names, or NULL
 gilt_res gilt_detach(gilt_thread *th, uint64_t serial); // AllowThreads; held since the last report
 void gilt_release(gilt_interp *it, uintptr_t obj);          // owned reference, from any thread, attached or not
 void gilt_release_all(gilt_interp *it, const uintptr_t *objs, uint64_t n); // the same for many; zeros are passed over
@@ -241,6 +241,7 @@ gilt_orders *gilt_orders_new(int *fd); // NULL without memory or descriptors; fd
 void gilt_orders_free(gilt_orders *q);
 void gilt_orders_close(gilt_orders *q); // its descriptors go at once; nothing is put any more
 int gilt_orders_put(gilt_orders *q, uint64_t id, const uint8_t *w, uint64_t n); // from any thread; 0, or -1 without memory or when closed
+gilt_res gilt_orders_raise(gilt_thread *th, uint64_t serial, uintptr_t box);    // the exception that is the one item of the list, as if it was raised; it leaves the list
 gilt_res gilt_orders_take(gilt_thread *th, uint64_t serial, gilt_orders *q);    // the function that takes
 uint8_t *gilt_orders_steal(gilt_orders *q, uint64_t *n); // what was not taken: malloc'ed, u64 id, u64 length, so many bytes of each; NULL for nothing
 

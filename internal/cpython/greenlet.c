@@ -20,9 +20,28 @@ static PyObject *current(gilt_interp *it) { // borrowed: it is alive as long as 
 	return g;
 }
 
-// sys.modules has another size: greenlet may have been imported. It is a module of the main interpreter only.
+// sys.modules is about to change: before 3.12 the dict itself counts its changes. With the GIL.
+static int changes(int event, PyObject *dict, PyObject *key, PyObject *value) {
+	for (int i = 0; i < gilt_ninterps; i++)
+		if (gilt_interps[i]->is == py.PyThreadState_GetInterpreter(py.PyThreadState_Get())) gilt_interps[i]->modules_changes++;
+	return 0;
+}
+
+int gilt_greenlets_watch(gilt_interp *it) {
+	if (py.PyDict_AddWatcher) {
+		int watcher = py.PyDict_AddWatcher(changes);
+		it->modules_version = &it->modules_changes;
+		it->modules_changes = 1; // nothing was seen yet
+		return watcher < 0 ? -1 : py.PyDict_Watch(watcher, it->names.modules);
+	}
+	// The word after its size, ma_version_tag: PyDictObject (cpython/dictobject.h) of 3.10 and 3.11.
+	it->modules_version = (uint64_t *)((char *)it->names.modules + gilt_at.dict_used + sizeof(Py_ssize_t));
+	return 0;
+}
+
+// sys.modules has changed: greenlet may have been imported. It is a module of the main interpreter only.
 void gilt_greenlets_find(gilt_interp *it) {
-	it->nmodules = py.PyDict_Size(it->modules);
+	it->modules_seen = *it->modules_version; // first: the look may run Python code
 	PyObject *name = py.PyUnicode_InternFromString("greenlet._greenlet"), *key = py.PyUnicode_InternFromString("_C_API");
 	PyObject *m = name && key ? py.PyImport_GetModule(name) : NULL;
 	PyObject *capsule = m ? py.PyObject_GetAttr(m, key) : NULL;

@@ -23,7 +23,7 @@ void gilt_greenlet_opened(gilt_thread *th, gilt_mark *mark, gilt_from *from); //
 
 // With the GIL, before a call of a Go function is opened: 0, or -1 with an exception when it is refused.
 static inline int gilt_called_from(gilt_thread *th, gilt_interp *it, int uses_python, gilt_mark *here, gilt_from *from) {
-	if (GILT_UNLIKELY(*(Py_ssize_t *)((char *)it->modules + gilt_at.dict_used) != it->nmodules)) gilt_greenlets_find(it);
+	if (GILT_UNLIKELY(*it->modules_version != it->modules_seen)) gilt_greenlets_find(it);
 	return GILT_LIKELY(!it->greenlets) ? 0 : gilt_greenlet_call(th, it, uses_python, here, from);
 }
 

@@ -100,6 +100,17 @@ static PyObject *enter(PyObject *self, PyObject *whose) {
 	return py._Py_NoneStruct;
 }
 
+// The function's end. An event loop that runs has the function; one that has ended without enter(None), as when there was no memory
+// for that call, leaves whose.
+static void destroy_enter(PyObject *self) {
+	gilt_orders *q = gilt_orders_of(self);
+	if (!q) return;
+	PyObject *whose = q->whose;
+	q->whose = NULL;
+	if (whose) py.Py_DecRef(whose);
+	gilt_orders_disown(q);
+}
+
 static PyObject *new_enter(gilt_orders *q) {
 	static struct { // PyMethodDef
 		const char *name;
@@ -107,7 +118,7 @@ static PyObject *new_enter(gilt_orders *q) {
 		int flags;
 		const char *doc;
 	} def = {"enter", enter, METH_O, NULL};
-	PyObject *self = gilt_orders_capsule(q);
+	PyObject *self = gilt_orders_capsule(q, destroy_enter);
 	PyObject *f = self ? py.PyCFunction_NewEx(&def, self, NULL) : NULL;
 	if (self) py.Py_DecRef(self); // the function's
 	return f;

@@ -151,5 +151,8 @@ func (*Orders) Steal() []Order         { return nil }
 func (*Orders) Overdue(int64, bool)    {}
 func (*Orders) Seen() Seen             { return Seen{} }
 func (Entry) EnterLoop(*Orders) Result { return stopped }
-func (Entry) Thread() uintptr          { return 0 }
-func (Entry) Peek(uint64) Peek         { return Peek{} }
+
+// RaiseFrom gives the exception in a list of one.
+func (Entry) RaiseFrom(Object) Result { return stopped }
+func (Entry) Thread() uintptr         { return 0 }
+func (Entry) Peek(uint64) Peek        { return Peek{} }

@@ -192,8 +192,8 @@ static void destroy_orders(PyObject *capsule) {
 
 gilt_orders *gilt_orders_of(PyObject *self) { return py.PyCapsule_GetPointer(self, ORDERS); }
 
-PyObject *gilt_orders_capsule(gilt_orders *q) {
-	PyObject *o = py.PyCapsule_New(q, ORDERS, destroy_orders);
+PyObject *gilt_orders_capsule(gilt_orders *q, void (*destroy)(PyObject *capsule)) {
+	PyObject *o = py.PyCapsule_New(q, ORDERS, destroy);
 	if (o) gilt_orders_own(q); // the capsule's
 	return o;
 }
@@ -205,7 +205,7 @@ static PyObject *new_take(gilt_orders *q) {
 		int flags;
 		const char *doc;
 	} def = {"take", take, METH_NOARGS, NULL};
-	PyObject *self = gilt_orders_capsule(q);
+	PyObject *self = gilt_orders_capsule(q, destroy_orders);
 	if (!self) return NULL;
 	PyObject *f = py.PyCFunction_NewEx(&def, self, NULL);
 	py.Py_DecRef(self); // the function's
@@ -216,6 +216,25 @@ gilt_res gilt_orders_take(gilt_thread *th, uint64_t serial, gilt_orders *q) {
 	gilt_res r = {0};
 	if (gilt_op_begin(th, serial, &r)) return r;
 	gilt_result(th, th->attached, new_take(q), GILT_R_OBJECT, &r);
+	gilt_op_end(th, &r);
+	return r;
+}
+
+// What nobody else has any more may go when the exception has been read: gilt_drop_locals.
+gilt_res gilt_orders_raise(gilt_thread *th, uint64_t serial, uintptr_t box) {
+	gilt_res r = {0};
+	if (gilt_op_begin(th, serial, &r)) return r;
+	PyObject *e = py.PyList_GetItem((PyObject *)box, 0); // borrowed
+	if (e) py.Py_IncRef(e);
+	if (e && py.PyType_IsSubtype(gilt_type(e), py.PyExc_BaseException) && !py.PyList_SetItem((PyObject *)box, 0, none())) {
+		PyObject *type = gilt_type(e);
+		py.Py_IncRef(type);
+		py.PyErr_Restore(type, e, py.PyException_GetTraceback(e)); // steals all three
+	} else {
+		if (e) py.Py_DecRef(e);
+		if (!py.PyErr_Occurred()) py.PyErr_SetString(py.PyExc_RuntimeError, "gilt: the event loop gave no exception");
+	}
+	gilt_result(th, th->attached, NULL, GILT_R_NONE, &r);
 	gilt_op_end(th, &r);
 	return r;
 }

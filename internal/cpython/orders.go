@@ -12,6 +12,7 @@ static void go_orders_close(uintptr_t q) { gilt_orders_close((gilt_orders *)q); 
 static int go_orders_put(uintptr_t q, uint64_t id, const uint8_t *w, uint64_t n) { return gilt_orders_put((gilt_orders *)q, id, w, n); }
 static gilt_res go_orders_take(uintptr_t th, uint64_t serial, uintptr_t q) { return gilt_orders_take((gilt_thread *)th, serial, (gilt_orders *)q); }
 static gilt_res go_orders_enter(uintptr_t th, uint64_t serial, uintptr_t q) { return gilt_orders_enter((gilt_thread *)th, serial, (gilt_orders *)q); }
+static gilt_res go_orders_raise(uintptr_t th, uint64_t serial, uintptr_t box) { return gilt_orders_raise((gilt_thread *)th, serial, box); }
 static uint8_t *go_orders_steal(uintptr_t q, uint64_t *n) { return gilt_orders_steal((gilt_orders *)q, n); }
 static void go_orders_overdue(uintptr_t q, uint64_t id, int on) { gilt_orders_overdue((gilt_orders *)q, id, on); }
 static gilt_seen go_orders_seen(uintptr_t q) { return gilt_orders_seen((gilt_orders *)q); }
@@ -110,4 +111,9 @@ func (e Entry) TakeOrders(o *Orders) Result {
 	r := result(C.go_orders_take(e.th, e.serial, o.c))
 	runtime.KeepAlive(o)
 	return r
+}
+
+// RaiseFrom gives the exception that is the one item of the list box as if it was raised, and takes it out of the list.
+func (e Entry) RaiseFrom(box Object) Result {
+	return result(C.go_orders_raise(e.th, e.serial, C.uintptr_t(box)))
 }

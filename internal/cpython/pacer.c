@@ -121,7 +121,7 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 	gilt_look l = {.what = GILT_PACE_CHECK};
 	// How long Go took to come back from the last answer tells whether its processors are all busy.
 	uint64_t now = gilt_ticks();
-	if (it->told_at && now - it->told_at > 50 * gilt_ticks_20us) atomic_store(&it->go_busy, now + GILT_GO_BUSY);
+	if (it->told_at && now - it->told_at > 50 * gilt_ticks_20us) gilt_go_is_busy(it, now);
 	pthread_mutex_lock(&it->pace_mu);
 #ifdef __linux__
 	if (!it->pace_ready) prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);

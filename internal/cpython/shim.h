@@ -60,7 +60,7 @@ typedef struct {
 	PyObject *s_module, *s_qualname, *s_mro, *s_co_filename,
 	    *s_co_name, *s_notes, *s_code, *s_errno, *s_dict_name, *s_exec, *s_eval, *s_gilt, *s_exceptions,
 	    *s_active, *s_dummy, *s_native,
-    *group; // BaseExceptionGroup, NULL before 3.11
+	    *group; // BaseExceptionGroup, NULL before 3.11
 } gilt_names;
 
 // What exceptions say of a class or a code object: see put_head.
@@ -80,10 +80,13 @@ typedef struct {
 	char text[40];
 } gilt_known;
 
+#define GILT_GONE UINT64_MAX
+
 // The state of a thread that has ended. Its OS thread may still run other destructors, which may use the state.
 typedef struct {
 	PyThreadState *ts;
 	unsigned long ident, native; // Python's number for the thread, and the system's
+	uint64_t since;              // gilt_began on the thread, or GILT_GONE: the system has forgotten the thread
 } gilt_orphan;
 
 struct gilt_interp {
@@ -97,8 +100,9 @@ struct gilt_interp {
 	Py_ssize_t searched;        // how many modules there were when they were searched for
 	uint64_t heads;             // how often that was
 	gilt_known known[256];                               // direct-mapped by what they say
-	PyObject *modules;                                   // sys.modules, borrowed
-	Py_ssize_t nmodules;                                 // its size when greenlet was last looked for in it
+	uint64_t *modules_version;                           // another number with each change of sys.modules; with the GIL, as these two
+	uint64_t modules_changes;                            // that number from 3.12 on
+	uint64_t modules_seen;                               // that number when greenlet was last looked for
 	void **greenlets;                                    // greenlet's C API, NULL as long as it is not imported
 	PyObject *own[GILT_C_COUNT];                         // Python's own classes, owned; NULL until they are asked for
 
@@ -221,10 +225,10 @@ struct gilt_thread {
 	uint64_t tried;           // the canceller's: the key of the task that it cancels, how often it has, and when it does next
 	int tries;
 	int64_t next_try;
-	int64_t next;           // the exception comes at the next instruction of next_code, see hook.c; with the GIL, as this and what follows
+	int64_t next;           // the exception comes at the next instruction of next_code, see monitor.c; with the GIL, as this and what follows
 	const void *next_code;  // compared only
 	int disarms;            // it is taking its trace function away
-	struct gilt_note *notes; // hook.c's, NULL until they are needed
+	struct gilt_note *notes; // trace.c's, NULL until they are needed
 	int late;               // the canceller has looked LATE times and more
 	uint64_t arms;          // how often it was armed
 	int checks;             // looks through its stack that are left
@@ -273,6 +277,17 @@ static inline uint64_t gilt_ticks(void) {
 }
 uint64_t gilt_clock_ns(void);
 
+// Makes an array of elements of that size have room for so many: 0, or -1 without memory.
+static inline int gilt_grow(void **p, size_t *cap, size_t need, size_t size) {
+	if (need <= *cap) return 0;
+	size_t c = *cap ? *cap * 2 : 16;
+	while (c < need) c *= 2;
+	void *q = realloc(*p, c * size);
+	if (!q) return -1;
+	*p = q, *cap = c;
+	return 0;
+}
+
 static inline PyObject *gilt_type(PyObject *o) { // borrowed
 	return *(PyObject **)((char *)o + gilt_at.ob_type);
 }
@@ -280,6 +295,7 @@ static inline PyObject *gilt_type(PyObject *o) { // borrowed
 char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // greenlet.c
+int gilt_greenlets_watch(gilt_interp *it); // with names.modules: 0, or -1 with an exception
 int gilt_greenlets_leave(gilt_thread *th, gilt_interp *it);
 // thread.c
 int gilt_op_attach(gilt_thread *th, gilt_interp *it, gilt_res *r); // for gilt_op_begin
@@ -288,7 +304,6 @@ gilt_thread *gilt_thread_here(void);                      // makes it when there
 int gilt_no_thread(void);                                 // a status: GILT_ENDING, or GILT_FAILED without memory
 int gilt_attach(gilt_thread *th, gilt_interp *it);        // between two operations: 0, or -1 without memory, and on a thread of Python's while it stops
 void gilt_reattach(gilt_thread *th, gilt_interp *it);     // in the middle of a task, which has a thread state: it cannot fail
-void gilt_drop_later(uint64_t id);                        // gilt_go_drop, on a thread that can call Go
 void gilt_detach_now(gilt_thread *th);
 void gilt_look_for_delay(gilt_thread *th, gilt_interp *it); // between two operations
 int gilt_task_begin(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline); // a status
@@ -298,7 +313,6 @@ extern gilt_thread **gilt_threads;
 extern size_t gilt_nthreads;
 int64_t gilt_task_end(gilt_thread *th, int32_t *flags); // nanoseconds held
 void gilt_release_own(gilt_interp *it, PyObject *o);       // as gilt_release, of a reference that Go was never given
-void gilt_wake_janitor(void);
 void gilt_orders_disown(gilt_orders *q);
 PyObject *gilt_frame_of(unsigned long ident, PyThreadState *ts); // cancel.c: a new reference, or NULL
 void gilt_describe(PyObject *frame, char *text, size_t n); // cancel.c: "file:line in function"
@@ -313,6 +327,15 @@ int gilt_push_task(gilt_thread *th, gilt_interp *it, uint64_t what); // a call o
 void gilt_pop_callback(gilt_thread *th);
 int gilt_push_ref(gilt_thread *th, PyObject *o);          // steals o, even when it fails
 void gilt_thread_adopt(gilt_interp *it, PyThreadState *ts); // start.c: the state that Python made for this thread
+PyObject *gilt_enter_apart(gilt_interp *it);                // a contextvars context for what others have left; NULL without memory
+void gilt_leave_apart(gilt_interp *it, PyObject *context);
+// Forgets the object of threading's for a thread that Python did not start; ended says whether native is that thread's or the next one's.
+void gilt_forget_dummy(gilt_interp *it, unsigned long ident, unsigned long native, int ended);
+// orphans.c
+void gilt_wake_janitor(void);
+void gilt_drop_later(uint64_t id);                        // gilt_go_drop, on a thread that can call Go
+uint64_t gilt_began(void);                                // when the calling thread began, in the system's ticks; 0 for not known
+int gilt_orphan_put(gilt_interp *it, gilt_orphan o);      // 1, or 0 without memory
 void gilt_forget_states(gilt_interp *it);
 
 // What the switch interval rests at, in seconds: see take_gil.
@@ -321,6 +344,12 @@ void gilt_forget_states(gilt_interp *it);
 
 // For how long (1 s) Go is taken to be short of processors when a goroutine has come back late, or watched for it.
 #define GILT_GO_BUSY (50000 * gilt_ticks_20us)
+
+// Notes that a goroutine has come back late. Once Python is stopping, and in a child made by fork, go_busy is UINT64_MAX and stays so.
+static inline void gilt_go_is_busy(gilt_interp *it, uint64_t now) {
+	uint64_t was = atomic_load_explicit(&it->go_busy, memory_order_relaxed);
+	while (was != UINT64_MAX && !atomic_compare_exchange_weak_explicit(&it->go_busy, &was, now + GILT_GO_BUSY, memory_order_relaxed, memory_order_relaxed)) {}
+}
 
 // Whether the token is not the innermost one of this thread.
 static inline int gilt_misused(gilt_thread *th, uint64_t serial) { return gilt_tls != th || th->serial != serial; }
@@ -378,7 +407,7 @@ PyObject *gilt_limit_error(gilt_interp *it); // gilt.ConversionLimitError: borro
 // cancel.c
 void gilt_cancel_sooner(gilt_interp *it, int64_t deadline);
 
-// hook.c, all with the GIL but for gilt_hook_marks
+// hook.c and monitor.c, all with the GIL but for gilt_hook_marks
 enum { GILT_CHECKS = 64 }; // looks through a thread's stack for each time that it is armed: gilt_thread's checks
 int gilt_hook_init(gilt_interp *it); // 0, or -1 with an exception
 void gilt_hook_clear(gilt_interp *it);

@@ -120,14 +120,13 @@ static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
 	if (!m) return -1;
 	py.Py_DecRef(m);
 	gilt_gil_find(it, ts);
-	it->modules = py.PyImport_GetModuleDict();
 	const double rest = GILT_REST;
 	it->ask_us = (unsigned long)(switch_interval * 1e6 + 0.5);
 	double interval = it->gil && switch_interval < rest ? rest : switch_interval;
 	it->rest_us = (unsigned long)(interval * 1e6 + 0.5);
 	double most = interval < GILT_MOST_REST ? GILT_MOST_REST : interval;
 	it->most_us = (unsigned long)(most * 1e6 + 0.5);
-	return gilt_set_switch_interval(interval) || gilt_limit_switch_interval(most) || gilt_names_init(it) || gilt_hook_init(it) || gilt_faults_guard() || forbid(it) || gilt_forks_begin(it) ? -1 : 0;
+	return gilt_set_switch_interval(interval) || gilt_limit_switch_interval(most) || gilt_names_init(it) || gilt_greenlets_watch(it) || gilt_hook_init(it) || gilt_faults_guard() || forbid(it) || gilt_forks_begin(it) ? -1 : 0;
 }
 
 static char *prepare_error(gilt_interp *it, gilt_thread *th) {
@@ -251,7 +250,7 @@ int gilt_names_init(gilt_interp *it) {
 	}
 	n->threading = py.PyImport_ImportModule("threading");
 	n->s_active = interned("_active"), n->s_dummy = interned("_DummyThread"), n->s_native = interned("_native_id");
-	it->calls_go = n->compile && n->threading && n->s_native;
+	it->calls_go = n->compile && n->modules && n->threading && n->s_native;
 	return it->calls_go ? 0 : -1;
 }
 
@@ -271,6 +270,7 @@ void gilt_names_clear(gilt_interp *it) {
 	it->calls_go = 0;
 	PyObject *apart = atomic_exchange(&it->apart, NULL);
 	if (apart) py.Py_DecRef(apart);
+	it->modules_version = &it->modules_changes; // before 3.12 it is in names.modules
 	PyObject **o = (PyObject **)&it->names;
 	for (size_t i = 0; i < sizeof it->names / sizeof *o; i++)
 		if (o[i]) py.Py_DecRef(o[i]);

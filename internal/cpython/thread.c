@@ -3,21 +3,16 @@
 #define _GNU_SOURCE
 #include "books.h"
 #include "greenlet.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #endif
 
 __thread gilt_thread *gilt_tls;
 static __thread int ended; // thread_ended has run on this thread
 static pthread_key_t key;
 static int no_key; // the process has no room for it
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int orphan_pipe[2] = {-1, -1};
 
 // Every thread that has states, so that stopping can give them back.
 pthread_mutex_t gilt_all_mu = PTHREAD_MUTEX_INITIALIZER;
@@ -25,20 +20,11 @@ gilt_thread **gilt_threads;
 size_t gilt_nthreads;
 static size_t capthreads;
 
-static int grow(void **p, size_t *cap, size_t need, size_t size) {
-	if (need <= *cap) return 0;
-	size_t c = *cap ? *cap * 2 : 16;
-	while (c < need) c *= 2;
-	void *q = realloc(*p, c * size);
-	if (!q) return -1;
-	*p = q, *cap = c;
-	return 0;
-}
-
 static void release(gilt_interp *it, PyObject *const *o, size_t n);
 
-// Queues what a thread had for the janitor, and forgets the thread; gives how many states it had.
-static int bury(gilt_thread *th) {
+// Queues what a thread had for the janitor, and forgets the thread; gives how many states it had. since is what gilt_began gives
+// for the thread; or GILT_GONE, when the system has forgotten it.
+static int bury(gilt_thread *th, uint64_t since) {
 	int orphans = 0;
 	pthread_mutex_lock(&gilt_all_mu);
 	for (size_t i = 0; i < gilt_nthreads; i++)
@@ -52,12 +38,7 @@ static int bury(gilt_thread *th) {
 		for (int i = 0; i < gilt_ninterps; i++)
 			if (th->states[i].ts && !th->states[i].foreign) {
 				gilt_interp *it = gilt_interps[i];
-				pthread_mutex_lock(&it->mu);
-				if (!grow((void **)&it->orphans, &it->caporphans, it->norphans + 1, sizeof *it->orphans)) {
-					it->orphans[it->norphans++] = (gilt_orphan){th->states[i].ts, th->ident, th->native};
-					orphans++;
-				}
-				pthread_mutex_unlock(&it->mu);
+				orphans += gilt_orphan_put(it, (gilt_orphan){th->states[i].ts, th->ident, th->native, since});
 				if (th->states[i].context) release(it, &th->states[i].context, 1);
 			}
 	pthread_mutex_unlock(&gilt_all_mu);
@@ -78,52 +59,14 @@ static void thread_ended(void *arg) {
 	if (gilt_forked) return; // what it would touch may be half changed
 	gilt_tls = NULL;
 	ended = 1;
-	if (bury(arg)) gilt_wake_janitor();
+	if (bury(arg, gilt_began())) gilt_wake_janitor();
 }
 
 // Before any other library makes one, as far as that is in our hands: destructors run in the order in which their keys
 // were made, and Go cannot be called any more on a thread of its own that ends.
 __attribute__((constructor)) static void make_key(void) { no_key = pthread_key_create(&key, thread_ended); }
 
-static void make_pipe(void) {
-	if (pipe(orphan_pipe) == 0)
-		for (int i = 0; i < 2; i++) {
-			fcntl(orphan_pipe[i], F_SETFD, FD_CLOEXEC);
-			fcntl(orphan_pipe[i], F_SETFL, O_NONBLOCK);
-		}
-}
-
-void gilt_wake_janitor(void) {
-	if (!gilt_forked) (void)!write(orphan_pipe[1], "x", 1); // the pipe is the parent's too
-}
-
 int gilt_no_thread(void) { return ended ? GILT_ENDING : GILT_FAILED; }
-
-// Numbers of Go functions and values that were dropped on ended threads, guarded by gilt_all_mu.
-static uint64_t *drops;
-static size_t ndrops, capdrops;
-
-void gilt_drop_later(uint64_t id) {
-	pthread_mutex_lock(&gilt_all_mu);
-	if (!grow((void **)&drops, &capdrops, ndrops + 1, sizeof *drops)) drops[ndrops++] = id;
-	pthread_mutex_unlock(&gilt_all_mu);
-	gilt_wake_janitor();
-}
-
-static void drop_now(void) {
-	pthread_mutex_lock(&gilt_all_mu);
-	uint64_t *list = drops;
-	size_t n = ndrops;
-	drops = NULL, ndrops = capdrops = 0;
-	pthread_mutex_unlock(&gilt_all_mu);
-	for (size_t i = 0; i < n; i++) gilt_go_drop(list[i]);
-	free(list);
-}
-
-int gilt_orphan_fd(void) {
-	pthread_once(&once, make_pipe);
-	return orphan_pipe[0];
-}
 
 // Adds th to the list of threads; 0 without memory. One that is listed with its number never ran its destructor, which
 // glibc gives up after the last round: a thread's number is used again as soon as the thread has ended.
@@ -132,10 +75,10 @@ static int enlist(gilt_thread *th) {
 	pthread_mutex_lock(&gilt_all_mu);
 	for (size_t i = 0; i < gilt_nthreads; i++)
 		if (gilt_threads[i]->ident == th->ident) dead = gilt_threads[i];
-	int bad = grow((void **)&gilt_threads, &capthreads, gilt_nthreads + 1, sizeof *gilt_threads);
+	int bad = gilt_grow((void **)&gilt_threads, &capthreads, gilt_nthreads + 1, sizeof *gilt_threads);
 	if (!bad) gilt_threads[gilt_nthreads++] = th;
 	pthread_mutex_unlock(&gilt_all_mu);
-	if (dead && bury(dead)) gilt_wake_janitor();
+	if (dead && bury(dead, GILT_GONE)) gilt_wake_janitor();
 	return !bad;
 }
 
@@ -143,7 +86,7 @@ gilt_thread *gilt_thread_here(void) {
 	gilt_thread *th = gilt_tls;
 	if (GILT_LIKELY(th != NULL)) return th;
 	if (ended || no_key) return NULL;
-	pthread_once(&once, make_pipe);
+	(void)gilt_orphan_fd(); // there has to be one before a thread ends
 	th = calloc(1, sizeof *th);
 	if (!th) return NULL;
 	th->ident = py.PyThread_get_thread_ident();
@@ -156,7 +99,7 @@ gilt_thread *gilt_thread_here(void) {
 		return NULL;
 	}
 	if (pthread_setspecific(key, th)) {
-		bury(th);
+		bury(th, GILT_GONE);
 		return NULL;
 	}
 #ifdef __linux__
@@ -166,9 +109,11 @@ gilt_thread *gilt_thread_here(void) {
 	return gilt_tls = th;
 }
 
-// As if the calling thread had begun to end. For tests, see fault.go.
-void gilt_end_thread(void) {
+// As if the calling thread had begun to end, and with reused, as if its number were that of the process's first thread. For tests, see
+// fault.go.
+void gilt_end_thread(int reused) {
 	if (!gilt_tls) return;
+	if (reused) gilt_tls->native = (unsigned long)getpid();
 	pthread_setspecific(key, NULL);
 	thread_ended(gilt_tls);
 }
@@ -191,7 +136,7 @@ static void drop_context(gilt_interp *it, PyObject *context) {
 
 // What was released by one task is dropped in the middle of another: __del__, a generator's finally, a weakref's callback
 // run in a contextvars context of their own. NULL without memory.
-static PyObject *enter_apart(gilt_interp *it) {
+PyObject *gilt_enter_apart(gilt_interp *it) {
 	PyObject *context = atomic_exchange(&it->apart, NULL);
 	if (!context) context = py.PyContext_New();
 	if (context && !py.PyContext_Enter(context)) return context;
@@ -200,7 +145,7 @@ static PyObject *enter_apart(gilt_interp *it) {
 	return NULL;
 }
 
-static void leave_apart(gilt_interp *it, PyObject *context) {
+void gilt_leave_apart(gilt_interp *it, PyObject *context) {
 	py.PyContext_Exit(context);
 	py.PyErr_Clear();
 	if (py.PyObject_Size(context) == 0) context = atomic_exchange(&it->apart, context); // for the next drain
@@ -213,7 +158,7 @@ void gilt_drain(gilt_interp *it, size_t most) {
 	PyObject *some[GILT_DRAIN];
 	size_t n = 0;
 	if (GILT_UNLIKELY(gilt_forked)) return;
-	PyObject *context = enter_apart(it);
+	PyObject *context = gilt_enter_apart(it);
 	if (!context) return; // it waits until there is memory
 	pthread_mutex_lock(&it->mu);
 	while (n < most && it->ndead > 0) some[n++] = it->dead[--it->ndead];
@@ -222,12 +167,12 @@ void gilt_drain(gilt_interp *it, size_t most) {
 	for (size_t i = 0; i < n; i++) {
 		py.Py_DecRef(some[i]);
 		if (GILT_LIKELY(py.PyObject_Size(context) == 0)) continue;
-		leave_apart(it, context); // what has been set is not for the next one, which another task released
-		if ((context = enter_apart(it))) continue;
+		gilt_leave_apart(it, context); // what has been set is not for the next one, which another task released
+		if ((context = gilt_enter_apart(it))) continue;
 		release(it, some + i + 1, n - i - 1); // until there is memory
 		return;
 	}
-	leave_apart(it, context);
+	gilt_leave_apart(it, context);
 }
 
 // Enters a new context in place of the thread's; gives the old one to drop in *old.
@@ -288,7 +233,7 @@ static long long native_of(gilt_interp *it, PyObject *thread) {
 // Forgets what threading.current_thread() gave a thread of that number that Python did not start, with all attributes that
 // others have put there: the next thread may have the number at once. ended says that native is that thread's, else it is
 // the next one's. With the GIL, and not threading's own lock, which a task may have that waits for the GIL.
-static void forget_dummy(gilt_interp *it, unsigned long ident, unsigned long native, int ended) {
+void gilt_forget_dummy(gilt_interp *it, unsigned long ident, unsigned long native, int ended) {
 	gilt_names *n = &it->names;
 	if (!n->s_eval) return; // Python starts, or ends
 	PyObject *active = py.PyObject_GetAttr(n->threading, n->s_active), *class = active ? py.PyObject_GetAttr(n->threading, n->s_dummy) : NULL;
@@ -345,7 +290,7 @@ int gilt_attach(gilt_thread *th, gilt_interp *it) {
 	if (first && !(st->ts = py.PyThreadState_New(it->is))) return -1;
 	if (GILT_UNLIKELY(th->foreign) && gilt_come_inside(th)) return -1;
 	take(th, it);
-	if (first) forget_dummy(it, th->ident, th->native, 0);
+	if (first) gilt_forget_dummy(it, th->ident, th->native, 0);
 	if (GILT_UNLIKELY(st->unclean || !st->context) && !st->foreign && clean_context(it, st)) {
 		gilt_detach_now(th);
 		return -1;
@@ -375,7 +320,7 @@ void gilt_detach_now(gilt_thread *th) {
 
 void gilt_look_for_delay(gilt_thread *th, gilt_interp *it) {
 	uint64_t now = gilt_ticks(); // which may be before last: see gilt_op_ended
-	if (now > th->last && now - th->last > 50 * gilt_ticks_20us) atomic_store_explicit(&it->go_busy, now + GILT_GO_BUSY, memory_order_relaxed);
+	if (now > th->last && now - th->last > 50 * gilt_ticks_20us) gilt_go_is_busy(it, now);
 }
 
 static _Thread_local uint64_t serials;
@@ -389,7 +334,7 @@ static inline void tell(gilt_thread *th, uint64_t tag, int at, int64_t deadline)
 }
 
 static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag, uint64_t what, int64_t deadline) {
-	if (GILT_UNLIKELY(th->ntasks == th->captasks) && grow((void **)&th->tasks, &th->captasks, th->ntasks + 1, sizeof *th->tasks)) return NULL;
+	if (GILT_UNLIKELY(th->ntasks == th->captasks) && gilt_grow((void **)&th->tasks, &th->captasks, th->ntasks + 1, sizeof *th->tasks)) return NULL;
 	if (th->ntasks > 0) th->tasks[th->ntasks - 1].fired = gilt_fired(th); // the inner one may be too, and the thread keeps one
 	gilt_task *t = &th->tasks[th->ntasks++];
 	*t = (gilt_task){.serial = ++serials, .it = it, .base = th->nrefs, .held = th->held, .tag = atomic_load_explicit(&th->tag, memory_order_relaxed), .what = atomic_load_explicit(&th->what, memory_order_relaxed),
@@ -492,7 +437,7 @@ void gilt_pop_callback(gilt_thread *th) {
 static void release(gilt_interp *it, PyObject *const *o, size_t n) { // NULLs are passed over
 	if (GILT_UNLIKELY(gilt_forked)) return; // its lock may be locked for good
 	pthread_mutex_lock(&it->mu);
-	if (!grow((void **)&it->dead, &it->capdead, it->ndead + n, sizeof *it->dead))
+	if (!gilt_grow((void **)&it->dead, &it->capdead, it->ndead + n, sizeof *it->dead))
 		for (size_t i = 0; i < n; i++)
 			if (o[i]) it->dead[it->ndead++] = o[i];
 	atomic_store_explicit(&it->backlog, (int64_t)it->ndead, memory_order_relaxed);
@@ -519,10 +464,11 @@ static int end_attached(gilt_thread *th, gilt_interp *it, size_t base, PyObject 
 	return clean_context(it, st);
 }
 
-// What is to be said of the innermost task, which ends: a millisecond and more from its first attach is slow.
+// What is to be said of the innermost task, which ends: a millisecond and more from its first attach is slow. So is a task that never
+// attached: nobody knows how long it took, and it may not be taken for quick.
 static int32_t flags_of(gilt_thread *th, uint64_t now) {
 	uint64_t began = th->tasks[th->ntasks - 1].began;
-	int slow = began && now - began > 50 * gilt_ticks_20us;
+	int slow = !began || now - began > 50 * gilt_ticks_20us;
 	return (slow ? GILT_SLOW : 0) | (gilt_fired(th) ? GILT_FIRED : 0);
 }
 
@@ -639,7 +585,7 @@ gilt_res gilt_detach(gilt_thread *th, uint64_t serial) {
 }
 
 int gilt_push_ref(gilt_thread *th, PyObject *o) {
-	if (GILT_UNLIKELY(th->nrefs == th->caprefs) && grow((void **)&th->refs, &th->caprefs, th->nrefs + 1, sizeof *th->refs)) {
+	if (GILT_UNLIKELY(th->nrefs == th->caprefs) && gilt_grow((void **)&th->refs, &th->caprefs, th->nrefs + 1, sizeof *th->refs)) {
 		py.Py_DecRef(o);
 		return -1;
 	}
@@ -677,119 +623,13 @@ int64_t gilt_owned(gilt_interp *it) { return atomic_load(&it->owned) - atomic_lo
 
 int64_t gilt_backlog(gilt_interp *it) { return atomic_load_explicit(&it->backlog, memory_order_relaxed); }
 
-// Clears a state of another thread, which no task of this thread has anything to do with.
-static void clear_state(gilt_interp *it, gilt_orphan *o) {
-	PyObject *context = enter_apart(it);
-	py.PyThreadState_Clear(o->ts);
-	if (context) leave_apart(it, context);
-	if (o->native) forget_dummy(it, o->ident, o->native, 1);
-}
-
-// Gives states back whose threads have ended or will not come again. A state is cleared with the GIL
-// held and deleted without it, by way of a temporary state T of this thread: PyThreadState_Delete of
-// another thread's state also clears the caller's gilstate slot (3.12 on), so the slot must be T's.
-static void give_back(gilt_interp *it, gilt_orphan *list, size_t n) {
-	if (n == 0) return;
-	PyThreadState *t = py.PyThreadState_New(it->is);
-	if (!t) return;
-	pthread_mutex_lock(&it->states_mu);
-	py.PyEval_RestoreThread(t);
-	for (size_t i = 0; i < n; i++) clear_state(it, &list[i]);
-	if (!gilt_tls || !gilt_tls->states[it->id].ts) // what was cleared may have asked for this thread's object
-		forget_dummy(it, py.PyThread_get_thread_ident(), py.PyThread_get_thread_native_id(), 1);
-	py.PyEval_SaveThread();
-	for (size_t i = 0; i < n; i++) py.PyThreadState_Delete(list[i].ts);
-	pthread_mutex_unlock(&it->states_mu);
-	py.PyEval_RestoreThread(t);
-	py.PyThreadState_Clear(t);
-	py.PyThreadState_DeleteCurrent();
-}
-
-void gilt_sink_orphans(void) {
-	char sink[64];
-	while (read(orphan_pipe[0], sink, sizeof sink) > 0) {}
-	drop_now();
-}
-
-// Whether the system has forgotten the thread: until then destructors of others may run there, and use its state.
-static int gone(const gilt_orphan *o) {
-#ifdef __linux__
-	return syscall(SYS_tgkill, getpid(), (pid_t)o->native, 0) != 0 && errno == ESRCH;
-#else
-	(void)o;
-	return 1;
-#endif
-}
-
-// Moves those to the end that are not gone within about a second; gives how many are.
-static size_t wait_until_gone(gilt_orphan *list, size_t n) {
-	enum { FIRST_NS = 20000, LONGEST_NS = 20000000 };
-	long pause = FIRST_NS;
-	int64_t waited = 0;
-	for (size_t i = 0; i < n;) {
-		if (gone(&list[i])) i++;
-		else if (waited < 1000000000) {
-			nanosleep(&(struct timespec){0, pause}, NULL);
-			waited += pause;
-			if (pause < LONGEST_NS) pause *= 2;
-		} else {
-			gilt_orphan o = list[i];
-			list[i] = list[--n], list[n] = o;
-		}
-	}
-	return n;
-}
-
-// Queues orphans again, for the next time.
-static void put_back(gilt_interp *it, const gilt_orphan *list, size_t n) {
-	if (n == 0) return;
-	pthread_mutex_lock(&it->mu);
-	if (!grow((void **)&it->orphans, &it->caporphans, it->norphans + n, sizeof *it->orphans))
-		for (size_t i = 0; i < n; i++) it->orphans[it->norphans++] = list[i];
-	pthread_mutex_unlock(&it->mu);
-	gilt_wake_janitor();
-}
-
-int gilt_reap(gilt_interp *it) {
-	if (gilt_tls && gilt_tls->attached) return 0;
-	if (atomic_load(&gilt_generation) == 0) return 0;
-	pthread_mutex_lock(&it->mu);
-	gilt_orphan *list = it->orphans;
-	size_t n = it->norphans;
-	it->orphans = NULL, it->norphans = it->caporphans = 0;
-	pthread_mutex_unlock(&it->mu);
-	size_t dead = wait_until_gone(list, n);
-	give_back(it, list, dead);
-	put_back(it, list + dead, n - dead);
-	free(list);
-	return (int)dead;
-}
-
-// Stopping: all states but this thread's own, whose OS threads are parked outside Python.
-void gilt_forget_states(gilt_interp *it) {
-	pthread_mutex_lock(&gilt_all_mu);
-	gilt_orphan *list = malloc((gilt_nthreads + it->norphans + 1) * sizeof *list);
-	size_t n = 0;
-	for (size_t i = 0; list && i < gilt_nthreads; i++) {
-		gilt_state *st = &gilt_threads[i]->states[it->id];
-		if (gilt_threads[i] == gilt_tls || !st->ts || st->foreign) continue; // the state of a thread that Python made is Python's
-		list[n++] = (gilt_orphan){.ts = st->ts};
-		st->ts = NULL, st->context = NULL;
-	}
-	for (size_t i = 0; list && i < it->norphans; i++) list[n++] = it->orphans[i];
-	it->norphans = 0;
-	pthread_mutex_unlock(&gilt_all_mu);
-	give_back(it, list, n);
-	free(list);
-}
-
 // The Go functions in which threads that Python made are, and are not without the GIL: their names, each with a newline.
 // NULL when there are none: no such thread comes into Python again, unless stopping is 0.
 char *gilt_quiesce(int stopping) {
 	atomic_store(&gilt_stopping, stopping);
 	char *names = NULL;
 	size_t n = 0;
-	for (int i = 0; i < gilt_ninterps; i++) atomic_store(&gilt_interps[i]->go_busy, UINT64_MAX); // each operation comes back detached
+	for (int i = 0; i < gilt_ninterps; i++) atomic_store(&gilt_interps[i]->go_busy, stopping ? UINT64_MAX : 0); // each operation comes back detached
 	pthread_mutex_lock(&gilt_all_mu);
 	for (size_t i = 0; i < gilt_nthreads; i++) {
 		gilt_thread *th = gilt_threads[i];
