@@ -3,23 +3,23 @@ package benchmarks
 // allowContended is allow_threads_contended: AllowThreads around nothing while others wait for the GIL. What it costs
 // is the difference to the same tasks without, each at its best: its own time has the others' Python in it.
 func allowContended(e *env) (result, error) {
-	const callers, each = 4, 20
+	const callers, crossings = 4, 20
 	steps, err := e.pySteps(shortTask)
 	if err != nil {
 		return result{}, err
 	}
 	type figures struct{ with, without []float64 }
-	with, without := parts(each, true)(e), parts(each, false)(e)
+	with, without := parts(crossings, true)(e), parts(crossings, false)(e)
 	our, theirs, r, err := compare(e.atMost(5), func(s system, to *figures) (float64, error) {
 		part := func(o operation) (float64, error) {
 			counts, took, err := contend(callers, s.start, 2*e.window(), func(int) error {
 				if s.label == ours {
-					return o.gilt(e.ctx, each*steps)
+					return o.gilt(e.ctx, crossings*steps)
 				}
-				o.raw(each * steps)
+				o.raw(crossings * steps)
 				return nil
 			})
-			return float64(took) / max(each*sum(counts), 1), err
+			return float64(took) / max(crossings*sum(counts), 1), err
 		}
 		plain, err := part(without)
 		if err != nil {

@@ -84,7 +84,7 @@ type versus struct {
 	name, what string
 	groups     []group
 	beside     alongside
-	windows    float64           // how long a round is; 1 by default
+	windows    float64           // of three times --round-ms in a round; 1 by default
 	rounds     int               // at most; 3 by default
 	cannot     map[string]string // the sides that cannot run it, and why
 	round      func(e *env, c contender) ([]figure, error)
@@ -216,7 +216,7 @@ func (v versus) play(e *env, c contender, players []*player) ([]figure, error) {
 	var took time.Duration
 	var speed rate
 	run := func() (err error) {
-		w := time.Duration(cmp.Or(v.windows, 1) * float64(e.window()))
+		w := time.Duration(cmp.Or(v.windows, 1) * float64(3*e.round))
 		_, took, err = contend(len(callers), c.start, w, func(i int) error { return callers[i].call(c) })
 		return err
 	}
