@@ -28,6 +28,7 @@ func contended() []workload {
 		all = append(all, workload{fmt.Sprintf("sleepers_%d", n), fmt.Sprintf("a prepared call of time.sleep(0.01), by %d callers", n), sleeping(n)})
 	}
 	return append(all,
+		workload{"allow_threads_contended", "50 µs of Python and AllowThreads around nothing, 20 times in a task, by 4 callers; cost_us is the difference to the same without AllowThreads, each at its best", allowContended},
 		workload{"hashlib_2", "a prepared call of hashlib.sha256 over 8 MB, which gives the GIL up, by 2 callers; speedup is over 1 caller", hashing},
 		workload{"tiny_64", "a whole task, f(x), by 64 callers; max_us is the longest wait of any, jain_time is over their tasks", tiny},
 		workload{"busy_go", "attach_under_hog with 4 goroutines that spin in Go beside it; go_wait_… is what a goroutine that yields waits for a processor meanwhile, beyond_p99_us the difference of the p99s", busyGo},

@@ -16,7 +16,7 @@ const moduleSource = `
 import sys, types
 m = types.ModuleType(name)
 exec('''
-import hashlib, sys, threading, time, types, _thread
+import gc, hashlib, re, sys, threading, time, types, _thread
 def f0(): return None
 def f(x): return x
 def fkw(a, b=0): return a + b
@@ -48,6 +48,18 @@ def digest(n):
 
 def keep_gil(n): return sum(range(n)) & 1
 
+pattern = re.compile("[ab]*c")
+def backtrack(n):
+    pattern.match("a" * n)  # counts the letters, and goes back over them in vain, in C
+    return n
+
+heap = None
+def make_heap(n):
+    global heap
+    heap = [[i] for i in range(n)]
+    return n
+def collect(n): return gc.collect()
+
 stop = False
 def hog(n):
     x = 0
@@ -78,7 +90,7 @@ sys.modules[name] = m
 `
 
 // taskFunctions are the module's functions of one int that gives an int: those that a system can run.
-var taskFunctions = []string{"work", "work_long", "nap_us", "digest", "keep_gil", "hog", "set_stop", "start_threads", "end_threads", "switch_us"}
+var taskFunctions = []string{"f", "work", "work_long", "nap_us", "digest", "keep_gil", "backtrack", "make_heap", "collect", "hog", "set_stop", "start_threads", "end_threads", "switch_us"}
 
 // env is what the workloads run on.
 type env struct {
@@ -116,7 +128,7 @@ func (e *env) prepare() error {
 		if err != nil {
 			return err
 		}
-		for _, name := range append(taskFunctions, "f0", "f", "fkw", "obj", "boom", "thread_id", "__dict__") {
+		for _, name := range append(taskFunctions, "f0", "fkw", "obj", "boom", "thread_id", "__dict__") {
 			o, err := m.Attr(name)
 			if err != nil {
 				return err
@@ -151,18 +163,23 @@ func (e *env) close() {
 // bound is one of the module's objects in a task.
 func (e *env) bound(tok *gilt.Token, name string) py.Bound { return e.objects[name].Borrow(tok).Bound }
 
-// usual runs a naive side under the switch interval that its users have, CPython's own, and fails when the
-// runtime changed it meanwhile. gilt has no part in setting it.
-func (e *env) usual(run func() error) error {
-	const usual = 5000 // microseconds
+// usualInterval is CPython's own switch interval, in microseconds.
+const usualInterval = 5000
+
+// usual runs a naive side under the switch interval that its users have.
+func (e *env) usual(run func() error) error { return e.switching(usualInterval, run) }
+
+// switching runs a naive side under that switch interval, and fails when the runtime changed it meanwhile.
+// gilt has no part in setting it.
+func (e *env) switching(micros int64, run func() error) error {
 	// A task takes with it what others have left to be released: else gilt would come for that in the round.
 	if err := e.call(0); err != nil {
 		return err
 	}
-	before := switchInterval(usual)
+	before := switchInterval(micros)
 	err := run()
-	if after := switchInterval(before); err == nil && after != usual {
-		err = fmt.Errorf("the switch interval was %d µs at the end of a round that is to be measured at %d", after, usual)
+	if after := switchInterval(before); err == nil && after != micros {
+		err = fmt.Errorf("the switch interval was %d µs at the end of a round that is to be measured at %d", after, micros)
 	}
 	return err
 }

@@ -19,8 +19,10 @@ func foreign(e *env) (result, error) {
 		threads rate
 	}
 	our, theirs, r, err := compare(e.atMost(3), func(s system, to *figures) (float64, error) {
-		waits, err := besideThreads(s, &to.threads, func() ([]float64, error) {
-			return arrivals(after(4*e.window()), nowAndThen(), s.call)
+		var waits []float64
+		err := besideThreads(s, 8, &to.threads, func() (err error) {
+			waits, err = arrivals(after(4*e.window()), nowAndThen(), s.call)
+			return err
 		})
 		to.waits = append(to.waits, waits...)
 		return mean(waits), err
@@ -29,24 +31,22 @@ func foreign(e *env) (result, error) {
 	return r, err
 }
 
-// besideThreads runs f as a caller beside 8 Python threads that compute, and adds the rounds of their
+// besideThreads runs f as a caller beside n Python threads that compute, and adds the rounds of their
 // loops to speed, over the whole time that any of them ran.
-func besideThreads(s system, speed *rate, f func() ([]float64, error)) (waits []float64, err error) {
-	err = s.wait(func() error {
+func besideThreads(s system, n int64, speed *rate, f func() error) error {
+	return s.wait(func() error {
 		began := time.Now()
-		if _, err := s.run("start_threads", 8); err != nil {
+		if _, err := s.run("start_threads", n); err != nil {
 			return err
 		}
-		var failed error
-		waits, failed = f()
-		rounds, err := s.run("end_threads", 8)
+		failed := f()
+		rounds, err := s.run("end_threads", n)
 		speed.add(float64(rounds), time.Since(began))
 		if failed != nil {
 			return failed
 		}
 		return err
 	})
-	return waits, err
 }
 
 // keepsGIL is c_holds_gil: a caller that arrives while sum(range(n)), which is C code that never looks

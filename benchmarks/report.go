@@ -16,6 +16,8 @@ type report struct {
 	info gilt.Info
 	out  io.Writer
 	rows int
+
+	cells, worse int // of versus
 }
 
 func newReport(asJSON bool, info gilt.Info, out io.Writer) *report {
@@ -26,7 +28,32 @@ func (p *report) add(name string, r result) error {
 	if p.json {
 		return p.line(name, r)
 	}
+	if r.table != nil {
+		return p.versus(name, r.table)
+	}
 	return p.row(name, r)
+}
+
+// versus prints a workload's table.
+func (p *report) versus(name string, t *table) error {
+	if p.cells == 0 {
+		_, err := fmt.Fprintf(p.out, "\nCPython %s, mode %s. The best of the rounds; times: how many times better gilt is than the best of the others.\n"+
+			"  %-22s %10s %10s %10s %10s %7s\n", p.info.Version, p.info.Mode, "", "gilt", "semaphore", "raw GIL", "raw 100 µs", "times")
+		if err != nil {
+			return err
+		}
+	}
+	cells, worse, err := t.print(p.out, name)
+	p.cells, p.worse = p.cells+cells, p.worse+worse
+	return err
+}
+
+// end prints what all workloads come to.
+func (p *report) end() (err error) {
+	if p.cells > 0 {
+		_, err = fmt.Fprintf(p.out, "\ngilt is worse by more than 10%% in %d of %d cells.\n", p.worse, p.cells)
+	}
+	return err
 }
 
 // line prints one JSON object, its fields in a fixed order: name, ns_per_op, median_ns, the other
@@ -40,6 +67,9 @@ func (p *report) line(name string, r result) error {
 		}
 		fields = append(fields, field{s.label + "_ns_per_op", round1(s.min)}, field{s.label + "_median_ns", round1(s.median)},
 			field{"times_" + s.label, round3(s.min / r.sides[0].min)})
+	}
+	if r.table != nil {
+		fields = append(fields, r.table.fields()...)
 	}
 	fields = append(fields, r.extra...)
 	fields = append(fields, field{"python", p.info.Version}, field{"mode", p.info.Mode})

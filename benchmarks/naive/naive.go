@@ -64,7 +64,7 @@ func Go(f func()) { start(make(chan struct{}), f) }
 func start(found chan<- struct{}, f func()) {
 	go func() {
 		runtime.LockOSThread()
-		if C.naive_PyGILState_GetThisThreadState() == nil {
+		if !Known() {
 			close(found)
 			f()
 			return // still locked: the thread ends
@@ -96,6 +96,9 @@ func With(f func()) {
 	C.naive_PyGILState_Release(g)
 	runtime.UnlockOSThread()
 }
+
+// Known says whether this thread has a thread state, which With would use. The caller is locked to the thread.
+func Known() bool { return C.naive_PyGILState_GetThisThreadState() != nil }
 
 // Warm runs f without the GIL, with a thread state kept on this thread, so that With in f finds it.
 func Warm(f func()) {

@@ -14,6 +14,7 @@ func OnThread(f func())                { f() }
 func With(f func())                    { f() }
 func Warm(f func())                    { f() }
 func Detached(f func())                { f() }
+func Known() bool                      { return false }
 func Attach()                          {}
 func Task(x int64) int64               { return x }
 func Work(int64)                       {}
