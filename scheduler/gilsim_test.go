@@ -109,7 +109,7 @@ type interp struct {
 	idleSince              int64 // -1: not idle, or nobody could run
 
 	asked, got                  uint64
-	clean, cleanSeen            int64
+	clean, cleanSeen, seenUsed  int64
 	lookedAt                    int64
 	looks                       uint64
 	user                        *simThread
@@ -130,8 +130,13 @@ type simThread struct {
 	tag      uint64
 	attached bool
 
-	since, sampled, held int64
-	switches, looks      uint64
+	since, held      int64
+	switches         uint64
+	others, seenUsed int64
+	worked, mark     int64 // its processor clock, but for what it computes now
+	remark           bool
+	based            int64 // the attach, by its since, that used base + the clock
+	base, credited   int64
 
 	then   func() // when it has the GIL
 	saved  uint64
@@ -343,6 +348,7 @@ func (m *world) honour(it *interp) {
 		return
 	}
 	th.left -= m.now - th.ran
+	th.worked += m.now - th.ran
 	th.ver++
 	th.onCPU = false
 	done := th.doneFn
@@ -400,6 +406,7 @@ func (m *world) compute(th *simThread, ns int64, kind segKind, done func()) {
 	m.after(ns, func() {
 		if th.ver == ver {
 			th.onCPU = false
+			th.worked += ns
 			if th.it.free {
 				th.class.held += ns
 			}
@@ -448,19 +455,23 @@ func (m *world) attach(th *simThread, then func()) {
 		began, patience, holder, switches := m.now, it.interval, it.last, it.switches
 		m.take(th, func() {
 			if m.now-began >= patience && it.switches == switches+1 {
-				m.forced(it, holder.tag)
+				m.forced(it, holder)
 			}
 			if it.asking--; it.asking == 0 {
 				it.interval = restInterval
 			}
+			th.remark = true
 			in()
 		})
 	}
 }
 
 // forced is take.c's: the pacer tells, even if it sleeps because nobody waits.
-func (m *world) forced(it *interp, tag uint64) {
-	it.look.Forced[it.nforced%len(it.look.Forced)] = tag
+func (m *world) forced(it *interp, th *simThread) {
+	if th.since != 0 && th.based != th.since {
+		th.note(m.now)
+	}
+	it.look.Forced[it.nforced%len(it.look.Forced)] = th.tag
 	it.nforced++
 	if it.asleep {
 		it.asleep = false
@@ -480,7 +491,10 @@ func (m *world) detach(th *simThread, then func()) {
 }
 
 func (th *simThread) booksBegin(now int64) {
-	th.switches, th.looks, th.sampled, th.since = th.it.switches, th.it.looks, 0, now
+	if th.remark {
+		th.remark, th.mark = false, th.clock(now)
+	}
+	th.switches, th.others, th.seenUsed, th.since = th.it.switches, th.it.clean+th.it.seenUsed, 0, now
 }
 
 func (th *simThread) booksEnd(now int64) {
@@ -492,17 +506,58 @@ func (th *simThread) booksEnd(now int64) {
 			looked = th.since
 		}
 		it.clean += now - looked
-	} else if it.looks != th.looks {
-		had, others := th.sampled, it.clean-it.cleanSeen
-		if it.user == th && now > it.lookedAt+others {
-			had += now - it.lookedAt - others
+		if held > grace && it.known {
+			held = th.alone(held, now)
+		} else {
+			th.mark += held
 		}
-		held = min(held, had)
 	} else {
-		held = min(held, grace)
+		held = th.shared(held, now)
 	}
 	th.since = 0
 	th.held += held
+}
+
+// clock is the thread's processor clock.
+func (th *simThread) clock(now int64) int64 {
+	if th.onCPU {
+		return th.worked + now - th.ran
+	}
+	return th.worked
+}
+
+// note, credit, alone and shared are books.c's.
+func (th *simThread) note(now int64) {
+	had := max(min(now-th.since, th.clock(now)-th.mark), 0)
+	th.credited, th.base, th.based = 0, had-th.clock(now), th.since
+}
+
+func (th *simThread) credit(least, now int64) int64 {
+	used := max(th.base+th.clock(now)-th.credited, 0)
+	if used < least {
+		return 0
+	}
+	th.credited += used
+	return used
+}
+
+func (th *simThread) alone(held, now int64) int64 {
+	clock := th.clock(now)
+	used := clock - th.mark
+	if th.based == th.since {
+		used = th.base + clock
+	}
+	th.mark, th.remark = clock, true
+	return min(max(used, 0), held)
+}
+
+func (th *simThread) shared(held, now int64) int64 {
+	used := th.alone(held, now)
+	left := max(held-max(th.it.clean+th.it.seenUsed-th.others-th.seenUsed, 0), 0)
+	if used > left+2*grace {
+		return left
+	}
+	return used
 }
 
 // ---- pacer.c and Host.pace
@@ -560,7 +615,7 @@ func (m *world) pacerPaused(it *interp, early int) {
 		}
 		it.round++
 		switch {
-		case !l.Moved || l.Used > 0 || it.pace == Rush || it.round == 50 && it.nforced > 0:
+		case !l.Moved || l.User != 0 || it.pace == Rush || it.round == 50 && it.nforced > 0:
 			m.touched = true
 			it.pace = Rest
 			for _, lane := range it.lanes {
@@ -596,6 +651,7 @@ func (m *world) lookAt(it *interp, l *Look) {
 	if since == 0 {
 		th = nil // it comes or goes
 	}
+	wasFree := it.unused > 0
 	l.Known, l.Taken, l.Holder, l.Computes = it.known, it.known && it.holder != nil, 0, false
 	if th != nil {
 		it.unused = 0
@@ -616,14 +672,45 @@ func (m *world) lookAt(it *interp, l *Look) {
 	if u := it.user; u != nil && (u.since == 0 || it.looks-it.userSeen > 16 || it.unused >= 2) {
 		it.user = nil
 	}
-	if th != nil && th != it.user && m.now > since {
-		others += min(m.now-since, dt)
+	left := max(dt-others, 0)
+	saw := func(th *simThread, used int64) {
+		used = min(used, left)
+		left -= used
+		it.seenUsed += used
+		if th != nil {
+			th.seenUsed += used
+		}
 	}
-	if u := it.user; u != nil && l.Taken && dt > others {
-		had := min(dt-others, m.now-u.since)
-		u.sampled += had
-		l.Used += time.Duration(had)
-		l.User = u.tag
+	credit := func(th *simThread, least int64) bool {
+		used := th.credit(least, m.now)
+		if used == 0 && least > 0 {
+			return false
+		}
+		saw(th, used)
+		l.Used += time.Duration(used)
+		l.User = th.tag
+		return true
+	}
+	if th != nil && th.based != since {
+		th.note(m.now)
+	}
+	u := it.user
+	known := th != nil && th.based == since
+	switch {
+	case known && (l.Computes || th == u):
+		credit(th, 0)
+	case known && !wasFree && it.switches != th.switches && credit(th, grace):
+		l.Computes, it.user, it.userSeen = true, th, it.looks
+	default:
+		if th != nil {
+			saw(th, m.now-since)
+		}
+		if u != nil && l.Taken && u.since != 0 && u.based == u.since {
+			credit(u, 0)
+		}
+	}
+	if !l.Taken && it.known {
+		saw(nil, min(left, 2*grace))
 	}
 	if th != nil {
 		l.Holder = th.tag

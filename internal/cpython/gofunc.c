@@ -149,7 +149,8 @@ typedef struct {
 	gilt_interp *attached;
 	int foreign, foreign_state;
 	const char *called;
-	uint64_t since, last, looks, sampled;
+	uint64_t since, last, others, seen_used, based;
+	int64_t base;
 	unsigned long switches;
 } borrowed;
 
@@ -157,8 +158,9 @@ static void enter_foreign(gilt_thread *th, gilt_gofunc *f, borrowed *b) {
 	gilt_interp *it = f->it;
 	gilt_state *st = &th->states[it->id];
 	*b = (borrowed){.ts = st->ts, .attached = th->attached, .foreign = th->foreign, .foreign_state = st->foreign, .called = th->called, .since = atomic_load(&th->since), .last = th->last,
-	                .looks = th->looks, .sampled = atomic_load(&th->sampled), .switches = th->switches};
+	                .others = th->others, .seen_used = atomic_load(&th->seen_used), .switches = th->switches};
 	pthread_mutex_lock(&gilt_all_mu); // the state is not ours to give back
+	b->based = atomic_load(&th->based), b->base = atomic_load(&th->base);
 	th->generation = atomic_load(&gilt_alive);
 	st->ts = py.PyThreadState_Get();
 	th->foreign = st->foreign = 1, th->called = f->name;
@@ -179,10 +181,12 @@ static void wait_while_stopping(gilt_thread *th) {
 
 static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 	add(&it->inside, -1);
-	th->last = b->last, th->looks = b->looks, th->switches = b->switches;
-	atomic_store(&th->sampled, b->sampled);
+	th->last = b->last, th->others = b->others, th->switches = b->switches;
+	atomic_store(&th->seen_used, b->seen_used);
 	atomic_store(&th->since, b->since);
 	pthread_mutex_lock(&gilt_all_mu);
+	atomic_store(&th->base, b->base);
+	atomic_store(&th->based, b->based);
 	th->states[it->id].ts = b->ts;
 	th->foreign = b->foreign, th->called = b->called;
 	th->states[it->id].foreign = b->foreign_state;

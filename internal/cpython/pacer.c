@@ -1,6 +1,6 @@
 // The pacer: looks about every 100 us, while anybody waits, at who has the GIL and for how long. Go's
 // timers cannot (1.1 ms on an idle machine, 20 ms on a busy one), so a goroutine waits here.
-#include "shim.h"
+#include "books.h"
 #include <time.h>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -79,9 +79,37 @@ static gilt_thread *long_user(gilt_interp *it, gilt_thread *th, uint64_t since, 
 	return user;
 }
 
-// One look. The time since the last one is first that of the attaches that came and went undisturbed
-// (clean), then that of whoever has the GIL now and has only come; the rest is the long user's, unless the
-// GIL is free, or one of Python's own threads has it.
+// Takes ticks that th (NULL for nobody) used off those that are left of the time since the last look.
+static void saw(gilt_interp *it, gilt_thread *th, uint64_t used, uint64_t *left) {
+	if (used > *left) used = *left;
+	*left -= used;
+	atomic_fetch_add(&it->seen_used, used);
+	if (th) atomic_fetch_add(&th->seen_used, used);
+}
+
+// Charges th in advance what it has used since it was last, if that is least nanoseconds; gives whether it did.
+static int credit(gilt_interp *it, gilt_thread *th, int64_t least, gilt_look *l, uint64_t *left) {
+	uint64_t used = gilt_books_credit(th, least);
+	if (used == 0 && least > 0) return 0;
+	saw(it, th, used, left);
+	l->used += gilt_to_ns(used);
+	l->user = atomic_load(&th->tag);
+	return 1;
+}
+
+// Whether th, which has the GIL, has used a processor for a grace since it was charged, while the GIL was taken: then it
+// computes, though no look met it twice.
+static int came_back(gilt_interp *it, gilt_thread *th, int64_t grace_ns, gilt_look *l, uint64_t *left) {
+	if (atomic_load(&it->gil->switches) == th->switches || !credit(it, th, grace_ns, l, left)) return 0;
+	l->computes = 1;
+	atomic_store(&it->user, th);
+	it->user_seen = atomic_load(&it->looks);
+	return 1;
+}
+
+// One look. The time since the last one is first that of the attaches that came and went undisturbed (clean), then that
+// of whoever has the GIL now. Charged in advance is the holder, if it computes or came back, or else the long user: what its
+// processor clock tells.
 static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	pthread_mutex_lock(&gilt_all_mu);
 	uint64_t now = gilt_ticks(), dt = now - atomic_load(&it->looked_at);
@@ -98,18 +126,18 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	atomic_store(&it->looked_at, now);
 	atomic_store(&it->clean_seen, clean);
 	atomic_fetch_add(&it->looks, 1);
+	int was_free = it->unused > 0;
 	gilt_thread *user = long_user(it, th, since, l, now, grace_ns);
 	gilt_watch_keeper(it, th, now);
-	if (th && th != user) others += now - since < dt ? now - since : dt;
-	if (user && ts && dt > others) {
-		uint64_t had = dt - others;
-		since = atomic_load(&user->since);
-		if (!since || since >= now) had = 0;
-		else if (had > now - since) had = now - since;
-		atomic_fetch_add(&user->sampled, had);
-		l->used += (int64_t)((double)had * gilt_ns_per_tick);
-		l->user = atomic_load(&user->tag);
+	uint64_t left = dt > others ? dt - others : 0;
+	if (th) gilt_books_met(th, since);
+	int known = th && gilt_books_known(th, since);
+	if (known && (l->computes || th == user)) credit(it, th, 0, l, &left);
+	else if (!known || was_free || !came_back(it, th, grace_ns, l, &left)) {
+		if (th) saw(it, th, now - since, &left);
+		if (ts && user && gilt_books_known(user, atomic_load(&user->since))) credit(it, user, 0, l, &left);
 	}
+	if (!ts) saw(it, NULL, left < GILT_LOOKS_ERR ? left : GILT_LOOKS_ERR, &left); // a late look does not know of more
 	pthread_mutex_unlock(&gilt_all_mu);
 }
 
@@ -128,9 +156,7 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 	it->pace_ready = 1;
 #endif
 	if (!more) {
-		atomic_store(&it->rests, 1);
 		while (!it->armed && !it->unsaid && !it->pace_stop) pthread_cond_wait(&it->pace_cond, &it->pace_mu);
-		atomic_store(&it->rests, 0);
 		begin_looks(it);
 	}
 	for (int i = 0; i < looks && !it->pace_stop && l.what == GILT_PACE_CHECK; i++) {
@@ -142,7 +168,7 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 		look(it, &l, grace_ns);
 		l.pending = (int32_t)(atomic_load(&it->asked) - atomic_load(&it->got));
 		l.moved = it->gil && atomic_load(&it->newest) != newest;
-		if (!l.moved || l.used > 0 || looks == 1) l.what = GILT_PACE_TICK;
+		if (!l.moved || l.user || looks == 1) l.what = GILT_PACE_TICK;
 	}
 	l.newest = atomic_load(&it->newest);
 	l.arrived = atomic_load(&it->arrived);

@@ -118,8 +118,8 @@ struct gilt_interp {
 	_Atomic uint64_t arrived;            // about the highest tag among tasks that have begun: racing begins may lose one another
 	_Atomic uint64_t newest;             // the highest tag among attaches that have had it
 	_Atomic uint64_t clean;              // ticks held by attaches that nobody interrupted; written with the GIL held
+	_Atomic uint64_t seen_used;          // ticks that the pacer knows to be used otherwise, or by nobody; written by it
 	_Atomic uint64_t looked_at, looks;   // the pacer's last look, in ticks, and their number
-	_Atomic int rests;                   // the pacer does: nobody of ours waits
 	_Atomic uint64_t clean_seen;         // clean, at that look
 	_Atomic(gilt_thread *) user;         // who has the GIL for long, as of that look; under gilt_all_mu, read by itself
 	uint64_t user_seen;                  // the look that last met it; this and what follows is the pacer's own
@@ -210,8 +210,13 @@ struct gilt_thread {
 	_Atomic uint64_t in_go; // ticks at which it went back to Go, 1 in a task that did nothing yet, 0 while it is in Python
 	_Atomic uint64_t since; // ticks at which this attach got the GIL, 0 while detached
 	unsigned long switches; // of the GIL, then
-	uint64_t looks;         // of the pacer, then
-	_Atomic uint64_t sampled; // ticks that the pacer saw this attach have since
+	uint64_t others;        // clean and seen_used of the interpreter, then
+	_Atomic uint64_t seen_used; // this attach's part of the interpreter's since
+	_Atomic int64_t mark;   // its processor clock when it read it last, and what it was charged for since, in ticks; written by itself with the GIL
+	int remark;             // its next attach reads the clock when it begins
+	_Atomic uint64_t based; // the attach, by its since, that used base + its processor clock, in nanoseconds; under gilt_all_mu,
+	_Atomic int64_t base;   // read by the thread itself. See books.c
+	int64_t credited;       // nanoseconds of these that the pacer has told; under gilt_all_mu
 	_Atomic uint64_t what;  // what it runs
 	_Atomic int64_t deadline; // when it is to be cancelled, 0 for never: see push_task
 	_Atomic int at;           // the number of its interpreter, plus 1
@@ -321,7 +326,7 @@ void gilt_drain(gilt_interp *it, size_t most); // up to GILT_DRAIN of the decref
 void gilt_pacer_tell(gilt_interp *it);
 int gilt_scalar_of(PyObject *o, int rkind, gilt_res *r); // call.c; 0, or -1 with an exception
 uint64_t gilt_value_of(PyObject *o); // gofunc.c
-int64_t gilt_ran(gilt_thread *th);                         // watch.c: nanoseconds of a processor, under gilt_all_mu; -1 if that cannot be told
+int64_t gilt_ran(gilt_thread *th);                         // watch.c: nanoseconds of a processor, under gilt_all_mu, or by itself; -1 if that cannot be told
 void gilt_watch_keeper(gilt_interp *it, gilt_thread *th, uint64_t now); // watch.c, for the pacer, under gilt_all_mu: th has the GIL, NULL for nobody of ours
 int gilt_push_task(gilt_thread *th, gilt_interp *it, uint64_t what); // a call of the Go function what, 0 without memory
 void gilt_pop_callback(gilt_thread *th);

@@ -71,11 +71,12 @@ static void kept(gilt_interp *it, PyThreadState *holder, unsigned long switches,
 
 // Notes that the task on the thread of holder was forced off: it computes, and waits for the GIL from now on, where
 // nobody can see it.
-static void forced(gilt_interp *it, PyThreadState *holder) {
+static void forced(gilt_interp *it, PyThreadState *holder, uint64_t now) {
 	pthread_mutex_lock(&gilt_all_mu);
 	gilt_thread *th = gilt_thread_of(it, holder);
 	uint64_t tag = th && atomic_load(&th->since) ? atomic_load(&th->tag) : 0; // not one that has detached by itself
 	int known = th && th == atomic_load(&it->user); // the pacer has seen it compute
+	if (tag) gilt_books_forced(th, now);
 	if (tag && !known) it->forced[it->nforced++ % GILT_FORCED] = tag;
 	pthread_mutex_unlock(&gilt_all_mu);
 	if (tag && !known) gilt_pacer_tell(it);
@@ -92,7 +93,7 @@ gilt_kept gilt_kept_look(gilt_interp *it) {
 // code has set; it is short only while one of ours asks. So a holder is forced off soon, and does not force us
 // off in turn: who may compute is the scheduler's affair. Not at CPython's own 5 ms: one in a hundred that are
 // forced off is awake again before ask_end, forces us off in turn, and keeps the GIL for what it rests at.
-uint64_t gilt_take_gil(gilt_interp *it, PyThreadState *ts) {
+uint64_t gilt_take_gil(gilt_thread *th, gilt_interp *it, PyThreadState *ts) {
 	struct gilt_gil *g = it->gil;
 	if (GILT_LIKELY(!g || !atomic_load_explicit(&g->locked, memory_order_relaxed))) {
 		py.PyEval_RestoreThread(ts);
@@ -108,9 +109,10 @@ uint64_t gilt_take_gil(gilt_interp *it, PyThreadState *ts) {
 	add(&it->got, 1);
 	uint64_t end = gilt_ticks();
 	if (gilt_to_ns(end - began) >= patience && atomic_load_explicit(&g->switches, memory_order_relaxed) == switches + 1) {
-		forced(it, holder);
+		forced(it, holder, end);
 		if (GILT_UNLIKELY(end - began > 5000 * gilt_ticks_20us)) kept(it, holder, switches, end - began);
 	}
 	if (lowered) ask_end(it);
+	th->remark = 1;
 	return end;
 }

@@ -260,7 +260,7 @@ static void take(gilt_thread *th, gilt_interp *it) {
 	gilt_state *st = &th->states[it->id];
 	if (GILT_UNLIKELY(th->attached != NULL)) gilt_detach_now(th);
 	atomic_store_explicit(&th->in_go, 0, memory_order_relaxed);
-	th->last = gilt_take_gil(it, st->ts);
+	th->last = gilt_take_gil(th, it, st->ts);
 	uint64_t tag = atomic_load_explicit(&th->tag, memory_order_relaxed);
 	if (tag > atomic_load_explicit(&it->newest, memory_order_relaxed)) atomic_store_explicit(&it->newest, tag, memory_order_relaxed);
 	add(&it->inside, 1);

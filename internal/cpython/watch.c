@@ -32,23 +32,6 @@ int64_t gilt_ran(gilt_thread *th) {
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-// The clock is read every 10 ms: it takes a system call.
-void gilt_watch_keeper(gilt_interp *it, gilt_thread *th, uint64_t now) {
-	if (!it->gil) return;
-	unsigned long switches = atomic_load(&it->gil->switches);
-	uint64_t in_go = th ? atomic_load(&th->in_go) : 0;
-	if (th != it->keeper.th || switches != it->keeper.switches || !th) {
-		it->keeper.th = th, it->keeper.switches = switches, it->keeper.first = it->keeper.last = now;
-		it->keeper.ran = -1, it->keeper.in_go = 0;
-		return;
-	}
-	if (in_go != it->keeper.in_go && it->keeper.ran >= 0) it->keeper.in_go = 0;
-	if (now - it->keeper.last < 500 * gilt_ticks_20us) return;
-	int64_t ran = gilt_ran(th);
-	if (it->keeper.ran < 0) it->keeper.first = now, it->keeper.ran = ran, it->keeper.in_go = in_go, it->keeper.what = atomic_load(&th->what);
-	it->keeper.last = now, it->keeper.ran_last = ran;
-}
-
 // What the kernel says of a thread of this process: that it runs or is ready to, or the system call that it waits in. A
 // wait for the GIL is one for the words that follow CPython's own of it: its mutex and condition variable, and those of a
 // forced switch.
@@ -70,6 +53,26 @@ static int at(int tid, struct gilt_gil *gil) {
 #else
 	return GILT_AT_UNKNOWN;
 #endif
+}
+
+// The clock is read every millisecond: it takes a system call. A thread that does not run waits for a processor, or for something else
+// with the GIL: then it uses the GIL all the same.
+void gilt_watch_keeper(gilt_interp *it, gilt_thread *th, uint64_t now) {
+	if (!it->gil) return;
+	unsigned long switches = atomic_load(&it->gil->switches);
+	uint64_t in_go = th ? atomic_load(&th->in_go) : 0;
+	if (th != it->keeper.th || switches != it->keeper.switches || !th) {
+		it->keeper.th = th, it->keeper.switches = switches, it->keeper.first = it->keeper.last = now;
+		it->keeper.ran = -1, it->keeper.in_go = 0;
+		return;
+	}
+	if (in_go != it->keeper.in_go && it->keeper.ran >= 0) it->keeper.in_go = 0;
+	if (now - it->keeper.last < 50 * gilt_ticks_20us) return;
+	int64_t ran = gilt_ran(th), idle = gilt_to_ns(now - it->keeper.last) - (ran - it->keeper.ran_last);
+	int idles = it->keeper.ran >= 0 && ran >= 0 && 2 * idle > gilt_to_ns(now - it->keeper.last);
+	if (idles && at((int)th->native, it->gil) == GILT_AT_WAITS && atomic_load(&it->gil->switches) == switches) gilt_books_blocked(th, idle);
+	if (it->keeper.ran < 0) it->keeper.first = now, it->keeper.ran = ran, it->keeper.in_go = in_go, it->keeper.what = atomic_load(&th->what);
+	it->keeper.last = now, it->keeper.ran_last = ran;
 }
 
 gilt_stand gilt_standing(gilt_interp *it, uint64_t tag) {
