@@ -57,6 +57,8 @@ const (
 	// A candidate that comes in vain holds back the next: 1 µs of work, doubling up to 32 µs.
 	minBackoff = int64(time.Microsecond)
 	maxBackoff = 32 * int64(time.Microsecond)
+	// handOver is about what handing a lane over takes: a slice that is shorter would cost more than it gives.
+	handOver = 20 * int64(time.Microsecond)
 	// spread bounds how long a round over all waiters takes, and so the slice when many wait.
 	spread = int64(5 * time.Millisecond)
 	// maxRenewals bounds the slices in a row of a class whose share is not used up.
@@ -92,7 +94,7 @@ func (l *lane) startSlice(ns int64) {
 // slice is how long a class may keep a lane now.
 func (s *Scheduler) slice() int64 {
 	ns := spread / int64(max(s.queued+s.resumes, 1))
-	return max(min(ns, int64(s.cfg.Slice)), minBackoff)
+	return max(min(ns, int64(s.cfg.Slice)), handOver)
 }
 
 // retune sets or clears flagSlow everywhere: it must be set when extra more absences could let the

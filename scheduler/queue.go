@@ -313,12 +313,13 @@ func (s *Scheduler) startContention() {
 // activate is called when a class that has no waiters gets one. One that has been away starts where the one
 // is that has used least of those who are here: sleeping earns no credit. One that was here a moment ago, or
 // computes beside a lane, keeps its place, for a moment between two tasks is not sleep; but its credit is
-// bounded.
+// bounded. The virtual clock bounds it too: a class that computes beside the lane gets the moments between two tasks of others, and may be
+// far ahead of all of them.
 func (s *Scheduler) activate(c *Class) {
 	c.fold()
 	now, floor := s.cfg.Now(), s.least(c)
 	if c.runners > 0 || now-c.activeAt < spread {
-		floor -= maxCredit
+		floor = min(floor, s.clock) - maxCredit
 	}
 	c.vtime = max(c.vtime, floor)
 	c.activeAt = now
