@@ -83,7 +83,7 @@ func refusedEarly(rt *gilt.Runtime, f *gilt.Func[float64, int64], name string) e
 	if err != nil {
 		return err
 	}
-	if late.Class != c.Name() || late.Expected < time.Millisecond || late.Left <= 0 || late.Left > d || late.RetryAfter <= 0 {
+	if late.Class != c.Name() || late.Expected <= 0 || late.Left <= 0 || late.Left > d || late.RetryAfter <= 0 {
 		return fmt.Errorf("%+v", late)
 	}
 	if st := c.Stats(); st.Late != refused || st.Rejected+st.Shed != 0 {
