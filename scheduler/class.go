@@ -104,6 +104,7 @@ type Class struct {
 	rejected    uint64
 	shed        uint64
 	late        uint64
+	lateAt      int64 // when work was last refused that had just come
 	leaving     leaving
 	standing
 	cancelled atomic.Uint64

@@ -81,8 +81,7 @@ type LateError struct {
 	// Expected is how long it was expected to take from its turn to its end, beside others: as half of its function's last calls, if they
 	// are alike, and as the quickest of them if one in ten takes less than half of that.
 	Expected time.Duration
-	// RetryAfter is when work with such a deadline is likely to find few enough in front of it, 1 ms at the least. Whoever tries again at
-	// once, with as long a deadline, is mostly refused again at once.
+	// RetryAfter is when work with such a deadline is likely to find few enough in front of it, 1 ms at the least.
 	RetryAfter time.Duration
 }
 

@@ -14,6 +14,9 @@ import (
 //   - when its turn has come, and less is left of its deadline than 5/4 of what it is expected to take;
 //   - when it comes, and those of its line who are due before it take the rest.
 //
+// No more than four are refused when they come for one that has its turn: the others wait, and are refused at their turn. Else callers who try again at once would
+// do nothing else, and take the processors from Python.
+//
 // Four rules keep a wrong estimate from doing harm. Work that does not have to wait is never refused. Work of which little is known
 // is never refused. The last waiter that could have a lane is never refused, so that no lane is idle for an estimate. And when a
 // function's work was refused for so long, one is let in whatever is expected: see probeEvery.
@@ -139,9 +142,10 @@ func (s *Scheduler) expect(w *waiter, ln *line, p Cancellation) error {
 		return nil
 	}
 	before := s.before(ln)
-	if before == 0 || !w.misses(w.since+before) {
+	if before == 0 || !w.misses(w.since+before) || w.since-w.class.lateAt < w.takes/4 {
 		return nil
 	}
+	w.class.lateAt = w.since
 	w.class.late++
 	return w.lateError(w.since, before, ln)
 }

@@ -272,17 +272,18 @@ func TestAWrongEstimateComesDown(t *testing.T) {
 	m := deadlineWorld(t, 1, worldConfig{})
 	f := &function{m: m, class: m.classes[0], history: expecting(int64(time.Second)), ns: 1 * ms, deadline: 30 * ms}
 	others := &function{m: m, class: m.classes[0], history: expecting(1 * ms), ns: 1 * ms, deadline: 100 * ms}
-	f.closed(1, m.now+8000*ms)
-	others.closed(16, m.now+8000*ms)
-	m.play(m.now + 6000*ms)
+	f.closed(1, m.now+20_000*ms)
+	others.closed(16, m.now+20_000*ms)
+	m.play(m.now + 16_000*ms)
+	g := goodput([]*function{f, others}, 16_000*ms)
 	f.inTime, f.late = 0, 0
 	m.finish()
 	t.Log(f, f.history.takes())
 	if f.history.takes() > 4*ms || f.inTime < 10*f.late {
 		t.Error(f)
 	}
-	if g := goodput([]*function{others}, 8000*ms); g < 0.85 {
-		t.Errorf("goodput of the others: %.3f", g)
+	if g < 0.85 {
+		t.Errorf("goodput %.3f meanwhile", g)
 	}
 }
 
