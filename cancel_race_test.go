@@ -31,11 +31,11 @@ func sum(n int64) int64 { return n * (n - 1) / 2 }
 
 // racer runs tasks of every form whose deadlines pass about when they end.
 type racer struct {
-	t                                   *testing.T
-	rt                                  *gilt.Runtime
-	work                                *gilt.Func[int64, int64]
-	through                             *gilt.Func[int64, int64]
-	pinned                              *gilt.Pinned
+	t                                         *testing.T
+	rt                                        *gilt.Runtime
+	work                                      *gilt.Func[int64, int64]
+	through                                   *gilt.Func[int64, int64]
+	pinned                                    *gilt.Pinned
 	results, waited, late, interrupted, freed atomic.Int64
 }
 
