@@ -31,12 +31,12 @@ func sum(n int64) int64 { return n * (n - 1) / 2 }
 
 // racer runs tasks of every form whose deadlines pass about when they end.
 type racer struct {
-	t                                   *testing.T
-	rt                                  *gilt.Runtime
-	work                                *gilt.Func[int64, int64]
-	through                             *gilt.Func[int64, int64]
-	pinned                              *gilt.Pinned
-	results, waited, interrupted, freed atomic.Int64
+	t                                         *testing.T
+	rt                                        *gilt.Runtime
+	work                                      *gilt.Func[int64, int64]
+	through                                   *gilt.Func[int64, int64]
+	pinned                                    *gilt.Pinned
+	results, waited, late, interrupted, freed atomic.Int64
 }
 
 func newRacer(t *testing.T) *racer {
@@ -125,6 +125,8 @@ func (r *racer) one(form func(context.Context, int64) (int64, error)) {
 		r.results.Add(1)
 	case err == nil:
 		r.t.Errorf("the sum of %d numbers is %d", n, v)
+	case errors.Is(err, gilt.ErrLate):
+		r.late.Add(1)
 	case errors.Is(err, errStray) || time.Now().Before(deadline):
 		r.t.Errorf("before the deadline, or in another task: %v", err)
 	case errors.Is(err, gilt.ErrUninterruptible):
@@ -170,7 +172,7 @@ func TestCancellationsRaceWithCompletion(t *testing.T) {
 	racers.Wait()
 	close(done)
 	bystanders.Wait()
-	t.Logf("%d results, %d gave up waiting, %d interrupted, %d freed", r.results.Load(), r.waited.Load(), r.interrupted.Load(), r.freed.Load())
+	t.Logf("%d results, %d gave up waiting, %d were refused, %d interrupted, %d freed", r.results.Load(), r.waited.Load(), r.late.Load(), r.interrupted.Load(), r.freed.Load())
 	if r.results.Load() == 0 || r.interrupted.Load() == 0 {
 		t.Error("no race: all ended in the same way")
 	}

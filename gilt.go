@@ -51,6 +51,9 @@ var (
 	// ErrSaturated is work for which a queue has no room, or that was shed: a *scheduler.SaturatedError, which says
 	// when to try again.
 	ErrSaturated = scheduler.ErrSaturated
+	// ErrLate is work that was refused before its deadline, for it would have ended later: a *scheduler.LateError, which says how long
+	// it was expected to take. It is a context.DeadlineExceeded too.
+	ErrLate = scheduler.ErrLate
 	// ErrShutdownIncomplete is a shutdown that could not finalize Python.
 	ErrShutdownIncomplete = gil.ErrShutdownIncomplete
 	// ErrTooManyClasses is one class more than Config.MaxClasses.
@@ -91,7 +94,7 @@ func WithClass(ctx context.Context, c *Class) context.Context { return gil.WithC
 // read. A panic of f, as a *PanicError then, and runtime.Goexit arrive at the caller all the same.
 //
 // Do returns f's error, in an *InterruptedError if f was interrupted. When f never ran the error matches ErrClosed,
-// ErrSaturated, or ctx's (a *scheduler.WaitError).
+// ErrSaturated, ErrLate, or ctx's (a *scheduler.WaitError).
 func (rt *Runtime) Do(ctx context.Context, f func(*Token) error) error { return rt.host.Do(ctx, f) }
 
 // Submit queues f for one of the runtime's worker threads, in the order of ctx's class and deadline, and does not wait for

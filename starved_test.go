@@ -56,7 +56,7 @@ func starved() error {
 		case errors.As(err, new(*noStarving)):
 			fmt.Println("a thread cannot be starved here:", err)
 			return nil
-		case errors.As(err, new(*gilt.InterruptedError)), errors.As(err, new(*scheduler.WaitError)):
+		case errors.As(err, new(*gilt.InterruptedError)), errors.As(err, new(*scheduler.WaitError)), errors.Is(err, gilt.ErrLate):
 		case !errors.As(err, &e) || e.Grace < 2*grace || e.Why == "":
 			return fmt.Errorf("one that was given no processor: %w\n%s", err, log)
 		}

@@ -78,6 +78,14 @@ type Cancel struct {
 // Deadline is when the Python code is cancelled by itself.
 func (c Cancel) Deadline() cpython.Deadline { return c.deadline }
 
+// policy is how the scheduler is to take the work's deadline: work that is not interrupted then may end after it.
+func (c Cancel) policy() scheduler.Cancellation {
+	if c.deadline == 0 {
+		return scheduler.Never
+	}
+	return scheduler.OnDeadline
+}
+
 // Free says that the work must be run by Freed.
 func (c Cancel) Free() bool { return c.free }
 

@@ -92,7 +92,7 @@ func Submit[T any](ctx context.Context, h *Host, f func(*Token) (T, error)) *Fut
 	past := h.History(c, uint64(code))
 	fut.cancel, fut.past = h.Cancels(ctx, past, nil), past
 	fut.waking.Store(wakesLater)
-	q, err := h.sched.Queue(ctx, c, past, &fut.job)
+	q, err := h.sched.Queue(ctx, c, past, fut.cancel.policy(), &fut.job)
 	if err != nil {
 		fut.finish(closedError(err))
 		return fut
@@ -210,7 +210,7 @@ func (h *Host) turn(w work, t *Token) (next work, token *Token) {
 		h.wakeDrainer()
 	}
 	w.over(r.Slow, r.Fired)
-	queued, g, ok := h.sched.ReleaseNext(h.End(t.task, t.grant), r.Held)
+	queued, g, ok := h.sched.ReleaseNext(h.endOf(t.task, t.grant, r), r.Held)
 	w.deliver()
 	if !ok {
 		if attached {

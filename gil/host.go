@@ -278,8 +278,8 @@ func ClassOf(ctx context.Context) *scheduler.Class {
 }
 
 // Acquire waits for a grant for work of ctx's class. Whoever gets one ends it with Scheduler().Release.
-// The work's history may be nil. For gilt's own packages.
-func (h *Host) Acquire(ctx context.Context, past *scheduler.History) (scheduler.Grant, error) {
+// The work's history may be nil; how says how it is interrupted. For gilt's own packages.
+func (h *Host) Acquire(ctx context.Context, how Cancel, past *scheduler.History) (scheduler.Grant, error) {
 	if h.closing.Load() {
 		return scheduler.Grant{}, ErrClosed
 	}
@@ -292,7 +292,7 @@ func (h *Host) Acquire(ctx context.Context, past *scheduler.History) (scheduler.
 		g, err := h.sched.AcquireNested(ctx, c)
 		return g, closedError(err)
 	}
-	g, err := h.sched.AcquireFor(ctx, c, past)
+	g, err := h.sched.AcquireFor(ctx, c, past, how.policy())
 	return g, closedError(err)
 }
 
@@ -318,7 +318,7 @@ func (h *Host) Do(ctx context.Context, f func(*Token) error) error {
 }
 
 func (h *Host) do(ctx context.Context, c Cancel, past *scheduler.History, r *Running, f func(*Token) error) error {
-	g, err := h.Acquire(ctx, past)
+	g, err := h.Acquire(ctx, c, past)
 	if err != nil {
 		return err
 	}
@@ -404,7 +404,7 @@ func (h *Host) onMain(ctx context.Context, it *cpython.Interp, f func(*Token) er
 
 // Pin gives a session: one OS thread, in one interpreter, to which all its work goes.
 func (h *Host) Pin(ctx context.Context) (*Pinned, error) {
-	g, err := h.Acquire(ctx, nil) // picks the lane, and refuses when closed
+	g, err := h.Acquire(ctx, Cancel{}, nil) // picks the lane, and refuses when closed
 	if err != nil {
 		return nil, err
 	}

@@ -146,13 +146,27 @@ func (t *Token) die() {
 	t.whole.end(nil)
 }
 
+// EndTask ends the task t, which began with g, and gives its grant back. For gilt's own packages.
+func (h *Host) EndTask(t *Task, g scheduler.Grant, r cpython.Result) {
+	h.sched.Release(h.endOf(t, g, r), r.Held)
+}
+
+// endOf is End, whose grant's work was interrupted if r says so.
+func (h *Host) endOf(t *Task, g scheduler.Grant, r cpython.Result) scheduler.Grant {
+	g = h.End(t, g)
+	if r.Fired {
+		g.Interrupted()
+	}
+	return g
+}
+
 // end releases the task's references and detaches; it runs deferred, so also when the function panics
 // or calls runtime.Goexit.
 func (t *Token) end() (slow, fired bool) {
 	t.die()
 	r := t.entry.Leave()
 	runtime.UnlockOSThread()
-	t.host.sched.Release(t.host.End(t.task, t.grant), r.Held)
+	t.host.EndTask(t.task, t.grant, r)
 	if r.Int > 0 {
 		t.host.wakeDrainer()
 	}

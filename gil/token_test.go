@@ -713,7 +713,7 @@ func TestTurn_HasHadTheGIL(t *testing.T) {
 	}
 	pytest.Do(t, func(tok *gilt.Token) { pytest.Must(t, tok, py.Run(tok, "import time")) })
 	for range 10 {
-		g, err := h.Acquire(ctx, nil)
+		g, err := h.Acquire(ctx, gil.Cancel{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

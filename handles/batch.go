@@ -104,7 +104,7 @@ func (b *batch[A, R]) run(ctx context.Context, from int, args []A) (called int, 
 		return 0, nil
 	}
 	f := b.f
-	g, err := f.host.Acquire(ctx, b.past)
+	g, err := f.host.Acquire(ctx, b.cancel, b.past)
 	if err != nil {
 		return 0, err
 	}
@@ -114,7 +114,7 @@ func (b *batch[A, R]) run(ctx context.Context, from int, args []A) (called int, 
 	it := f.host.Lanes()[g.Lane()]
 	task := f.host.Begin(ctx, g, b.running)
 	r := f.fn.Batch(it, g.Tag(), b.cancel.Deadline(), b.kind, b.in, b.data, f.kind, b.out)
-	f.host.Scheduler().Release(f.host.End(task, g), r.Held)
+	f.host.EndTask(task, g, r)
 	b.past.Took(r.Slow)
 	if r.Status == cpython.Raised { // the function is not there in this interpreter
 		return 0, f.failure(g, r)

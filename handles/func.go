@@ -77,7 +77,7 @@ func resultOf[R any]() error {
 }
 
 func (f *Func[A, R]) resolve(ctx context.Context) error {
-	g, err := f.host.Acquire(ctx, nil)
+	g, err := f.host.Acquire(ctx, gil.Cancel{}, nil)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (f *Func[A, R]) freed(ctx context.Context, c gil.Cancel, past *scheduler.Hi
 }
 
 func (f *Func[A, R]) call(ctx context.Context, c gil.Cancel, past *scheduler.History, running *gil.Running, ak cpython.ArgKind, ai int64, data []byte) (v R, err error) {
-	g, err := f.host.Acquire(ctx, past)
+	g, err := f.host.Acquire(ctx, c, past)
 	if err != nil {
 		return v, err
 	}
@@ -139,7 +139,7 @@ func (f *Func[A, R]) call(ctx context.Context, c gil.Cancel, past *scheduler.His
 	runtime.LockOSThread()
 	task := f.host.Begin(ctx, g, running)
 	r := f.cross(g, c.Deadline(), ak, ai, data)
-	f.host.Scheduler().Release(f.host.End(task, g), r.Held)
+	f.host.EndTask(task, g, r)
 	past.Took(r.Slow)
 	if r.Status == cpython.OK {
 		v, err = f.decode(r)

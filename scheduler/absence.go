@@ -21,6 +21,7 @@ type absence struct {
 	seen      bool     // to compute: what it was charged does not prove that it is short
 	computing bool     // lapsed, and one of its lane's runners
 	since     int64    // when it left
+	grantedAt int64    // 0: without the lock, or it was suspended
 	usedTick  uint64   // the last Tick that saw it use the GIL
 	history   *History // nil if it is not known
 	prepaid   int64    // charged since it lapsed, to be set against what it turns out to have held
@@ -97,7 +98,7 @@ func (s *Scheduler) Suspend(g Grant, held time.Duration) Suspended {
 		a := s.settleLapsed("Suspend", t, c)
 		c.chargeAbsent(a, ns, 0)
 		s.stop(l, a)
-		a.suspended, a.prepaid, a.since = true, 0, s.cfg.Now()
+		a.suspended, a.prepaid, a.grantedAt, a.since = true, 0, 0, s.cfg.Now()
 		c.lapsed--
 		c.suspended++
 	}
@@ -142,7 +143,7 @@ func (s *Scheduler) askResume(x Suspended) (Grant, *waiter) {
 		misuse("Resume", int(x.lane), c.name)
 	}
 	defer s.unlock()
-	if w := l.load(); !l.waiting && !w.held() && s.owed(l, c) == nil {
+	if w := l.load(); !l.waiting && !w.held() && s.owed(l, c, nil) == nil {
 		if to := w.next(c.index); l.cas(w, to) {
 			s.back(t, c)
 			c.detached.Add(s.ticks() - x.since)
@@ -196,7 +197,13 @@ func (s *Scheduler) releaseLapsed(g Grant, ns int64, charged bool) {
 	if a.computing {
 		c.activeAt = s.cfg.Now()
 	}
-	if !a.told && (!a.seen || a.prepaid >= int64(longHold)) {
+	if a.grantedAt == 0 {
+		g.Interrupted() // it is not known how long it took, but it was not less
+	}
+	took := since(a.grantedAt, ns, s.cfg.Now())
+	g.history.ended(ns, took)
+	short := g.history != nil && !g.history.other.Load() && a.grantedAt != 0 && took < int64(longHold) // however much of that the looks have seen
+	if !a.told && (!a.seen || short || a.prepaid >= int64(longHold)) {
 		g.history.learn(a.prepaid, ns)
 	}
 	s.leave(c)

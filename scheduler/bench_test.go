@@ -95,6 +95,18 @@ func BenchmarkUncontended(b *testing.B) {
 			s.Release(g, 100)
 		}
 	})
+	b.Run("scheduler/history", func(b *testing.B) {
+		s := newScheduler(b, Config{})
+		h := new(History)
+		for b.Loop() {
+			g, ok := s.TryAcquire(ctx, nil, h)
+			if !ok {
+				g, _ = s.Acquire(ctx, nil)
+				h.learn(0, 0)
+			}
+			s.Release(g, 100)
+		}
+	})
 	b.Run("scheduler/limited", func(b *testing.B) {
 		s := newScheduler(b, Config{})
 		c, _ := s.Class("limited", ClassConfig{MaxInFlight: 4})

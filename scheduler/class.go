@@ -84,7 +84,8 @@ type Class struct {
 	// The three kinds of line. The bound ones are made when first used.
 	general         *line
 	nested, long    *line // nil until used
-	jobs            *line // likewise
+	jobs, cold      *line // likewise
+	coldAt          int64 // when work of the cold line was last let in
 	pinned, resumes []*line
 	inUse           int // in flight; kept only for classes with a bound
 	queued          int // waiters, resumers not included
@@ -101,6 +102,8 @@ type Class struct {
 	lapses      uint64
 	rejected    uint64
 	shed        uint64
+	late        uint64
+	lateAt      int64 // when work was last refused that had just come
 	leaving     leaving
 	standing
 	cancelled atomic.Uint64

@@ -6,16 +6,16 @@ import (
 )
 
 // acquireSlow is Acquire under the lock: take a free lane, or queue and wait.
-func (s *Scheduler) acquireSlow(ctx context.Context, c *Class, h *History, lane int) (Grant, error) {
-	g, w, err := s.ask(ctx, c, h, lane)
+func (s *Scheduler) acquireSlow(ctx context.Context, c *Class, h *History, lane int, p Cancellation) (Grant, error) {
+	g, w, err := s.request(ctx, c, h, lane, p)
 	if w == nil {
 		return g, err
 	}
 	return s.wait(ctx, w)
 }
 
-// ask is acquireSlow without the wait: a grant, or a waiter in its line, or an error.
-func (s *Scheduler) ask(ctx context.Context, c *Class, h *History, lane int) (Grant, *waiter, error) {
+// request is acquireSlow without the wait: a grant, or a waiter in its line, or an error.
+func (s *Scheduler) request(ctx context.Context, c *Class, h *History, lane int, p Cancellation) (Grant, *waiter, error) {
 	s.mu.Lock()
 	defer s.unlock()
 	if s.closed {
@@ -27,9 +27,9 @@ func (s *Scheduler) ask(ctx context.Context, c *Class, h *History, lane int) (Gr
 	}
 	long := lane == anyLane && h.Long()
 	if !long {
-		if g, ok := s.take(c, lane); ok {
+		if g, ok := s.take(c, peer(ctx, h, p), lane); ok {
 			g.history = h
-			s.lanes[g.lane].granted, s.lanes[g.lane].history = g.gen, h
+			s.lanes[g.lane].note(g, c.activeAt)
 			return g, nil, nil
 		}
 		if g, ok := s.beside(c, h, lane); ok {
@@ -41,16 +41,20 @@ func (s *Scheduler) ask(ctx context.Context, c *Class, h *History, lane int) (Gr
 	}
 	w := s.newWaiter(ctx, c)
 	w.history = h
+	ln := c.general
 	switch {
 	case long:
-		s.enqueue(w, c.line(kindLong, nil))
-	case lane == anyLane:
-		s.enqueue(w, c.general)
+		ln = c.lineFor(h)
 	case lane == nestedLane:
-		s.enqueue(w, c.line(kindNested, nil))
-	default:
-		s.enqueue(w, c.line(kindPinned, &s.lanes[lane]))
+		ln = c.line(kindNested, nil)
+	case lane >= 0:
+		ln = c.line(kindPinned, &s.lanes[lane])
 	}
+	if err := s.expect(w, ln, p); err != nil {
+		w.recycle()
+		return Grant{}, nil, err
+	}
+	s.enqueue(w, ln)
 	return Grant{}, w, nil
 }
 
@@ -91,7 +95,7 @@ func (s *Scheduler) unlock() {
 }
 
 // take grants c a free lane that nobody waits for, or that c itself barges on.
-func (s *Scheduler) take(c *Class, lane int) (Grant, bool) {
+func (s *Scheduler) take(c *Class, peer *History, lane int) (Grant, bool) {
 	if lane != nestedLane && (c.barred() || s.full(0)) {
 		return Grant{}, false
 	}
@@ -102,7 +106,7 @@ func (s *Scheduler) take(c *Class, lane int) (Grant, bool) {
 	for i := range n {
 		l := &s.lanes[(first+i)%len(s.lanes)]
 		w := l.load()
-		if w.held() || l.waiting && (w.class() != int(c.index) || l.candidate == nil || l.left.Load() <= 0) || s.owed(l, c) != nil {
+		if w.held() || l.waiting && (w.class() != int(c.index) || l.candidate == nil || l.left.Load() <= 0) || s.owed(l, c, peer) != nil {
 			continue
 		}
 		to := w.next(c.index)
@@ -144,11 +148,12 @@ func (s *Scheduler) beside(c *Class, h *History, which int) (Grant, bool) {
 	if !l.cas(w, to) {
 		return Grant{}, false
 	}
-	s.lapsed(w, l, s.classes[w.class()], l.pastOf(w), Look{Known: true}, false)
+	s.lapsed(w, l, s.classes[w.class()], l.pastOf(w), l.at(w.gen()), Look{Known: true}, false)
 	s.enter(c)
 	s.taken(l, c)
-	l.granted, l.history = to.gen(), h
-	return Grant{class: c, gen: to.gen(), lane: l.index, history: h}, true
+	g := Grant{class: c, gen: to.gen(), lane: l.index, history: h}
+	l.note(g, c.activeAt)
+	return g, true
 }
 
 // admit refuses a waiter for whom there is no room.
@@ -188,7 +193,7 @@ func (s *Scheduler) wait(ctx context.Context, w *waiter) (Grant, error) {
 			return g, nil
 		case stateExpired:
 			return Grant{}, s.giveUp(ctx, w, context.DeadlineExceeded)
-		case stateShed:
+		case stateRefused:
 			return Grant{}, w.sentAway()
 		default:
 			w.recycle()
@@ -205,13 +210,13 @@ func (s *Scheduler) abandon(ctx context.Context, w *waiter) (Grant, error) {
 		w.state.Store(stateExpired)
 	}
 	s.unlock()
-	if w.state.Load() == stateShed { // and is counted as that
+	if w.state.Load() == stateRefused { // and is counted as that
 		return Grant{}, w.sentAway()
 	}
 	return Grant{}, s.giveUp(ctx, w, ctx.Err())
 }
 
-// sentAway is the end of a wait that was shed.
+// sentAway is the end of a wait that was shed or refused.
 func (w *waiter) sentAway() error {
 	err := w.refused
 	w.recycle()
@@ -221,6 +226,7 @@ func (w *waiter) sentAway() error {
 // giveUp makes the error of a wait that came to nothing, and gives back the grant that came too late.
 func (s *Scheduler) giveUp(ctx context.Context, w *waiter, err error) error {
 	if w.state.Load() == stateGranted {
+		w.grant.history = nil // it has held nothing, which says nothing
 		s.Release(w.grant, 0)
 	}
 	if ctx.Err() != nil {
@@ -300,7 +306,9 @@ func (s *Scheduler) finished(l *lane, g Grant, ns int64) {
 		g.class.advance(float64(-paid))
 	}
 	g.history.learn(paid, ns)
-	g.class.activeAt = s.cfg.Now()
+	now := s.cfg.Now()
+	g.history.ended(ns, since(l.at(g.gen), ns, now))
+	g.class.activeAt = now
 	s.leave(g.class)
 }
 
@@ -316,7 +324,7 @@ func (s *Scheduler) vacate(l *lane, c *Class, leaving int) {
 		l.clear(flagHeld | flagCall)
 		return
 	}
-	if r := s.owed(l, next.class); r != nil {
+	if r := s.owed(l, next.class, next.peer()); r != nil {
 		l.clear(flagHeld | flagCall)
 		s.stand(l, r)
 		return
@@ -358,7 +366,7 @@ func (s *Scheduler) dispatch(l *lane) bool {
 		s.unstand(l)
 		return false
 	}
-	if r := s.owed(l, next.class); r != nil {
+	if r := s.owed(l, next.class, next.peer()); r != nil {
 		s.stand(l, r)
 		return false
 	}
@@ -391,7 +399,7 @@ func (s *Scheduler) pick(l *lane, full bool) *waiter {
 		}
 		w := best.waiters.top()
 		if best.kind == kindNew && w.history.Long() { // it was not known to be when it came
-			s.move(w, w.class.line(kindLong, nil))
+			s.move(w, w.class.lineFor(w.history))
 			continue
 		}
 		switch {
@@ -400,6 +408,8 @@ func (s *Scheduler) pick(l *lane, full bool) *waiter {
 			s.settle(w, stateExpired)
 		case s.stale(w):
 			s.shed(w)
+		case s.late(l, w):
+			s.refuseLate(w)
 		default:
 			return w
 		}
@@ -413,8 +423,9 @@ func (s *Scheduler) pickQueued(l *lane, best *line) *line {
 			best = ln
 		}
 	}
+	best = s.pickCold(l, best)
 	ln := freshest(&s.long)
-	for ; ln != nil && !ln.waiters.top().history.Long(); ln = freshest(&s.long) { // it was taken to be when it came
+	for ; ln != nil && !ln.waiters.top().history.known(); ln = freshest(&s.long) { // it was taken to be when it came
 		w := ln.waiters.top()
 		s.move(w, w.class.general)
 		if best == nil || w.class.general.before(best) {
@@ -435,6 +446,41 @@ func (s *Scheduler) pickQueued(l *lane, best *line) *line {
 		return best
 	}
 	return ln
+}
+
+// pickCold lets one of a class's cold work in each coldPatience: the next call may be short, and tells so.
+func (s *Scheduler) pickCold(l *lane, best *line) *line {
+	for ln := freshest(&s.cold); ln != nil; ln = freshest(&s.cold) {
+		w, c := ln.waiters.top(), ln.class
+		if w.history.cold() {
+			waits := len(l.runners) >= s.cfg.MaxLong && !l.behind(c)
+			if best != nil && !ln.before(best) || s.expects(c) || waits && s.cfg.Now()-max(w.since, c.coldAt) < coldPatience {
+				return best
+			}
+			return ln
+		}
+		to := c.lineFor(w.history) // more is known of it now
+		s.move(w, to)
+		if to == c.general && (best == nil || to.before(best)) {
+			best = to
+		}
+	}
+	return best
+}
+
+// coldPatience is how long cold work waits for the call before it. Two long ones at once say that a function is long (enoughLong), so that
+// three of these waits at the most add up, to less than 50 ms.
+const coldPatience = int64(15 * time.Millisecond)
+
+// lineFor is where new work for any lane belongs that cannot go at once.
+func (c *Class) lineFor(h *History) *line {
+	switch {
+	case h.known():
+		return c.line(kindLong, nil)
+	case h.cold():
+		return c.line(kindCold, nil)
+	}
+	return c.general
 }
 
 // seating is a class that was granted a lane by rank, and when.
@@ -501,7 +547,11 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 		s.classes[from.class()].activeAt = s.cfg.Now()
 	}
 	isResume := w.line.kind == kindResume
+	s.hasTurn(w)
 	s.clock = max(s.clock, c.vtime)
+	if w.line.kind == kindCold {
+		c.coldAt = s.cfg.Now()
+	}
 	if w.line.sheds() {
 		s.waited(w)
 	}
@@ -512,13 +562,13 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 		s.enter(c)
 	}
 	l.startSlice(s.slice())
-	w.grant = Grant{class: c, gen: to.gen(), lane: l.index, history: w.history}
 	s.taken(l, c)
+	w.grant = Grant{class: c, gen: to.gen(), lane: l.index, history: w.history}
 	if !isResume {
 		c.leaving.note(c.activeAt)
 		s.leaving.note(c.activeAt)
 	}
-	l.granted, l.history = to.gen(), w.history
+	l.note(w.grant, c.activeAt)
 	if w.isLong() {
 		s.aside(l, w.grant)
 	}
@@ -529,7 +579,7 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 // aside makes a primary one of the lane's runners at once, so that another may have the lane: it is known to
 // be long.
 func (s *Scheduler) aside(l *lane, g Grant) {
-	a := &absence{ticket: ticket{g.gen, l.index}, class: g.class, history: g.history}
+	a := &absence{ticket: ticket{g.gen, l.index}, class: g.class, history: g.history, grantedAt: l.at(g.gen)}
 	s.run(l, a)
 	s.leaveLane(a)
 	s.retune(1)

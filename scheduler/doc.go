@@ -25,7 +25,8 @@
 // and Cheng, 1996.) A lapsed task that is seen to compute, a runner, goes on competing: when its class has
 // used least, the lane is kept for it alone. Work that is known to be long (History) waits in a line of its
 // own, of which no more than Config.MaxLong compute at once. Inside a class resumed work goes first, then the nearest deadline, then
-// arrival; work without a deadline counts as due Patience after it came, so it does not starve.
+// arrival; work without a deadline counts as due Patience after it came, so it does not starve. Work that is expected to end after its
+// deadline is refused, if others can use its turn (LateError).
 //
 // # What it costs
 //

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -12,6 +13,9 @@ var (
 
 	// ErrSaturated is matched (errors.Is) by every *SaturatedError: a queue is full, or its wait too long: try later or elsewhere.
 	ErrSaturated = errors.New("gilt/scheduler: saturated")
+
+	// ErrLate is matched by every *LateError: work was refused, for it would have ended after its deadline.
+	ErrLate = errors.New("gilt/scheduler: it would end after its deadline")
 
 	// ErrTooManyClasses is matched by the error for one class more than Config.MaxClasses.
 	ErrTooManyClasses = errors.New("gilt/scheduler: too many classes: name classes after tenants or endpoints, not after requests, or raise MaxClasses")
@@ -61,6 +65,39 @@ func (e *SaturatedError) Error() string {
 
 // Is makes errors.Is(err, ErrSaturated) true.
 func (e *SaturatedError) Is(target error) bool { return target == ErrSaturated }
+
+// LateError says that work was refused before its deadline, for it was expected to end later, and was interrupted then: others have its
+// turn. It matches ErrLate, and context.DeadlineExceeded, as the error that the work would have given at its deadline.
+//
+// Refused is work that has to wait, with a deadline at which it would be interrupted, of a function of which several calls have ended:
+// when it comes, if the work in front of it leaves too little, or when its turn has come, if less is left than 5/4 of
+// Expected. It is not refused when nobody else could use its turn. Work whose Cancellation is Never is not, for it
+// ends however late: its deadline is for its wait. Calls of less than 20 µs are not.
+type LateError struct {
+	Class  string
+	Waited time.Duration // 0 if it was refused when it came
+	Left   time.Duration // until the deadline
+	Before time.Duration // what the work in front of it was expected to take; 0 unless it was refused when it came
+	// Expected is how long it was expected to take from its turn to its end, beside others: as half of its function's last calls, if they
+	// are alike, and as the quickest of them if one in ten takes less than half of that.
+	Expected time.Duration
+	// RetryAfter is when work with such a deadline is likely to find few enough in front of it, 1 ms at the least.
+	RetryAfter time.Duration
+}
+
+func (e *LateError) Error() string {
+	if e.Before > 0 {
+		return fmt.Sprintf("gilt/scheduler: class %q: refused at once: %v are left until the deadline, the work in front takes some %v, and this some %v: try again after %v, or with a longer deadline",
+			e.Class, e.Left, e.Before, e.Expected, e.RetryAfter)
+	}
+	return fmt.Sprintf("gilt/scheduler: class %q: refused after waiting %v: %v are left until the deadline, and it takes some %v: try again after %v, or with a longer deadline",
+		e.Class, e.Waited, e.Left, e.Expected, e.RetryAfter)
+}
+
+// Is makes errors.Is true for ErrLate and for context.DeadlineExceeded.
+func (e *LateError) Is(target error) bool {
+	return target == ErrLate || target == context.DeadlineExceeded
+}
 
 // WaitError says that the context ended before the grant came. It wraps the context's error and its
 // cause, so errors.Is works with context.Canceled, context.DeadlineExceeded and whatever the caller of

@@ -13,11 +13,12 @@ const us, ms = int64(time.Microsecond), int64(time.Millisecond)
 func hold(ns int64) func() []segment { return func() []segment { return []segment{{compute, ns}} } }
 
 // loops has n callers of class c that ask for the same function again at once.
-func (m *world) loops(c *simClass, n int, prog func() []segment) {
+func (m *world) loops(c *simClass, n int, prog func() []segment) *History {
 	h := new(History)
 	for i := range n {
 		m.add(caller{class: c, lane: anyLane, rounds: math.MaxInt, start: int64(i) * 7000, history: h, prog: prog})
 	}
+	return h
 }
 
 func (m *world) heldNow() (held []int64) {

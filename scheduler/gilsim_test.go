@@ -165,6 +165,7 @@ type simTask struct {
 	class   *simClass
 	lane    int
 	history *History
+	policy  Cancellation
 	prog    []segment
 	state   simState
 	asked   int64
@@ -182,7 +183,8 @@ type simTask struct {
 	x       Suspended
 	err     error
 	then    func()
-	mark    any // a test's
+	mark    any  // a test's
+	cut     bool // interrupted at its deadline, see world.interrupt
 }
 
 type worldConfig struct {
@@ -283,7 +285,7 @@ func (m *world) finish() {
 		m.tb.Fatalf("after the end: %d away, %d primaries, %d queued, %d resuming, %d of %d workers idle (%d)",
 			m.s.absences(), m.s.primaries(), m.s.queued, m.s.resumes, m.s.idle, m.workers, m.idleWorkers)
 	}
-	for _, h := range []*heap[*line]{&m.s.general, &m.s.nested, &m.s.long, &m.s.jobs} {
+	for _, h := range []*heap[*line]{&m.s.general, &m.s.nested, &m.s.long, &m.s.cold, &m.s.jobs} {
 		if h.len() != 0 {
 			m.tb.Fatal("after the end: a line is left")
 		}
@@ -741,7 +743,7 @@ func (m *world) ask(t *simTask) {
 		t.ctx = &fakeContext{Context: context.Background()}
 	}
 	if t.job {
-		q, err := m.s.Queue(t.ctx, t.class.Class, t.history, t)
+		q, err := m.s.Queue(t.ctx, t.class.Class, t.history, min(t.policy, Never), t)
 		if err != nil {
 			m.refused(t, err)
 			return
@@ -764,7 +766,7 @@ func (m *world) ask(t *simTask) {
 			return
 		}
 	}
-	g, w, err := m.s.ask(t.ctx, t.class.Class, t.history, t.lane)
+	g, w, err := m.s.request(t.ctx, t.class.Class, t.history, t.lane, min(t.policy, Never))
 	switch {
 	case err != nil:
 		m.refused(t, err)
@@ -778,7 +780,7 @@ func (m *world) ask(t *simTask) {
 }
 
 func (m *world) refused(t *simTask, err error) {
-	if !errors.Is(err, ErrSaturated) && !errors.Is(err, ErrClosed) {
+	if !errors.Is(err, ErrSaturated) && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrLate) {
 		m.tb.Fatalf("task %d: %v", t.id, err)
 	}
 	t.err = err
@@ -925,7 +927,7 @@ func (m *world) outGIL(t *simTask, then func()) {
 }
 
 func (m *world) next(t *simTask) {
-	if len(t.prog) == 0 {
+	if len(t.prog) == 0 || t.cut {
 		m.ended(t)
 		return
 	}
@@ -934,7 +936,13 @@ func (m *world) next(t *simTask) {
 	goOn := func() { m.next(t) }
 	switch seg.kind {
 	case compute, stubborn:
-		m.inGIL(t, func() { m.compute(t.th, seg.ns, seg.kind, goOn) })
+		m.inGIL(t, func() {
+			if t.cut {
+				goOn()
+				return
+			}
+			m.compute(t.th, seg.ns, seg.kind, goOn)
+		})
 	case block:
 		m.inGIL(t, func() {
 			if t.th.it.free {
@@ -998,7 +1006,11 @@ func (m *world) ended(t *simTask) {
 func (m *world) release(t *simTask) {
 	m.inFlight--
 	t.class.inFlight--
-	m.s.Release(t.g, t.th.paid())
+	g := t.g
+	if t.cut {
+		g.Interrupted()
+	}
+	m.s.Release(g, t.th.paid())
 }
 
 // turn is gilt_turn and Host.turn: a worker goes on with the next queued work, in one attach as long as that

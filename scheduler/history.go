@@ -17,9 +17,12 @@ const longHold = time.Millisecond
 // short is never held up.
 type History struct {
 	score     atomic.Uint32
-	computing atomic.Int32 // grants that lapsed and compute
-	other     atomic.Bool  // one has ended that was not long
-	slow      atomic.Int32 // so many more must end that are not slow
+	computing atomic.Int32  // grants that lapsed and compute
+	other     atomic.Bool   // one has ended that was not long
+	slow      atomic.Int32  // so many more must end that are not slow
+	took      atomic.Uint64 // how long it takes: a times
+	cut       atomic.Bool   // what ends next was interrupted
+	turnAt    atomic.Int64  // when work that had to wait last had its turn, or was first refused: see Scheduler.late
 }
 
 const (
@@ -29,7 +32,19 @@ const (
 
 // Long says whether work with this history is expected to use the GIL for 1 ms or longer.
 func (h *History) Long() bool {
-	return h != nil && (h.score.Load() > historyLong || h.computing.Load() > 0 && !h.other.Load())
+	return h.known() || h.cold()
+}
+
+// known says that the last few calls were long.
+func (h *History) known() bool { return h != nil && h.score.Load() > historyLong }
+
+// enoughLong is how many long calls at once make a function known to be long of which none has ended that was not.
+const enoughLong = 2
+
+// cold says that calls compute, and none has ended that was not long. They may be the first calls of a function that imports, or fills a
+// cache, and is short from then on; or it is a long one.
+func (h *History) cold() bool {
+	return h != nil && !h.known() && h.computing.Load() > 0 && !h.other.Load()
 }
 
 // short says that it is known not to be: such work needs no lock.
@@ -43,6 +58,9 @@ func (h *History) learn(seen, held int64) {
 	}
 	score := h.score.Load()
 	if seen >= int64(longHold) {
+		if h.computing.Load() >= enoughLong && !h.other.Load() {
+			score = historyOne
+		}
 		h.score.Store((score + historyOne) / 2)
 		return
 	}
@@ -52,6 +70,82 @@ func (h *History) learn(seen, held int64) {
 	if !h.other.Load() {
 		h.other.Store(true)
 	}
+}
+
+// times is what is known of how long a function's work takes: [from its grant to its end, µs: 28][with the GIL, µs: 28][known from so
+// many, up to enoughTimes: 8].
+//
+// Of the first the shortest counts: the first call of a function imports, compiles and fills caches. Then it is what one half of the
+// work stays below, if all are alike: each moves it by 1/16, however far away it is, so that outliers do not. But one
+// of less than half moves it half of the way: a function of which one call in ten is that quick is taken for
+// quick.
+type times uint64
+
+const (
+	enoughTimes = 8
+	timeBits    = 28
+	timeMask    = 1<<timeBits - 1
+	// leastTime is below what a wake-up takes: such work is never refused, and costs no more than a look at it.
+	leastTime = int64(20 * time.Microsecond)
+	// quick is a function whose work takes less than leastTime.
+	quick = times(enoughTimes)
+)
+
+func (t times) whole() int64   { return int64(t>>(8+timeBits)) * 1000 }
+func (t times) holding() int64 { return int64(t>>8&timeMask) * 1000 }
+
+func (h *History) times() times {
+	if t := times(h.took.Load()); t&0xff >= enoughTimes {
+		return t
+	}
+	return 0
+}
+
+// takes is how long the work is expected to take from its grant to its end, when others wait; holds is for how long of that it is expected
+// to have the GIL. 0: less than leastTime, or not known.
+func (h *History) takes() int64 { return h.times().whole() }
+func (h *History) holds() int64 { return h.times().holding() }
+
+// ended notes work that has ended after it held the GIL for so long, and took so long.
+func (h *History) ended(held, took int64) {
+	if h != nil && (took >= leastTime || times(h.took.Load()) != quick) {
+		h.note(took, held)
+	}
+}
+
+// note is the rest of ended. Racing notes may lose one another, and their being cut.
+func (h *History) note(took, held int64) {
+	cut := h.cut.Load() && h.cut.CompareAndSwap(true, false)
+	h.took.Store(uint64(times(h.took.Load()).after(held, took, cut)))
+}
+
+func (t times) after(held, took int64, cut bool) times {
+	n := t & 0xff
+	whole, holding := moved(n, t.whole(), took, cut), moved(n, t.holding(), held, cut)
+	return times(whole/1000)<<(8+timeBits) | times(holding/1000)<<8 | min(n+1, enoughTimes)
+}
+
+// moved is the estimate ns after another of took, the one after so many.
+func moved(n times, ns, took int64, cut bool) int64 {
+	if took < leastTime {
+		took = 0
+	}
+	switch {
+	case n == 0 || n < enoughTimes && took < ns:
+		ns = took
+	case n < enoughTimes:
+	case took > ns:
+		ns = min(ns+max(ns/16, leastTime), took)
+	case cut: // that says nothing
+	case took < ns/2:
+		ns = (ns + took) / 2
+	default:
+		ns = max(ns-ns/16, took)
+	}
+	if ns < leastTime {
+		return 0
+	}
+	return min(ns, timeMask*1000)
 }
 
 // Took notes whether work with this history took long, whatever it did: it may have been asleep.

@@ -44,7 +44,8 @@ type lane struct {
 	seenAt      int64      // and when it was first seen
 	ticks       uint64     // Ticks so far
 	granted     uint64     // the last grant made under the lock,
-	history     *History   // and its history
+	history     *History   // its history,
+	grantedAt   int64      // and when that was
 	sent        uint64     // the heir that was sent last
 	forced      uint64     // the last primary that was forced off the GIL
 	stalled     uint64     // the heir last noted to wait for the GIL
@@ -165,7 +166,7 @@ func (s *Scheduler) primaries() (n int) {
 
 // reflag makes flagWaiting say of each lane whether anybody waits for it.
 func (s *Scheduler) reflag() {
-	anywhere := s.general.len() + s.nested.len() + s.long.len()
+	anywhere := s.general.len() + s.nested.len() + s.long.len() + s.cold.len()
 	if s.idle > 0 {
 		anywhere += s.jobs.len()
 	}

@@ -186,7 +186,7 @@ func (m *ledger) ask(e *entry) {
 	m.entries = append(m.entries, e)
 	var err error
 	if e.job {
-		e.queued, err = m.s.Queue(e.ctx, e.class, e.history, e)
+		e.queued, err = m.s.Queue(e.ctx, e.class, e.history, OnDeadline, e)
 	} else {
 		err = m.call(e)
 	}
@@ -481,7 +481,7 @@ func (m *ledger) check() {
 			switch state := e.w.state.Load(); {
 			case state == stateGranted:
 				m.granted(e, e.w.grant)
-			case state == stateShed && !e.shed:
+			case state == stateRefused && !e.shed:
 				m.noteShed(e)
 			}
 		}

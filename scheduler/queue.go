@@ -25,6 +25,7 @@ const (
 	kindNested             // a new grant on any lane for a thread that counts already: no cap holds it up
 	kindLong               // a new grant on any lane, for long work
 	kindJob                // a new grant on any lane, for queued work
+	kindCold               // a new grant on any lane, for work of which nothing is known but that its function computes
 )
 
 // line is the queue of one class for one kind of grant. It is in its heap, ranked by the class's virtual
@@ -35,6 +36,9 @@ type line struct {
 	home    *heap[*line]
 	place   int // in home, -1 if not
 	waiters heap[*waiter]
+	holds   int64 // the sums of theirs
+	takes   int64
+	last    int64 // no waiter is due later
 }
 
 func (l *line) setPlace(i int) { l.place = i }
@@ -74,7 +78,7 @@ func (c *Class) line(k kind, at *lane) *line {
 		kind kind
 		line **line
 		home *heap[*line]
-	}{{kindNested, &c.nested, &c.s.nested}, {kindLong, &c.long, &c.s.long}, {kindJob, &c.jobs, &c.s.jobs}} {
+	}{{kindNested, &c.nested, &c.s.nested}, {kindLong, &c.long, &c.s.long}, {kindJob, &c.jobs, &c.s.jobs}, {kindCold, &c.cold, &c.s.cold}} {
 		if k != one.kind {
 			continue
 		}
@@ -101,7 +105,7 @@ const (
 	stateGranted
 	stateExpired
 	stateClosed
-	stateShed
+	stateRefused // shed, or late
 )
 
 // waiter is one goroutine in a line. Its ready channel only says "look again": what happened is in state
@@ -124,7 +128,10 @@ type waiter struct {
 	history  *History
 	work     Work // kindJob: nobody waits, and the work is told
 	ctx      context.Context
-	refused  *SaturatedError // set before state becomes stateShed
+	refused  error // set before state becomes stateRefused: a *SaturatedError or a *LateError
+	holds    int64 // for how long it was expected to have the GIL when it came, 0 if that is not known
+	takes    int64 // and to take
+	ends     bool  // at its deadline, at the latest: it is refused if it would end later
 	// candidate is the lane this waiter was woken for, nil if none. Under Scheduler.mu.
 	candidate *lane
 }
@@ -154,8 +161,10 @@ func (w *waiter) finish(state int32) {
 }
 
 // isLong, and barges: a waiter that a wake can bring to the lane by itself.
-func (w *waiter) isLong() bool { return w.line.kind == kindLong }
-func (w *waiter) barges() bool { return w.line.kind != kindLong && w.line.kind != kindJob }
+func (w *waiter) isLong() bool { return w.line.kind == kindLong || w.line.kind == kindCold }
+func (w *waiter) barges() bool {
+	return w.line.kind != kindLong && w.line.kind != kindJob && w.line.kind != kindCold
+}
 
 // settle tells a waiter what became of it; queued work is told when the lock is gone.
 func (s *Scheduler) settle(w *waiter, state int32) {
@@ -186,7 +195,7 @@ func (s *Scheduler) fill(w *waiter, ctx context.Context, c *Class) {
 	w.state.Store(stateWaiting)
 	w.class, w.ahead = c, c.queued
 	w.since = s.cfg.Now()
-	w.due, w.deadline, w.done = w.since+int64(Patience), 0, ctx.Done()
+	w.due, w.deadline, w.done, w.holds, w.takes, w.ends = w.since+int64(Patience), 0, ctx.Done(), 0, 0, false
 	if w.done == nil {
 		return
 	}
@@ -222,7 +231,7 @@ func (s *Scheduler) enqueue(w *waiter, ln *line) {
 		}
 	}
 	s.count(ln, 1)
-	ln.waiters.push(w)
+	ln.add(w)
 	s.place(ln)
 	s.reflag()
 	s.revisit = true
@@ -231,7 +240,7 @@ func (s *Scheduler) enqueue(w *waiter, ln *line) {
 // dequeue takes w out of its line.
 func (s *Scheduler) dequeue(w *waiter) {
 	ln := w.line
-	ln.waiters.remove(w.place)
+	ln.drop(w)
 	s.count(ln, -1)
 	s.place(ln)
 	s.reflag()
@@ -242,13 +251,29 @@ func (s *Scheduler) dequeue(w *waiter) {
 // its class its virtual time.
 func (s *Scheduler) move(w *waiter, to *line) {
 	from := w.line
-	from.waiters.remove(w.place)
+	from.drop(w)
 	s.place(from)
 	w.line = to
-	to.waiters.push(w)
+	to.add(w)
 	s.place(to)
 	s.callOff(w)
 	s.revisit = true
+}
+
+func (l *line) add(w *waiter) {
+	if l.waiters.len() == 0 {
+		l.last = 0
+	}
+	l.last = max(l.last, w.due)
+	l.holds += w.holds
+	l.takes += w.takes
+	l.waiters.push(w)
+}
+
+func (l *line) drop(w *waiter) {
+	l.waiters.remove(w.place)
+	l.holds -= w.holds
+	l.takes -= w.takes
 }
 
 // callOff tells the lane for which w was woken not to count on it.
@@ -329,7 +354,7 @@ func (s *Scheduler) activate(c *Class) {
 // least is the lowest virtual time of the other classes that wait or compute, the clock if there is none.
 func (s *Scheduler) least(c *Class) float64 {
 	least := math.Inf(1)
-	for _, h := range [...]*heap[*line]{&s.general, &s.long, &s.jobs} {
+	for _, h := range [...]*heap[*line]{&s.general, &s.long, &s.cold, &s.jobs} {
 		if h.len() > 0 {
 			least = min(least, h.top().class.vtime)
 		}

@@ -204,7 +204,7 @@ func (r *rig) primary(lane int) *task {
 // cancel ends the context of a waiting task and lets it notice.
 func (r *rig) cancel(t *task, err error) {
 	t.ctx.end(err)
-	shed := t.w.state.Load() == stateShed
+	shed := t.w.state.Load() == stateRefused
 	_, got := r.s.abandon(t.ctx, t.w)
 	if shed != errors.Is(got, ErrSaturated) || !shed && !errors.Is(got, err) {
 		r.tb.Fatalf("task %d: %v does not wrap %v", t.id, got, err)
@@ -479,4 +479,9 @@ func (r *rig) checkStats() {
 			r.tb.Fatalf("after the end: lane %d: %+v", i, l)
 		}
 	}
+}
+
+// ask is request for work that may be refused.
+func (s *Scheduler) ask(ctx context.Context, c *Class, h *History, lane int) (Grant, *waiter, error) {
+	return s.request(ctx, c, h, lane, OnDeadline)
 }

@@ -106,11 +106,13 @@ type Scheduler struct {
 	general heap[*line]
 	nested  heap[*line]
 	long    heap[*line] // work that is known to be long
+	cold    heap[*line] // work of which nothing is known but that its function computes
 	jobs    heap[*line] // queued work, for an idle worker
 	idle    int         // workers that have nothing to run: see Queue
 	started []started   // queued work that has its grant, to be told
 	near    atomic.Bool // one more lapse could reach the cap: see NearLimit
 
+	triedAt  int64 // when somebody had a turn though it was expected to end too late: see late
 	leaving  leaving
 	shedding []*Class // those that shed, or did a moment ago
 	shedAt   int64    // when shedStale looked at them
@@ -180,6 +182,13 @@ type Grant struct {
 	history *History
 }
 
+// Interrupted says that the work of g was interrupted, before its Release: it would have taken longer.
+func (g Grant) Interrupted() {
+	if g.history != nil {
+		g.history.cut.Store(true)
+	}
+}
+
 // Tag names the grant among those of its lane: what a Look says.
 func (g Grant) Tag() uint64 { return g.gen }
 
@@ -195,17 +204,20 @@ func (g Grant) Class() *Class { return g.class }
 // its class is over (ClassConfig.TargetWait); or a *WaitError
 // that wraps ctx.Err() if ctx ends first, at once if it has ended already: expired work is never started.
 func (s *Scheduler) Acquire(ctx context.Context, c *Class) (Grant, error) {
-	return s.AcquireFor(ctx, c, nil)
+	return s.AcquireFor(ctx, c, nil, Never)
 }
 
 // AcquireFor is Acquire for work of which h is the history: work that is known to be long waits for its
 // place among Config.MaxLong, and what this grant turns out to use is noted in h.
-func (s *Scheduler) AcquireFor(ctx context.Context, c *Class, h *History) (Grant, error) {
+//
+// Work that waits, and is interrupted at ctx's deadline (p is not Never), is refused with a *LateError (errors.Is ErrLate and
+// context.DeadlineExceeded) as soon as it is expected to end too late: see LateError.
+func (s *Scheduler) AcquireFor(ctx context.Context, c *Class, h *History, p Cancellation) (Grant, error) {
 	likely := 0
 	if len(s.lanes) > 1 {
 		likely = s.likelyLane()
 	}
-	return s.acquire(ctx, c, h, likely, anyLane)
+	return s.acquire(ctx, c, h, likely, anyLane, p)
 }
 
 // TryAcquire is AcquireFor for somebody who does not want to wait: it fails when a grant cannot be had
@@ -232,7 +244,7 @@ func (s *Scheduler) AcquireLane(ctx context.Context, c *Class, lane int) (Grant,
 	if lane < 0 || lane >= len(s.lanes) {
 		return Grant{}, noLane(lane, len(s.lanes))
 	}
-	return s.acquire(ctx, c, nil, lane, lane)
+	return s.acquire(ctx, c, nil, lane, lane, Never)
 }
 
 const anyLane = -1
@@ -241,7 +253,7 @@ const anyLane = -1
 // suspended or waits. Its thread is counted, so neither MaxInFlight nor its class's limit holds it up:
 // waiting for them could be waiting for itself.
 func (s *Scheduler) AcquireNested(ctx context.Context, c *Class) (Grant, error) {
-	return s.acquire(ctx, c, nil, s.likelyLane(), nestedLane)
+	return s.acquire(ctx, c, nil, s.likelyLane(), nestedLane, Never)
 }
 
 const nestedLane = -2 // any lane, and no cap
@@ -256,7 +268,7 @@ func (s *Scheduler) NearLimit(c *Class) bool {
 }
 
 // acquire tries the lane likely without the lock, then goes on under it, bound to lane or to none.
-func (s *Scheduler) acquire(ctx context.Context, c *Class, h *History, likely, lane int) (Grant, error) {
+func (s *Scheduler) acquire(ctx context.Context, c *Class, h *History, likely, lane int, p Cancellation) (Grant, error) {
 	if c == nil {
 		c = s.def
 	}
@@ -277,7 +289,7 @@ func (s *Scheduler) acquire(ctx context.Context, c *Class, h *History, likely, l
 			}
 		}
 	}
-	return s.acquireSlow(ctx, c, h, lane)
+	return s.acquireSlow(ctx, c, h, lane, p)
 }
 
 // tryFast takes a lane that is open to c, without the lock.
@@ -330,12 +342,14 @@ func (s *Scheduler) Release(g Grant, held time.Duration) {
 			charged = true
 			if g.class.charge(g.lane, ns) && l.cas(w, w.free()) {
 				g.history.learn(0, ns)
+				g.history.ended(ns, ns)
 				return
 			}
 		case mine | flagWaiting:
 			charged, counted = true, true
 			if g.class.charge(g.lane, ns) && l.spend(ns) && l.cas(w, w.free()) {
 				g.history.learn(0, ns)
+				g.history.ended(ns, ns)
 				return
 			}
 		}

@@ -34,7 +34,7 @@ func standingAt(target time.Duration) standing {
 // sheds reports whether the line's waiters count, and may be shed. Work that comes back, is bound to a lane or is
 // nested is inside Python already, or may be what others there wait for.
 func (l *line) sheds() bool {
-	return l.class.target != 0 && (l.kind == kindNew || l.kind == kindLong || l.kind == kindJob)
+	return l.class.target != 0 && l.outside()
 }
 
 // waited notes that w is granted, at the head of its line.
@@ -76,7 +76,7 @@ func (s *Scheduler) shed(w *waiter) {
 	c.shed++
 	after := max(s.clears(&c.leaving, c, c.queued), time.Duration(c.interval))
 	w.refused = &SaturatedError{Class: c.name, Queued: c.queued, PerClass: true, Shed: true, Waited: time.Duration(now - w.since), RetryAfter: after}
-	s.settle(w, stateShed)
+	s.settle(w, stateRefused)
 }
 
 // shedStale sheds those whose turn does not come: a deadline keeps others before them, or a class that has used less,

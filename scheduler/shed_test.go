@@ -263,7 +263,7 @@ func TestShedIsTold(t *testing.T) {
 	r.lapse(0)
 	told := 0
 	for _, x := range r.awake() {
-		if x.w.state.Load() == stateShed {
+		if x.w.state.Load() == stateRefused {
 			told++
 		}
 	}

@@ -33,6 +33,7 @@ type ClassStats struct {
 	Preemptions uint64        // heirs that had to wait for the GIL
 	Rejected    uint64        // a queue was full
 	Shed        uint64        // it waited for longer than TargetWait
+	Late        uint64        // refused, for it was expected to end after its deadline: see LateError
 	Cancelled   uint64        // the context ended before the grant
 
 	InFlight  int // primary, lapsed and suspended
@@ -151,7 +152,7 @@ func (c *Class) numbers() ClassStats {
 	return ClassStats{
 		Name: c.name, Weight: c.weight,
 		Granted: c.released + uint64(c.lapsed+c.suspended+primary), Held: time.Duration(c.held), VirtualTime: time.Duration(c.vtime),
-		Lapses: c.lapses, Preemptions: c.preemptions, Rejected: c.rejected, Shed: c.shed, Cancelled: c.cancelled.Load(),
+		Lapses: c.lapses, Preemptions: c.preemptions, Rejected: c.rejected, Shed: c.shed, Late: c.late, Cancelled: c.cancelled.Load(),
 		InFlight: c.lapsed + c.suspended + primary, Lapsed: c.lapsed, Suspended: c.suspended,
 		Queued: c.queued, Resuming: c.resuming,
 	}
@@ -171,6 +172,7 @@ func (c *ClassStats) add(o *ClassStats) {
 	c.Preemptions += o.Preemptions
 	c.Rejected += o.Rejected
 	c.Shed += o.Shed
+	c.Late += o.Late
 	c.Cancelled += o.Cancelled
 	c.InFlight += o.InFlight
 	c.Lapsed += o.Lapsed

@@ -201,8 +201,8 @@ func (s *Scheduler) stop(l *lane, a *absence) {
 const starvedTicks = 400
 
 // owed is the runner whose turn it is before work of class c, nil if c may go: one whose class has used
-// less, or, in c itself, one that has not been seen with the GIL for too long.
-func (s *Scheduler) owed(l *lane, c *Class) *absence {
+// less, or, in c itself, one that has not been seen with the GIL for too long, or that ends before the work whose peer that is.
+func (s *Scheduler) owed(l *lane, c *Class, peer *History) *absence {
 	var best *absence
 	for _, r := range l.runners {
 		r.class.fold()
@@ -219,6 +219,11 @@ func (s *Scheduler) owed(l *lane, c *Class) *absence {
 		}
 	case l.ticks-best.usedTick > starvedTicks:
 		return best
+	}
+	for _, r := range l.runners {
+		if peer != nil && r.class == c && r.history.endsBefore(r.prepaid, peer) {
+			return r
+		}
 	}
 	return nil
 }
@@ -303,9 +308,12 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 				return false // it is its turn still
 			}
 		}
-		past := l.pastOf(w)
+		past, at := l.pastOf(w), l.at(w.gen())
+		if k.Known && k.Holder == w.gen() && c == next.class && past.endsBefore(l.primaryPaid, next.peer()) {
+			return false
+		}
 		if s.seat(l, w, next) {
-			s.lapsed(w, l, c, past, k, computes)
+			s.lapsed(w, l, c, past, at, k, computes)
 			s.retune(1)
 			return true
 		}
@@ -315,8 +323,8 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 
 // lapsed notes that the primary w of class c has lost its lane. Where it cannot be seen what it uses, half a
 // slice is charged at once, so that a class cannot fill the cap with long work before any of it is charged.
-func (s *Scheduler) lapsed(w word, l *lane, c *Class, past *History, k Look, computes bool) {
-	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, history: past, prepaid: l.primaryPaid}
+func (s *Scheduler) lapsed(w word, l *lane, c *Class, past *History, at int64, k Look, computes bool) {
+	a := &absence{ticket: ticket{w.gen(), l.index}, class: c, history: past, grantedAt: at, prepaid: l.primaryPaid}
 	l.primaryPaid = 0
 	if !k.Known {
 		paid := int64(s.cfg.Slice) / 2

@@ -11,8 +11,8 @@ type Work interface {
 	// Start is called once, with the work's grant, when a worker is idle: bring the two together. It must
 	// not block. The worker ends the grant with ReleaseNext, or with Release and then Idle.
 	Start(Grant)
-	// Drop is called instead, once, when the work is given up: ErrClosed, a *SaturatedError when it is shed,
-	// or a *WaitError when its context has ended. It must not block.
+	// Drop is called instead, once, when the work is given up: ErrClosed, a *SaturatedError when it is shed, a
+	// *LateError when it would end too late, or a *WaitError when its context has ended. It must not block.
 	Drop(error)
 }
 
@@ -31,10 +31,10 @@ func (s *Scheduler) Idle(n int) {
 	s.unlock()
 }
 
-// Queue puts work of class c, with history h, in line. c nil means the default class, h may be nil. Errors
-// are those of Acquire; neither Start nor Drop is called then. Work whose context ends is dropped when its
+// Queue puts work of class c, with history h, in line. c nil means the default class, h may be nil; p is as in AcquireFor.
+// Errors are those of AcquireFor; neither Start nor Drop is called then. Work whose context ends is dropped when its
 // turn comes, or at once by Withdraw.
-func (s *Scheduler) Queue(ctx context.Context, c *Class, h *History, work Work) (Queued, error) {
+func (s *Scheduler) Queue(ctx context.Context, c *Class, h *History, p Cancellation, work Work) (Queued, error) {
 	if c == nil {
 		c = s.def
 	}
@@ -59,7 +59,11 @@ func (s *Scheduler) Queue(ctx context.Context, c *Class, h *History, work Work) 
 	// The waiter is not pooled: a Queued may outlive its wait.
 	w := &waiter{place: -1, history: h, work: work, ctx: ctx}
 	s.fill(w, ctx, c)
-	s.enqueue(w, c.line(kindJob, nil))
+	ln := c.line(kindJob, nil)
+	if err := s.expect(w, ln, p); err != nil {
+		return Queued{}, err
+	}
+	s.enqueue(w, ln)
 	return Queued{s, w}, nil
 }
 
@@ -110,7 +114,7 @@ func (x started) tell() {
 			err = context.DeadlineExceeded // its timer is late
 		}
 		w.work.Drop(x.s.waitError(w.ctx, w, err))
-	case stateShed:
+	case stateRefused:
 		w.work.Drop(w.refused)
 	default:
 		w.work.Drop(ErrClosed)
@@ -141,7 +145,7 @@ func (s *Scheduler) ReleaseNext(g Grant, held time.Duration) (work Work, next Gr
 	c.chargeLocked(ns, 1)
 	l.left.Add(-ns - grantCost)
 	s.finished(l, g, ns)
-	if best := s.pick(l, s.full(1)); best != nil && best.work != nil && s.owed(l, best.class) == nil {
+	if best := s.pick(l, s.full(1)); best != nil && best.work != nil && s.owed(l, best.class, best.peer()) == nil {
 		if from := l.load(); s.seat(l, from, best) {
 			s.started = s.started[:len(s.started)-1] // this worker is told here
 			best.class.waits.record(s.cfg.Now() - best.since)

@@ -26,6 +26,7 @@ type classStats struct {
 	Resuming  int       `json:"resuming"`
 	Rejected  uint64    `json:"rejected"`  // answered 429, for a queue was full
 	Shed      uint64    `json:"shed"`      // answered 429, after a wait: only with gilt.ClassConfig.TargetWait
+	Late      uint64    `json:"late"`      // answered 504, before its deadline: it would have ended later
 	Cancelled uint64    `json:"cancelled"` // answered 504, or their client has gone
 	Waits     durations `json:"waits"`     // of the requests that had to wait
 	Holds     durations `json:"holds"`     // of a sample
@@ -59,7 +60,7 @@ func (s *service) stats(*http.Request) (any, error) {
 func classOf(c *scheduler.ClassStats) classStats {
 	return classStats{
 		Name: c.Name, Weight: c.Weight, Granted: c.Granted, HeldMS: ms(c.Held),
-		InFlight: c.InFlight, Queued: c.Queued, Resuming: c.Resuming, Rejected: c.Rejected, Shed: c.Shed, Cancelled: c.Cancelled,
+		InFlight: c.InFlight, Queued: c.Queued, Resuming: c.Resuming, Rejected: c.Rejected, Shed: c.Shed, Late: c.Late, Cancelled: c.Cancelled,
 		Waits: durationsOf(&c.Waits), Holds: durationsOf(&c.Holds),
 	}
 }
