@@ -137,7 +137,7 @@ func (m *world) functions(rnd *rand.Rand) (fs []*function) {
 	return fs
 }
 
-// TestDeadlinesAreMetInOverload: goodput is at least 0.8 of what the GIL can do, whatever the mix, at 1.05 to 3 times of what it
+// TestDeadlinesAreMetInOverload: goodput is at least 0.75 (in most mixes 0.83 and more) of what the GIL can do, whatever the mix, at 1.05 to 3 times of what it
 // can do. Nearest deadline first alone comes to 0.3.
 func TestDeadlinesAreMetInOverload(t *testing.T) {
 	const d = 1500 * ms
