@@ -8,11 +8,12 @@ import (
 )
 
 const (
-	// lingerFor is for how long somebody lingers: about what it takes to go to sleep and to be woken on an idle machine.
-	lingerFor = 20 * time.Microsecond
+	// lingerFor is for how long somebody lingers: about what it takes to go to sleep and to be woken, which whoever has the lane may have to do
+	// first.
+	lingerFor = 50 * time.Microsecond
 	// mostLuck bounds for how long a lane where lingering was of use is taken to be one where it is; tryLuck is how seldom it is tried
 	// where it was of none.
-	mostLuck, tryLuck = 8, 16
+	mostLuck, tryLuck = 16, 8
 )
 
 // lingerTicks is how many ticks of the processor's counter somebody lingers, 0 for not at all: when there is one processor, whoever

@@ -164,6 +164,7 @@ func New(cfg Config) (*Scheduler, error) {
 	s.epoch, s.epochNow = clock.Compare(cfg.Now)
 	for i := range s.lanes {
 		s.lanes[i].index = uint32(i)
+		s.lanes[i].luck.Store(mostLuck)
 	}
 	if !simulated {
 		s.linger = lingerTicks()
