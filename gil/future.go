@@ -140,7 +140,7 @@ type work interface {
 	fail(error)
 	begun() (scheduler.Grant, Cancel)
 	granted(scheduler.Grant)
-	over(slow, fired bool)
+	over(cpython.Result)
 }
 
 func (j *job[T]) begun() (scheduler.Grant, Cancel) { return j.grant, j.cancel }
@@ -148,9 +148,9 @@ func (j *job[T]) granted(g scheduler.Grant)        { j.grant = g }
 func (j *job[T]) deliver()                         { j.finish(j.err) }
 func (j *job[T]) fail(err error)                   { j.finish(err) }
 
-func (j *job[T]) over(slow, fired bool) {
-	j.past.Took(slow)
-	j.err = Interrupted(j.ctx, fired, j.err)
+func (j *job[T]) over(r cpython.Result) {
+	j.past.Took(r.Slow, r.Held)
+	j.err = Interrupted(j.ctx, r.Fired, j.err)
 }
 
 // call runs the function. When it calls runtime.Goexit, this does not return.
@@ -209,7 +209,7 @@ func (h *Host) turn(w work, t *Token) (next work, token *Token) {
 	if r.Int > 0 {
 		h.wakeDrainer()
 	}
-	w.over(r.Slow, r.Fired)
+	w.over(t.total(r))
 	queued, g, ok := h.sched.ReleaseNext(h.endOf(t.task, t.grant, r), r.Held)
 	w.deliver()
 	if !ok {

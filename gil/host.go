@@ -352,9 +352,9 @@ func (h *Host) run(ctx context.Context, g scheduler.Grant, c Cancel, past *sched
 	}
 	t.task = h.Begin(ctx, g, r)
 	defer func() {
-		slow, fired := t.end()
-		past.Took(slow)
-		err = Interrupted(ctx, fired, err)
+		r := t.end()
+		past.Took(r.Slow, r.Held)
+		err = Interrupted(ctx, r.Fired, err)
 	}()
 	return f(t)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"gilt/internal/cpython"
 	"gilt/scheduler"
@@ -33,7 +34,8 @@ type Token struct {
 	wire   []byte
 	taken  atomic.Bool // wire is in use
 
-	callback bool // it is of a call of a Go function by Python
+	held     time.Duration // with the GIL, up to the last AllowThreads
+	callback bool          // it is of a call of a Go function by Python
 	deadline cpython.Deadline
 	running  *Running // if its caller may be freed
 	ctx      context.Context
@@ -162,7 +164,7 @@ func (h *Host) endOf(t *Task, g scheduler.Grant, r cpython.Result) scheduler.Gra
 
 // end releases the task's references and detaches; it runs deferred, so also when the function panics
 // or calls runtime.Goexit.
-func (t *Token) end() (slow, fired bool) {
+func (t *Token) end() cpython.Result {
 	t.die()
 	r := t.entry.Leave()
 	runtime.UnlockOSThread()
@@ -170,7 +172,13 @@ func (t *Token) end() (slow, fired bool) {
 	if r.Int > 0 {
 		t.host.wakeDrainer()
 	}
-	return r.Slow, r.Fired
+	return t.total(r)
+}
+
+// total is r, the answer of the crossing that ended the task, with the whole time for which the task had the GIL.
+func (t *Token) total(r cpython.Result) cpython.Result {
+	r.Held += t.held
+	return r
 }
 
 // Check panics unless the token is live. op names the operation for the message.
@@ -233,6 +241,7 @@ func (t *Token) AllowThreads(f func()) {
 	if r.Status != cpython.OK {
 		Misuse(op, ruleThread)
 	}
+	t.held += r.Held
 	t.state.Store(stateDetached)
 	defer t.state.Store(stateLive)
 	k, grant := t.task, t.grant

@@ -30,6 +30,9 @@ func (s *Scheduler) request(ctx context.Context, c *Class, h *History, lane int,
 		if g, ok := s.take(c, peer(ctx, h, p), lane); ok {
 			g.history = h
 			s.lanes[g.lane].note(g, c.activeAt)
+			if h.sleeps() {
+				s.aside(&s.lanes[g.lane], g)
+			}
 			return g, nil, nil
 		}
 		if g, ok := s.beside(c, h, lane); ok {
@@ -569,7 +572,7 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 		s.leaving.note(c.activeAt)
 	}
 	l.note(w.grant, c.activeAt)
-	if w.isLong() {
+	if w.isLong() || w.line == c.general && w.history.sleeps() {
 		s.aside(l, w.grant)
 	}
 	s.settle(w, stateGranted)
@@ -580,7 +583,9 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 // be long.
 func (s *Scheduler) aside(l *lane, g Grant) {
 	a := &absence{ticket: ticket{g.gen, l.index}, class: g.class, history: g.history, grantedAt: l.at(g.gen)}
-	s.run(l, a)
+	if !g.history.sleeps() {
+		s.run(l, a)
+	}
 	s.leaveLane(a)
 	s.retune(1)
 	l.clear(flagHeld | flagCall)

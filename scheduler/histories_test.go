@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Each class knows its own functions, as many as there are: none is forgotten because another's place is the same.
@@ -26,7 +27,7 @@ func TestHistoriesAreKept(t *testing.T) {
 				t.Fatalf("function %d of %s shares a history", f, c.Name())
 			}
 			seen[h] = true
-			h.Took(true)
+			h.Took(true, time.Second)
 		}
 	}
 	for _, c := range classes {

@@ -20,6 +20,7 @@ type History struct {
 	computing atomic.Int32  // grants that lapsed and compute
 	other     atomic.Bool   // one has ended that was not long
 	slow      atomic.Int32  // so many more must end that are not slow
+	asleep    atomic.Uint32 // as score, of those that took long without the GIL
 	took      atomic.Uint64 // how long it takes: a times
 	cut       atomic.Bool   // what ends next was interrupted
 	turnAt    atomic.Int64  // when work that had to wait last had its turn, or was first refused: see Scheduler.late
@@ -47,8 +48,10 @@ func (h *History) cold() bool {
 	return h != nil && !h.known() && h.computing.Load() > 0 && !h.other.Load()
 }
 
-// short says that it is known not to be: such work needs no lock.
-func (h *History) short() bool { return h == nil || h.other.Load() && h.score.Load() <= historyLong }
+// short says that it is known not to be, nor to sleep: such work needs no lock.
+func (h *History) short() bool {
+	return h == nil || h.other.Load() && h.score.Load() <= historyLong && !h.sleeps()
+}
 
 // learn notes a finished grant: seen is what the pacer saw it use, held what it was charged. A long hold
 // that no look saw says nothing, for it may have been asleep. Racing notes may lose one another.
@@ -148,17 +151,30 @@ func moved(n times, ns, took int64, cut bool) int64 {
 	return min(ns, timeMask*1000)
 }
 
-// Took notes whether work with this history took long, whatever it did: it may have been asleep.
-func (h *History) Took(long bool) {
+// Took notes whether work with this history took long, whatever it did, and for how long of that it had the GIL: it may have been asleep.
+func (h *History) Took(long bool, held time.Duration) {
 	const memory = 64
-	switch {
-	case h == nil:
-	case long:
+	if h == nil {
+		return
+	}
+	if long {
 		h.slow.Store(memory)
-	case h.slow.Load() > 0:
+	} else if h.slow.Load() > 0 {
 		h.slow.Add(-1)
 	}
+	if score := h.asleep.Load(); long && held < briefHold {
+		h.asleep.Store((score + historyOne) / 2)
+	} else if score != 0 {
+		h.asleep.Store(score / 2)
+	}
 }
+
+// briefHold is for how long work may have the GIL that spends its time elsewhere.
+const briefHold = 200 * time.Microsecond
+
+// sleeps says that the last few calls took long and hardly used the GIL: they slept, or waited for something. So others may have the lane
+// as soon as such work has been granted. What it uses is charged as ever.
+func (h *History) sleeps() bool { return h != nil && h.asleep.Load() > historyLong }
 
 // Quick says that work with this history is known, and neither computes nor sleeps for long.
 func (h *History) Quick() bool { return h != nil && h.short() && h.slow.Load() <= 0 }
