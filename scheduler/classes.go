@@ -83,13 +83,13 @@ func (s *Scheduler) current(c *Class) (*Class, error) {
 }
 
 // sweep expires the classes that have had nothing to do since a sweep at least ClassIdle ago. It looks at
-// all of them, so it does that now and then only, or when there is no room.
+// all of them, so it does that now and then only, or when there is no room and one may have been idle for long enough.
 func (s *Scheduler) sweep(full bool) {
 	now, idle := s.cfg.Now(), int64(s.cfg.ClassIdle)
-	if now-s.sweptAt < idle/4 && !full {
+	if full && now < s.noneIdleBefore || !full && now-s.sweptAt < idle/4 {
 		return
 	}
-	s.sweptAt = now
+	s.sweptAt, s.noneIdleBefore = now, now+idle
 	s.foldDirty()
 	for _, c := range s.byName {
 		switch c.fold(); {
@@ -97,6 +97,8 @@ func (s *Scheduler) sweep(full bool) {
 			c.sweptAt, c.sweptHad = now, c.released
 		case now-c.sweptAt >= idle:
 			s.expire(c)
+		default:
+			s.noneIdleBefore = min(s.noneIdleBefore, c.sweptAt+idle)
 		}
 	}
 }

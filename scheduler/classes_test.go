@@ -32,6 +32,37 @@ func TestClass_MadeFromTheTemplate(t *testing.T) {
 	}
 }
 
+// A name for which there is no room costs a look at all classes only when one of them may have been idle for long enough; and that one
+// goes at once.
+func TestClass_RefusedNamesAreCheap(t *testing.T) {
+	now := int64(1)
+	s := newScheduler(t, Config{MaxClasses: 4, ClassIdle: time.Minute, Now: func() int64 { return now }})
+	for i := range 3 {
+		now = int64(time.Duration(i) * time.Second)
+		if _, err := s.Class(fmt.Sprint(i), ClassConfig{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swept := func() (swept bool) {
+		t.Helper()
+		s.sweptAt = -1
+		_, err := s.Class("more", ClassConfig{})
+		if swept = s.sweptAt != -1; (err == nil) != (now == int64(time.Minute)) {
+			t.Fatalf("at %v: %v", time.Duration(now), err)
+		}
+		return swept
+	}
+	if !swept() || swept() || swept() {
+		t.Error("only the first that is refused looks at all classes")
+	}
+	if now = int64(time.Minute) - 1; swept() {
+		t.Error("none can be idle for long enough yet")
+	}
+	if now++; !swept() {
+		t.Error("the oldest has been idle for long enough")
+	}
+}
+
 func TestClass_IdleOnesMakeRoom(t *testing.T) {
 	now := int64(1)
 	s := newScheduler(t, Config{MaxClasses: 4, ClassIdle: time.Minute, Now: func() int64 { return now }})

@@ -103,14 +103,16 @@ type Scheduler struct {
 	classes []*Class // by Class.index
 	unused  []uint32 // indices of expired classes
 	sweptAt int64
-	general heap[*line]
-	nested  heap[*line]
-	long    heap[*line] // work that is known to be long
-	cold    heap[*line] // work of which nothing is known but that its function computes
-	jobs    heap[*line] // queued work, for an idle worker
-	idle    int         // workers that have nothing to run: see Queue
-	started []started   // queued work that has its grant, to be told
-	near    atomic.Bool // one more lapse could reach the cap: see NearLimit
+	// noneIdleBefore: until then no class can have been idle for Config.ClassIdle. So a name that is refused costs no look at all classes.
+	noneIdleBefore int64
+	general        heap[*line]
+	nested         heap[*line]
+	long           heap[*line] // work that is known to be long
+	cold           heap[*line] // work of which nothing is known but that its function computes
+	jobs           heap[*line] // queued work, for an idle worker
+	idle           int         // workers that have nothing to run: see Queue
+	started        []started   // queued work that has its grant, to be told
+	near           atomic.Bool // one more lapse could reach the cap: see NearLimit
 
 	triedAt  int64 // when somebody had a turn though it was expected to end too late: see late
 	leaving  leaving
