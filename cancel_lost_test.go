@@ -102,6 +102,7 @@ func lostWithoutPython() error {
 	deadline := 20 * time.Millisecond
 	for i := 0; i < 5; i++ {
 		begun, end := make(chan struct{}), make(chan struct{})
+		//gilt:vet-ignore Go code that waits and does not come back is what is tested
 		wait := func(*gilt.Token) error { close(begun); <-end; return nil }
 		tooLate := time.AfterFunc(20*time.Second, func() { close(end) })
 		short, cancel := context.WithTimeout(ctx, deadline)

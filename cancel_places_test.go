@@ -280,14 +280,14 @@ func turnOnce(rt *gilt.Runtime) error {
 			return py.EvalAs[int64](tok, "sum(range(10)) + len([i for i in range(1000)])")
 		})
 	}
+	<-soon.Done()
 	select {
 	case <-full:
-		<-soon.Done()
 		time.Sleep(70 * time.Millisecond)
 		if _, err := r.Read(make([]byte, 65536)); err != nil {
 			return err
 		}
-	case <-one.Done(): // its deadline has passed before that: there is nothing to see
+	default: // its deadline has passed before that: there is nothing to see, but its writer may wait all the same
 		go func() { _, _ = io.Copy(io.Discard, r) }()
 	}
 	if _, err := block.Wait(ctx); err != nil {

@@ -39,6 +39,7 @@ type lane struct {
 	busy        bool       // somebody came since the pacer's last look
 	unused      int        // looks in a row that found the GIL free
 	absent      int        // looks in a row in which the proxy did not have it
+	strangers   int        // looks in a row in which a thread that is not ours had the GIL, and none of ours got it
 	burst       int        // how many were sent at once, last time
 	seen        uint64     // the primary at the last look
 	seenAt      int64      // and when it was first seen

@@ -36,7 +36,7 @@ type ledger struct {
 
 // sums is what Stats must say of a class.
 type sums struct {
-	granted, rejected, cancelled, shed uint64
+	granted, rejected, cancelled, shed, late uint64
 	held                               int64
 }
 
@@ -194,6 +194,8 @@ func (m *ledger) ask(e *entry) {
 	case errors.Is(err, ErrClosed) && m.closed:
 	case errors.Is(err, ErrSaturated) && !room:
 		m.sums[e.class].rejected++
+	case errors.Is(err, ErrLate):
+		m.noteLate(e)
 	case err != nil || m.closed || !room && e.state == queued:
 		m.tb.Fatalf("asked with room %v, closed %v: state %d, %v", room, m.closed, e.state, err)
 	}
@@ -270,6 +272,10 @@ func (m *ledger) gaveUp(e *entry, err error) {
 		if full.Waited <= time.Duration(e.class.target) || full.Waited > time.Duration(m.now-e.since) || full.RetryAfter < time.Duration(e.class.interval) {
 			m.tb.Fatalf("shed with %+v", full)
 		}
+	case errors.Is(err, ErrLate):
+		if !e.shed {
+			m.noteLate(e)
+		}
 	case errors.Is(err, ErrClosed) && m.closed && e.state == queued:
 	case errors.As(err, &wait) && (e.ctx.err != nil || !d.IsZero() && m.now >= int64(d.Sub(m.s.epoch))+m.s.epochNow):
 		m.sums[e.class].cancelled++
@@ -284,6 +290,15 @@ func (m *ledger) noteShed(e *entry) {
 	m.sums[e.class].shed++
 	if e.shed || e.state != queued || e.lane != anyLane || e.class.target == 0 || m.now-e.since <= e.class.target {
 		m.tb.Fatalf("shed after %d ns, in state %d, lane %d, target %d", m.now-e.since, e.state, e.lane, e.class.target)
+	}
+	e.shed = true
+}
+
+// noteLate says that it could be refused.
+func (m *ledger) noteLate(e *entry) {
+	m.sums[e.class].late++
+	if e.state != queued || e.nested || e.lane >= 0 || e.ctx.deadline.IsZero() || e.history.takes() == 0 {
+		m.tb.Fatalf("refused early in state %d, nested %v, lane %d, deadline %v, of which %v is known", e.state, e.nested, e.lane, e.ctx.deadline, e.history)
 	}
 	e.shed = true
 }
@@ -477,10 +492,12 @@ func (m *ledger) check() {
 	m.tb.Helper()
 	for _, e := range m.entries {
 		if e.w != nil && (e.state == queued || e.state == resuming) {
-			e.long = e.w.line.kind == kindLong
+			e.long = e.w.isLong()
 			switch state := e.w.state.Load(); {
 			case state == stateGranted:
 				m.granted(e, e.w.grant)
+			case state == stateRefused && !e.shed && errors.Is(e.w.refused, ErrLate):
+				m.noteLate(e)
 			case state == stateRefused && !e.shed:
 				m.noteShed(e)
 			}
@@ -619,7 +636,7 @@ func (m *ledger) checkStats() {
 		}
 		got := st.Class(c.name)
 		n, _ := m.inFlight(c)
-		if got.Granted != want.granted || got.Rejected != want.rejected || got.Cancelled != want.cancelled || got.Shed != want.shed || got.Held != time.Duration(want.held) {
+		if got.Granted != want.granted || got.Rejected != want.rejected || got.Cancelled != want.cancelled || got.Shed != want.shed || got.Late != want.late || got.Held != time.Duration(want.held) {
 			m.tb.Fatalf("class %q: %+v, want %+v", c.name, got, want)
 		}
 		if got.InFlight != n || got.Lapsed != states[lapsed] || got.Suspended != states[suspended]+states[resuming] || got.Queued != m.waiters(c) || got.Resuming != states[resuming] {
