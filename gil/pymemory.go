@@ -96,7 +96,7 @@ func (m *pythonMemory) look(now time.Duration) {
 	switch {
 	case heap < memoryQuick || grown >= 3*room:
 		m.next = next
-		collectAndClean()
+		collectAndClean(grown >= 3*room)
 		m.collected()
 	case !m.collecting:
 		m.next, m.collecting = next, true
@@ -104,13 +104,17 @@ func (m *pythonMemory) look(now time.Duration) {
 	}
 }
 
-// collectAndClean runs the garbage collector and waits until cleanups have run too, some 10 ms at most: the objects then go at the next
-// attach.
-func collectAndClean() {
+// collectAndClean runs the garbage collector and waits until cleanups have run too, some 2 ms at most, or 10 if that is urgent, since the caller
+// may have the GIL: the objects then go at the next attach.
+func collectAndClean(urgent bool) {
+	most := 2 * time.Millisecond
+	if urgent {
+		most = 10 * time.Millisecond
+	}
 	ran := make(chan struct{})
 	runtime.AddCleanup(new([64]byte), func(ran chan struct{}) { close(ran) }, ran)
 	runtime.GC()
-	late := time.NewTimer(10 * time.Millisecond)
+	late := time.NewTimer(most)
 	defer late.Stop()
 	select {
 	case <-ran:

@@ -5,6 +5,11 @@ import "sync/atomic"
 // berths is how many suspended grants a lane can have without the lock.
 const berths = 4
 
+// berthsOf is how many of them are used: with few threads for each lane, berths would keep the cap near for good.
+func berthsOf(cfg Config) int {
+	return min(max(cfg.MaxInFlight-cfg.Lanes-1, 0)/cfg.Lanes/2, berths)
+}
+
 // berth is a place for a grant that is suspended without the lock: the word that its lane had, 0 when nobody is there. Its owner takes the
 // grant out when it resumes. Whoever has the lock may board the grant before, which moves it to Scheduler.away.
 //
@@ -20,7 +25,7 @@ func (l *lane) moor(g Grant) *berth {
 	if l.load() != mine {
 		return nil
 	}
-	for i := range l.berths {
+	for i := range l.usable {
 		b := &l.berths[i]
 		if b.Load() != 0 || !b.CompareAndSwap(0, uint64(mine)) {
 			continue

@@ -150,3 +150,86 @@ func TestSuspendWithoutTheLockRaces(t *testing.T) {
 		}
 	}
 }
+
+// The cap holds when many are granted within one turn under the lock, while grants are in berths: work that sleeps is set aside one after
+// another, and a burst of heirs is sent.
+func TestCapHoldsWithGrantsInBerths(t *testing.T) {
+	ctx := context.Background()
+	sleeper := new(History)
+	for range 4 {
+		sleeper.Took(true, 0)
+	}
+	for name, tc := range map[string]struct {
+		history *History
+		let     func(*Scheduler, Grant, []*waiter)
+	}{
+		"set aside": {sleeper, func(s *Scheduler, g Grant, waiters []*waiter) {
+			s.Release(g, 0)
+			for _, w := range waiters {
+				s.arrive(w) // one is the lane's candidate
+			}
+		}},
+		"a burst": {nil, func(s *Scheduler, _ Grant, _ []*waiter) {
+			for range 8 {
+				gen := s.lanes[0].load().gen()
+				s.Tick(0, Look{Known: true, Newest: gen, Arrived: gen})
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const most = 12
+			s := newScheduler(t, Config{MaxInFlight: most, Arm: func(int) {}})
+			acquire := func() Grant {
+				t.Helper()
+				g, err := s.Acquire(ctx, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return g
+			}
+			for range berths {
+				if x := s.Suspend(acquire(), 0); x.berth == nil {
+					t.Fatal("it has no berth")
+				}
+			}
+			g := acquire()
+			var waiters []*waiter
+			for range 30 {
+				_, w, err := s.request(ctx, s.def, tc.history, anyLane, Never)
+				if w == nil || err != nil {
+					t.Fatal("it does not wait:", err)
+				}
+				waiters = append(waiters, w)
+			}
+			tc.let(s, g, waiters)
+			if n := s.Stats().All.InFlight; n > most || n < most-1 {
+				t.Errorf("%d are in flight, the cap is %d", n, most)
+			}
+		})
+	}
+}
+
+// With few threads for each lane there are fewer berths, or none: grants without the lock stay possible.
+func TestFewThreadsHaveFewBerths(t *testing.T) {
+	for _, tc := range []struct{ lanes, most, berths int }{{1, 256, 4}, {1, 8, 3}, {1, 4, 1}, {1, 2, 0}, {52, 256, 1}, {63, 256, 1}, {200, 256, 0}} {
+		s := newScheduler(t, Config{Lanes: tc.lanes, MaxInFlight: tc.most})
+		if s.berths != tc.berths || s.slow {
+			t.Errorf("%+v: %d berths, slow %v", tc, s.berths, s.slow)
+		}
+	}
+}
+
+// Work that sleeps is not refused for what it takes: it hardly uses the lane.
+func TestWhoSleepsIsNotRefusedEarly(t *testing.T) {
+	h := expecting(40 * ms)
+	w := &waiter{history: h, ends: true, deadline: 30 * ms}
+	if !w.misses(0) {
+		t.Fatal("it ends in time")
+	}
+	for range 4 {
+		h.Took(true, 0)
+	}
+	if w.misses(0) {
+		t.Error("it is refused though it sleeps")
+	}
+}

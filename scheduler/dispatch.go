@@ -68,6 +68,7 @@ func (s *Scheduler) unlock() {
 		s.revisit = false
 		for i := range s.lanes {
 			if l := &s.lanes[i]; l.waiting && l.candidate == nil {
+				s.recount(0) // what dispatch counts: a grant that was set aside may have made the cap near
 				s.dispatch(l)
 			} else if !l.waiting {
 				s.unstand(l)
@@ -571,7 +572,9 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 		c.leaving.note(c.activeAt)
 		s.leaving.note(c.activeAt)
 	}
-	l.note(w.grant, c.activeAt)
+	if l.note(w.grant, c.activeAt); isResume {
+		l.grantedAt = 0 // it began before
+	}
 	if w.isLong() || w.line == c.general && w.history.sleeps() {
 		s.aside(l, w.grant)
 	}

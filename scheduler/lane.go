@@ -16,6 +16,7 @@ type lane struct {
 	_     [40]byte // what follows is not written with each grant: keep it off this cache line
 
 	berths  [berths]berth
+	usable  int          // of them, see berthsOf
 	luck    atomic.Int32 // see linger
 	lingers atomic.Bool  // somebody does
 
@@ -39,7 +40,6 @@ type lane struct {
 	busy        bool       // somebody came since the pacer's last look
 	unused      int        // looks in a row that found the GIL free
 	absent      int        // looks in a row in which the proxy did not have it
-	strangers   int        // looks in a row in which a thread that is not ours had the GIL, and none of ours got it
 	burst       int        // how many were sent at once, last time
 	seen        uint64     // the primary at the last look
 	seenAt      int64      // and when it was first seen
@@ -102,7 +102,7 @@ func (s *Scheduler) slice() int64 {
 // retune sets or clears flagSlow everywhere: it must be set when extra more absences could let the
 // fast path break the cap, and stays while a drain or the close need to see every operation.
 func (s *Scheduler) retune(extra int) {
-	out := len(s.away) + (1+berths)*len(s.lanes) // at most, when a berth is boarded only now and then
+	out := len(s.away) + (1+s.berths)*len(s.lanes) // at most, when a berth is boarded only now and then
 	if near := out+1 > s.cfg.MaxInFlight; near != s.near.Load() {
 		s.near.Store(near)
 	}

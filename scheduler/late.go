@@ -34,7 +34,7 @@ func (l *line) outside() bool {
 // misses reports whether w is expected to end after its deadline if it begins now. The margin is for what is no Python: to wake
 // up, and to ask for the GIL.
 func (w *waiter) misses(now int64) bool {
-	if !w.ends {
+	if !w.ends || w.history.sleeps() { // who sleeps leaves the lane to others anyway
 		return false
 	}
 	takes := w.history.takes()

@@ -37,7 +37,7 @@ type ledger struct {
 // sums is what Stats must say of a class.
 type sums struct {
 	granted, rejected, cancelled, shed, late uint64
-	held                               int64
+	held                                     int64
 }
 
 // entry is one caller or queued work, from its asking to its end.

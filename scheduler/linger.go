@@ -32,7 +32,7 @@ func (l *lane) linger(ticks int64) bool {
 	if w := l.load(); ticks == 0 || !w.held() || w.flagged() {
 		return false
 	}
-	if luck := l.luck.Load(); luck <= 0 && l.luck.Add(-1)%tryLuck != 0 || !l.lingers.CompareAndSwap(false, true) {
+	if luck := l.luck.Load(); luck <= 0 && !l.tries() || !l.lingers.CompareAndSwap(false, true) {
 		return false
 	}
 	free := l.freeSoon(ticks)
@@ -43,6 +43,15 @@ func (l *lane) linger(ticks int64) bool {
 		l.luck.Store(luck - 1)
 	}
 	return free
+}
+
+// tries says each so many times that lingering is tried though it was in vain before.
+func (l *lane) tries() bool {
+	if l.luck.Add(-1) > -tryLuck {
+		return false
+	}
+	l.luck.Store(0)
+	return true
 }
 
 func (l *lane) freeSoon(ticks int64) bool {

@@ -136,8 +136,9 @@ type Scheduler struct {
 	revisit  bool          // a free lane may have become of use: see unlock
 	arm      []int         // lanes to call Config.Arm for
 
-	ticks func() int64   // what suspensions are measured in
-	rate  func() float64 // nanoseconds of one
+	berths int            // of a lane
+	ticks  func() int64   // what suspensions are measured in
+	rate   func() float64 // nanoseconds of one
 
 	linger int64 // in ticks of the processor's counter: see lane.linger
 
@@ -156,6 +157,7 @@ func New(cfg Config) (*Scheduler, error) {
 		return nil, err
 	}
 	s := &Scheduler{
+		berths: berthsOf(cfg),
 		ticks:  ticks,
 		rate:   rate,
 		cfg:    cfg,
@@ -166,6 +168,7 @@ func New(cfg Config) (*Scheduler, error) {
 	s.epoch, s.epochNow = clock.Compare(cfg.Now)
 	for i := range s.lanes {
 		s.lanes[i].index = uint32(i)
+		s.lanes[i].usable = s.berths
 		s.lanes[i].luck.Store(mostLuck)
 	}
 	if !simulated {

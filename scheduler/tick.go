@@ -256,12 +256,7 @@ const maxBurst = 16
 func (s *Scheduler) advanceLane(l *lane, k Look) {
 	w := l.load()
 	primary := w.held() && l.proxy == nil
-	if l.strangers++; !k.Known || !k.Taken || k.Holder != 0 || k.Moved {
-		l.strangers = 0
-	}
 	switch {
-	case l.strangers >= 2: // each that asks has as much of a chance as one of them
-		l.burst = min(max(2*l.burst, 1), maxBurst)
 	case !k.Known || k.Computes || k.User != 0:
 		l.burst = 1
 	case primary && (w.gen() == l.seen || w.gen() == l.sent) && k.Newest >= w.gen() && k.Holder != w.gen(): // it had the GIL, and is elsewhere
@@ -319,7 +314,7 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 		}
 		if s.seat(l, w, next) {
 			s.lapsed(w, l, c, past, at, k, computes)
-			s.retune(1)
+			s.recount(1)
 			return true
 		}
 	}

@@ -41,8 +41,7 @@ static const char locks[] =
 	"held = []\n"
 	"def before():\n"
 	"    lock = threading._active_limbo_lock\n"
-	"    lock.acquire()\n"
-	"    held.append(lock)\n"
+	"    if lock.acquire(timeout=1): held.append(lock)\n" // its owner may wait for a lock that the forking thread has
 	"def after():\n"
 	"    if held and held[-1]._is_owned(): held.pop().release()\n" // an interruption may have kept before from it
 	"os.register_at_fork(before=before, after_in_parent=after, after_in_child=after)\n";

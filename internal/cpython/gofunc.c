@@ -150,7 +150,7 @@ typedef struct {
 	int foreign, foreign_state;
 	const char *called;
 	uint64_t since, last, others, seen_used, based;
-	int64_t base;
+	int64_t base, credited;
 	unsigned long switches;
 } borrowed;
 
@@ -160,7 +160,7 @@ static void enter_foreign(gilt_thread *th, gilt_gofunc *f, borrowed *b) {
 	*b = (borrowed){.ts = st->ts, .attached = th->attached, .foreign = th->foreign, .foreign_state = st->foreign, .called = th->called, .since = atomic_load(&th->since), .last = th->last,
 	                .others = th->others, .seen_used = atomic_load(&th->seen_used), .switches = th->switches};
 	pthread_mutex_lock(&gilt_all_mu); // the state is not ours to give back
-	b->based = atomic_load(&th->based), b->base = atomic_load(&th->base);
+	b->based = atomic_load(&th->based), b->base = atomic_load(&th->base), b->credited = th->credited;
 	th->generation = atomic_load(&gilt_alive);
 	st->ts = py.PyThreadState_Get();
 	th->foreign = st->foreign = 1, th->called = f->name;
@@ -185,7 +185,7 @@ static void leave_foreign(gilt_thread *th, gilt_interp *it, borrowed *b) {
 	atomic_store(&th->seen_used, b->seen_used);
 	atomic_store(&th->since, b->since);
 	pthread_mutex_lock(&gilt_all_mu);
-	atomic_store(&th->base, b->base);
+	atomic_store(&th->base, b->base), th->credited = b->credited;
 	atomic_store(&th->based, b->based);
 	th->states[it->id].ts = b->ts;
 	th->foreign = b->foreign, th->called = b->called;
