@@ -18,10 +18,8 @@ func versusWorkloads() (all []versus) {
 	return all
 }
 
-// each rests for d after each call.
-func each(d time.Duration) func(int) time.Duration {
-	return func(int) time.Duration { return d }
-}
+// regular is a rest of 1 ms after each call.
+func regular(int) time.Duration { return time.Millisecond }
 
 // irregular is a rest of 0.5 to 2 ms, as in the workloads of one caller who comes now and then.
 func irregular(call int) time.Duration {
@@ -70,7 +68,7 @@ func besideHeap(_ *env, s system, _ *rate, f func() error) error {
 // versusContended are workloads that gilt bench has by themselves, too.
 func versusContended() []versus {
 	arrival := group{name: "call", callers: 1, function: "f", arg: taskValue, rest: irregular}
-	rested := group{name: "short", callers: 1, micros: 50, rest: each(time.Millisecond)}
+	rested := group{name: "short", callers: 1, micros: 50, rest: regular}
 	hogs := func(function string, ms float64) []group {
 		return []group{{name: "long", callers: 4, function: function, micros: ms * 1000}, rested}
 	}
@@ -102,7 +100,7 @@ func versusMany() []versus {
 		{name: "crowd", what: "10,000 callers of 10 µs beside one of 10 µs; the raw sides have 512 threads instead, whose waits are not compared",
 			groups: []group{many, {name: "one", callers: 1, micros: 10}}},
 		{name: "crowd_rested", what: "the same where the one rests for 1 ms after each call",
-			groups: []group{many, {name: "one", callers: 1, micros: 10, rest: each(time.Millisecond)}}},
+			groups: []group{many, {name: "one", callers: 1, micros: 10, rest: regular}}},
 		{name: "submit_flood", what: "1,000 callers of Submit with 20 µs beside 4 callers of 50 µs; the other sides have plain callers, the raw ones 512",
 			groups: []group{{name: "submit", callers: 1000, micros: 20, operation: submitting}, {name: "call", callers: 4, micros: 50}}},
 	}
@@ -111,7 +109,7 @@ func versusMany() []versus {
 // versusMixed are tasks of different lengths, rests and weights.
 func versusMixed() (all []versus) {
 	bimodal := group{name: "bimodal", callers: 4, micros: 20, rare: 50_000}
-	short, rested := group{name: "short", callers: 4, micros: 20}, group{name: "short", callers: 1, micros: 20, rest: each(time.Millisecond)}
+	short, rested := group{name: "short", callers: 4, micros: 20}, group{name: "short", callers: 1, micros: 20, rest: regular}
 	burst := func(call int) time.Duration {
 		if call%100 == 0 {
 			return 90 * time.Millisecond
@@ -184,7 +182,7 @@ func versusKept() []versus {
 		{name: "c_keeps_gil", what: "2 callers of C code that keeps the GIL for 5 ms, beside 2 of 50 µs", groups: []group{kept("keep_gil", 2), short}},
 		{name: "regexp_keeps_gil", what: "the same with a regular expression", groups: []group{kept("backtrack", 2), short}},
 		{name: "c_keeps_gil_rested", what: "a caller of C code that keeps the GIL for 5 ms, beside one of 50 µs that rests for 1 ms after each call",
-			groups: []group{kept("keep_gil", 1), {name: "short", callers: 1, micros: 50, rest: each(time.Millisecond)}}},
+			groups: []group{kept("keep_gil", 1), {name: "short", callers: 1, micros: 50, rest: regular}}},
 		{name: "gc_collect", what: "a caller of gc.collect() with a heap of a million lists, beside 2 of 50 µs", beside: besideHeap,
 			groups: []group{{name: "gc", callers: 1, function: "collect", arg: 1}, short}},
 	}

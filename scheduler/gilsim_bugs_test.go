@@ -278,7 +278,7 @@ func TestWhoIsForcedOffIsARunner(t *testing.T) {
 // Found by 50us beside 10ms: the books gave most of a long task's time to others, and it was taken for a short one.
 func TestATaskThatWasSeenToComputeTeachesNothingByALowCharge(t *testing.T) {
 	for _, seen := range []bool{true, false} {
-		now := int64(ms)
+		now := ms
 		s, h := newScheduler(t, Config{Now: func() int64 { return now }}), new(History)
 		g, err := s.AcquireFor(context.Background(), nil, h, OnDeadline)
 		if err != nil {
