@@ -149,7 +149,7 @@ func (j *job[T]) deliver()                         { j.finish(j.err) }
 func (j *job[T]) fail(err error)                   { j.finish(err) }
 
 func (j *job[T]) over(r cpython.Result) {
-	j.past.Took(r.Slow, r.Held)
+	j.past.Took(r.Slow, r.Shared, r.Held)
 	j.err = Interrupted(j.ctx, r.Fired, j.err)
 }
 

@@ -353,7 +353,7 @@ func (h *Host) run(ctx context.Context, g scheduler.Grant, c Cancel, past *sched
 	t.task = h.Begin(ctx, g, r)
 	defer func() {
 		r := t.end()
-		past.Took(r.Slow, r.Held)
+		past.Took(r.Slow, r.Shared, r.Held)
 		err = Interrupted(ctx, r.Fired, err)
 	}()
 	return f(t)

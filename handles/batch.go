@@ -115,7 +115,7 @@ func (b *batch[A, R]) run(ctx context.Context, from int, args []A) (called int, 
 	task := f.host.Begin(ctx, g, b.running)
 	r := f.fn.Batch(it, g.Tag(), b.cancel.Deadline(), b.kind, b.in, b.data, f.kind, b.out)
 	f.host.EndTask(task, g, r)
-	b.past.Took(r.Slow, r.Held)
+	b.past.Took(r.Slow, r.Shared, r.Held)
 	if r.Status == cpython.Raised { // the function is not there in this interpreter
 		return 0, f.failure(g, r)
 	}

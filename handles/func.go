@@ -140,7 +140,7 @@ func (f *Func[A, R]) call(ctx context.Context, c gil.Cancel, past *scheduler.His
 	task := f.host.Begin(ctx, g, running)
 	r := f.cross(g, c.Deadline(), ak, ai, data)
 	f.host.EndTask(task, g, r)
-	past.Took(r.Slow, r.Held)
+	past.Took(r.Slow, r.Shared, r.Held)
 	if r.Status == cpython.OK {
 		v, err = f.decode(r)
 	} else {

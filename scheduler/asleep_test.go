@@ -21,9 +21,9 @@ func TestWhatSleepsDoesNotKeepTheLane(t *testing.T) {
 		}
 		return g
 	}
-	for range 3 { // of which nothing is known yet
+	for range 5 { // of which nothing is known yet
 		s.Release(acquire(h), 50*time.Microsecond)
-		h.Took(true, 50*time.Microsecond)
+		h.Took(true, true, 50*time.Microsecond)
 	}
 	var out []Grant
 	for range 6 {
@@ -49,7 +49,7 @@ func TestWhatSleepsDoesNotKeepTheLane(t *testing.T) {
 	for _, g := range out {
 		s.Release(g, 10*time.Microsecond)
 	}
-	if st := s.Stats().All; st.InFlight != 0 || st.Held != 3*50*time.Microsecond+7*10*time.Microsecond {
+	if st := s.Stats().All; st.InFlight != 0 || st.Held != 5*50*time.Microsecond+7*10*time.Microsecond {
 		t.Errorf("%d in flight, %v held", st.InFlight, st.Held)
 	}
 }
@@ -57,12 +57,13 @@ func TestWhatSleepsDoesNotKeepTheLane(t *testing.T) {
 // One call that does not sleep, or that computes, and the function keeps its lane again.
 func TestWhoComputesIsNotTakenForAsleep(t *testing.T) {
 	for name, last := range map[string]func(*History){
-		"a short call":         func(h *History) { h.Took(false, time.Microsecond) },
-		"a call that computes": func(h *History) { h.Took(true, time.Second) },
+		"a short call":                       func(h *History) { h.Took(false, true, time.Microsecond) },
+		"a call that computes":               func(h *History) { h.Took(true, true, time.Second) },
+		"a call that waited for a processor": func(h *History) { h.Took(true, false, 0) },
 	} {
 		h := new(History)
 		for range 10 {
-			h.Took(true, 0)
+			h.Took(true, true, 0)
 		}
 		if !h.sleeps() {
 			t.Error("ten that slept, and it is not known")
@@ -72,7 +73,7 @@ func TestWhoComputesIsNotTakenForAsleep(t *testing.T) {
 		}
 	}
 	var none *History
-	if none.Took(true, 0); none.sleeps() {
+	if none.Took(true, true, 0); none.sleeps() {
 		t.Error("nothing is known, and it sleeps")
 	}
 }

@@ -156,8 +156,8 @@ func TestSuspendWithoutTheLockRaces(t *testing.T) {
 func TestCapHoldsWithGrantsInBerths(t *testing.T) {
 	ctx := context.Background()
 	sleeper := new(History)
-	for range 4 {
-		sleeper.Took(true, 0)
+	for range 5 {
+		sleeper.Took(true, true, 0)
 	}
 	for name, tc := range map[string]struct {
 		history *History
@@ -226,8 +226,8 @@ func TestWhoSleepsIsNotRefusedEarly(t *testing.T) {
 	if !w.misses(0) {
 		t.Fatal("it ends in time")
 	}
-	for range 4 {
-		h.Took(true, 0)
+	for range 5 {
+		h.Took(true, true, 0)
 	}
 	if w.misses(0) {
 		t.Error("it is refused though it sleeps")

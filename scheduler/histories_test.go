@@ -27,7 +27,7 @@ func TestHistoriesAreKept(t *testing.T) {
 				t.Fatalf("function %d of %s shares a history", f, c.Name())
 			}
 			seen[h] = true
-			h.Took(true, time.Second)
+			h.Took(true, true, time.Second)
 		}
 	}
 	for _, c := range classes {

@@ -29,6 +29,8 @@ type History struct {
 const (
 	historyOne  = 1 << 16
 	historyLong = historyOne * 4 / 5 // three long ones in a row
+	// historyAsleep takes five: on a busy machine a short call may look like one that sleeps.
+	historyAsleep = historyOne * 15 / 16
 )
 
 // Long says whether work with this history is expected to use the GIL for 1 ms or longer.
@@ -151,8 +153,9 @@ func moved(n times, ns, took int64, cut bool) int64 {
 	return min(ns, timeMask*1000)
 }
 
-// Took notes whether work with this history took long, whatever it did, and for how long of that it had the GIL: it may have been asleep.
-func (h *History) Took(long bool, held time.Duration) {
+// Took notes whether work with this history took long, whatever it did, whether others had the GIL meanwhile, and for how long the work had it. It may
+// have been asleep. If nobody else had the GIL, it may as well have waited for a processor.
+func (h *History) Took(long, shared bool, held time.Duration) {
 	const memory = 64
 	if h == nil {
 		return
@@ -162,7 +165,7 @@ func (h *History) Took(long bool, held time.Duration) {
 	} else if h.slow.Load() > 0 {
 		h.slow.Add(-1)
 	}
-	if score := h.asleep.Load(); long && held < briefHold {
+	if score := h.asleep.Load(); long && shared && held < briefHold {
 		h.asleep.Store((score + historyOne) / 2)
 	} else if score != 0 {
 		h.asleep.Store(score / 2)
@@ -174,7 +177,7 @@ const briefHold = 200 * time.Microsecond
 
 // sleeps says that the last few calls took long and hardly used the GIL: they slept, or waited for something. So others may have the lane
 // as soon as such work has been granted. What it uses is charged as ever.
-func (h *History) sleeps() bool { return h != nil && h.asleep.Load() > historyLong }
+func (h *History) sleeps() bool { return h != nil && h.asleep.Load() > historyAsleep }
 
 // Quick says that work with this history is known, and neither computes nor sleeps for long.
 func (h *History) Quick() bool { return h != nil && h.short() && h.slow.Load() <= 0 }

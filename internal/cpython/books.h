@@ -35,7 +35,7 @@ static inline void books_end(gilt_thread *th, gilt_interp *it, uint64_t now) {
 		add(&it->clean, now - looked);
 		if (GILT_UNLIKELY(held > 5 * gilt_ticks_20us)) held = gilt_books_alone(th, held);
 		else add(&th->mark, (int64_t)held);
-	} else held = gilt_books_shared(th, it, held);
+	} else held = gilt_books_shared(th, it, held), th->shared = 1;
 	atomic_store_explicit(&th->since, 0, memory_order_relaxed);
 	th->held += held;
 }

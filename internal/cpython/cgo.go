@@ -394,7 +394,7 @@ func (it *Interp) PacerArm() { C.go_pacer_arm(it.c) }
 func (it *Interp) PacerStop() { C.go_pacer_stop(it.c) }
 
 func result(r C.gilt_res) Result {
-	res := Result{Status: Status(r.status), Detached: r.flags&C.GILT_DETACHED != 0, Slow: r.flags&C.GILT_SLOW != 0, Fired: r.flags&C.GILT_FIRED != 0, Int: int64(r.i), Obj: Object(r.obj), Held: time.Duration(r.held)}
+	res := Result{Status: Status(r.status), Detached: r.flags&C.GILT_DETACHED != 0, Slow: r.flags&C.GILT_SLOW != 0, Shared: r.flags&C.GILT_SHARED != 0, Fired: r.flags&C.GILT_FIRED != 0, Int: int64(r.i), Obj: Object(r.obj), Held: time.Duration(r.held)}
 	if r.n > 0 {
 		// SAFETY: p points to n bytes of the thread's result buffer, or to a constant.
 		res.Data = unsafe.Slice((*byte)(unsafe.Pointer(r.p)), int(r.n))
@@ -423,7 +423,7 @@ func (e Entry) Leave() Result { return result(C.go_leave(e.th, e.serial)) }
 // is still the old one's: SetTag.
 func (e Entry) Turn() (next Entry, more bool, r Result) {
 	c := C.go_turn(e.th, e.serial)
-	r = Result{Status: Status(c.status), Slow: c.flags&C.GILT_SLOW != 0, Fired: c.flags&C.GILT_FIRED != 0, Held: time.Duration(c.held)}
+	r = Result{Status: Status(c.status), Slow: c.flags&C.GILT_SLOW != 0, Shared: c.flags&C.GILT_SHARED != 0, Fired: c.flags&C.GILT_FIRED != 0, Held: time.Duration(c.held)}
 	if c.i == 0 {
 		r.Int = int64(c.n) // the decref queue, as of Leave
 		return Entry{}, false, r
@@ -684,7 +684,7 @@ func (f *Fn) Batch(it *Interp, tag uint64, deadline Deadline, ak ArgKind, ai []i
 func (f *Fn) CallScalar(it *Interp, tag uint64, deadline Deadline, ak ArgKind, ai int64, k Kind) (r Result) {
 	s := C.go_fn_scalar(it.c, f.c, C.uint64_t(tag), C.int64_t(deadline), C.int(ak), C.int64_t(ai), C.int(k))
 	r.Int, r.Held, r.Status = int64(s.i), time.Duration(s.held_status>>16), Status(s.held_status&0xff)
-	r.Slow, r.Fired = s.held_status&(C.GILT_SLOW<<8) != 0, s.held_status&(C.GILT_FIRED<<8) != 0
+	r.Slow, r.Fired, r.Shared = s.held_status&(C.GILT_SLOW<<8) != 0, s.held_status&(C.GILT_FIRED<<8) != 0, s.held_status&(C.GILT_SHARED<<8) != 0
 	return r
 }
 

@@ -26,6 +26,7 @@ enum {
 	GILT_DETACHED = 1, // the crossing came back without the GIL
 	GILT_SLOW = 2,     // the task that ends took more than 1 ms from its first attach to its end, whatever it did, or never attached
 	GILT_FIRED = 4,    // a cancellation was raised in it
+	GILT_SHARED = 8,   // others had the GIL while the task was attached
 };
 
 // How a result travels.

@@ -238,6 +238,7 @@ struct gilt_thread {
 	uint64_t arms;          // how often it was armed
 	int checks;             // looks through its stack that are left
 	uint64_t held;          // ticks held and not yet reported
+	int shared;             // others had the GIL in an attach of the task
 	uint64_t left;          // ticks at which it detached last
 	gilt_state states[GILT_MAX_INTERPS];
 	gilt_task *tasks;

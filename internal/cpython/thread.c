@@ -345,7 +345,7 @@ static gilt_task *push_task(gilt_thread *th, gilt_interp *it, uint64_t tag, uint
 	if (GILT_UNLIKELY(deadline != 0) && deadline < atomic_load_explicit(&it->next_cancel, memory_order_relaxed)) gilt_cancel_sooner(it, deadline);
 	if (tag > atomic_load_explicit(&it->arrived, memory_order_relaxed)) atomic_store_explicit(&it->arrived, tag, memory_order_relaxed);
 	th->serial = t->serial;
-	th->held = 0;
+	th->held = 0, th->shared = 0;
 	return t;
 }
 
@@ -469,7 +469,7 @@ static int end_attached(gilt_thread *th, gilt_interp *it, size_t base, PyObject 
 static int32_t flags_of(gilt_thread *th, uint64_t now) {
 	uint64_t began = th->tasks[th->ntasks - 1].began;
 	int slow = !began || now - began > 50 * gilt_ticks_20us;
-	return (slow ? GILT_SLOW : 0) | (gilt_fired(th) ? GILT_FIRED : 0);
+	return (slow ? GILT_SLOW : 0) | (gilt_fired(th) ? GILT_FIRED : 0) | (th->shared ? GILT_SHARED : 0);
 }
 
 // Ends the innermost task: its references go, the thread is detached.

@@ -120,6 +120,7 @@ type Result struct {
 	Status   Status
 	Detached bool
 	Slow     bool  // the task that ended took more than 1 ms, whatever it did
+	Shared   bool  // others had the GIL while it was attached
 	Fired    bool  // and it was cancelled
 	Int      int64 // an int64, a bool, or the bits of a float64
 	Data     []byte
