@@ -130,7 +130,8 @@ func TestBooks(t *testing.T) {
 			for i, name := range names {
 				charged, want := after.Class(name).Held-before.Class(name).Held, time.Duration(used[i].Load())
 				t.Logf("class %d: charged %v of %v, %+.1f%%", i, charged, want, 100*(float64(charged)/float64(want)-1))
-				if charged < want*97/100 || charged > want*106/100 {
+				// A base is noted up to a grace late, and as much late again when the pacer has no processor: so some milliseconds are more.
+				if charged < want*95/100 || charged > want*106/100+20*time.Millisecond {
 					t.Errorf("class %d: charged %v, but its threads used %v", i, charged, want)
 				}
 			}
