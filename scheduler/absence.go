@@ -80,8 +80,8 @@ func (s *Scheduler) Suspend(g Grant, held time.Duration) Suspended {
 	ns := clampHeld(held)
 	c, l, t := g.class, &s.lanes[g.lane], ticket{g.gen, g.lane}
 	if ns < cellLimit && !l.load().flagged() {
-		if b := l.moor(g); b != nil {
-			if !c.chargeHold(g.lane, ns) {
+		if b := l.moor(g, s.berths); b != nil {
+			if _, ok := c.gather(g.lane, uint64(ns)); !ok {
 				s.foldNow(c)
 			}
 			return Suspended{c, g.gen, g.lane, g.history, b, s.ticks()}
@@ -98,7 +98,7 @@ func (s *Scheduler) Suspend(g Grant, held time.Duration) Suspended {
 		a := s.settleLapsed("Suspend", t, c)
 		c.chargeAbsent(a, ns, 0)
 		s.stop(l, a)
-		a.suspended, a.prepaid, a.grantedAt, a.since = true, 0, 0, s.cfg.Now()
+		a.suspended, a.prepaid, a.grantedAt = true, 0, 0
 		c.lapsed--
 		c.suspended++
 	}
@@ -116,8 +116,8 @@ func (s *Scheduler) Resume(x Suspended) Grant {
 	g, w := s.askResume(x)
 	if w != nil {
 		g, _ = s.wait(context.Background(), w)
-		x.class.detached.Add(s.ticks() - x.since)
 	}
+	x.class.detached.Add(max(s.ticks()-x.since, 0)) // processors' counters may differ a little
 	return g
 }
 
@@ -129,7 +129,9 @@ func (s *Scheduler) askResume(x Suspended) (Grant, *waiter) {
 	c, l, t := x.class, &s.lanes[x.lane], ticket{x.gen, x.lane}
 	if x.berth != nil {
 		if g, boarded, ok := l.unmoor(x); ok {
-			s.unmoored(x, g, boarded)
+			if boarded {
+				s.unboard(x, g)
+			}
 			return g, nil
 		}
 	}
@@ -146,7 +148,6 @@ func (s *Scheduler) askResume(x Suspended) (Grant, *waiter) {
 	if w := l.load(); !l.waiting && !w.held() && s.owed(l, c, nil) == nil {
 		if to := w.next(c.index); l.cas(w, to) {
 			s.back(t, c)
-			c.detached.Add(s.ticks() - x.since)
 			s.taken(l, c)
 			return Grant{class: c, gen: to.gen(), lane: x.lane, history: x.history}, nil
 		}
@@ -158,12 +159,8 @@ func (s *Scheduler) askResume(x Suspended) (Grant, *waiter) {
 	return Grant{}, w
 }
 
-// unmoored ends the absence of x, which has come back as g.
-func (s *Scheduler) unmoored(x Suspended, g Grant, boarded bool) {
-	x.class.detached.Add(s.ticks() - x.since)
-	if !boarded {
-		return
-	}
+// unboard ends the absence of x, which was boarded while it came back as g.
+func (s *Scheduler) unboard(x Suspended, g Grant) {
 	s.mu.Lock()
 	if t := (ticket{x.gen, x.lane}); s.away[t] != nil {
 		s.back(t, x.class)

@@ -18,14 +18,14 @@ func berthsOf(cfg Config) int {
 // changes hands without the lock.
 type berth struct{ atomic.Uint64 }
 
-// moor suspends the primary g without the lock. It gives nil when no berth is free or the lane's word has a flag: somebody waits, or
+// moor suspends the primary g without the lock. It gives nil when none of the usable berths is free, or the lane's word has a flag: somebody waits, or
 // must see every operation.
-func (l *lane) moor(g Grant) *berth {
+func (l *lane) moor(g Grant, usable int) *berth {
 	mine := heldWord(g)
 	if l.load() != mine {
 		return nil
 	}
-	for i := range l.usable {
+	for i := range usable {
 		b := &l.berths[i]
 		if b.Load() != 0 || !b.CompareAndSwap(0, uint64(mine)) {
 			continue

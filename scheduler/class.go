@@ -176,26 +176,20 @@ const (
 // charge notes a finished grant of held nanoseconds on a lane. It takes no lock. It returns false if the
 // cell wants folding: the caller then goes on under the lock.
 func (c *Class) charge(lane uint32, held int64) (ok bool) {
-	cell := &c.cells[lane]
-	delta := uint64(cellGrant + held)
-	sum := cell.sum.Add(delta)
-	if sum == delta {
-		c.s.markDirty(cell)
-	}
+	sum, ok := c.gather(lane, uint64(cellGrant+held))
 	if sum/cellGrant%sampleEvery == 0 {
 		c.holds.record(held)
 	}
-	return sum < cellFull && sum&cellHeld < cellLimit
+	return ok
 }
 
-// chargeHold is charge without a finished grant.
-func (c *Class) chargeHold(lane uint32, held int64) (ok bool) {
+// gather adds to the cell of a lane, and gives its sum; ok as charge. Without cellGrant no grant has finished.
+func (c *Class) gather(lane uint32, delta uint64) (sum uint64, ok bool) {
 	cell := &c.cells[lane]
-	sum := cell.sum.Add(uint64(held))
-	if sum == uint64(held) {
+	if sum = cell.sum.Add(delta); sum == delta {
 		c.s.markDirty(cell)
 	}
-	return sum < cellFull && sum&cellHeld < cellLimit
+	return sum, sum < cellFull && sum&cellHeld < cellLimit
 }
 
 // foldNow is fold for somebody without the lock.

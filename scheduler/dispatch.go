@@ -31,7 +31,7 @@ func (s *Scheduler) request(ctx context.Context, c *Class, h *History, lane int,
 			g.history = h
 			s.lanes[g.lane].note(g, c.activeAt)
 			if h.sleeps() {
-				s.aside(&s.lanes[g.lane], g)
+				s.aside(&s.lanes[g.lane], g, false)
 			}
 			return g, nil, nil
 		}
@@ -173,83 +173,6 @@ func (s *Scheduler) admit(c *Class) error {
 	}
 	c.rejected++
 	return e
-}
-
-// wait blocks until w is granted, its context ends, or the scheduler closes.
-func (s *Scheduler) wait(ctx context.Context, w *waiter) (Grant, error) {
-	for {
-		select {
-		case <-w.ready:
-		case <-w.done:
-			return s.abandon(ctx, w)
-		}
-		switch w.state.Load() {
-		case stateWaiting:
-			s.arrive(w)
-			continue
-		case stateGranted:
-			g := w.grant
-			w.class.waits.record(s.cfg.Now() - w.since)
-			if err := ctx.Err(); err != nil {
-				return Grant{}, s.giveUp(ctx, w, err)
-			}
-			w.recycle()
-			return g, nil
-		case stateExpired:
-			return Grant{}, s.giveUp(ctx, w, context.DeadlineExceeded)
-		case stateRefused:
-			return Grant{}, w.sentAway()
-		default:
-			w.recycle()
-			return Grant{}, ErrClosed
-		}
-	}
-}
-
-// abandon ends a wait whose context is done.
-func (s *Scheduler) abandon(ctx context.Context, w *waiter) (Grant, error) {
-	s.mu.Lock()
-	if w.state.Load() == stateWaiting {
-		s.dequeue(w)
-		w.state.Store(stateExpired)
-	}
-	s.unlock()
-	if w.state.Load() == stateRefused { // and is counted as that
-		return Grant{}, w.sentAway()
-	}
-	return Grant{}, s.giveUp(ctx, w, ctx.Err())
-}
-
-// sentAway is the end of a wait that was shed or refused.
-func (w *waiter) sentAway() error {
-	err := w.refused
-	w.recycle()
-	return err
-}
-
-// giveUp makes the error of a wait that came to nothing, and gives back the grant that came too late.
-func (s *Scheduler) giveUp(ctx context.Context, w *waiter, err error) error {
-	if w.state.Load() == stateGranted {
-		w.grant.history = nil // it has held nothing, which says nothing
-		s.Release(w.grant, 0)
-	}
-	if ctx.Err() != nil {
-		err = ctx.Err()
-	}
-	w.class.cancelled.Add(1)
-	e := s.waitError(ctx, w, err)
-	w.recycle()
-	return e
-}
-
-// waitError is the error of a wait that ended with ctx, whose error is err.
-func (s *Scheduler) waitError(ctx context.Context, w *waiter, err error) *WaitError {
-	return &WaitError{Class: w.class.name, Waited: time.Duration(s.cfg.Now() - w.since), Ahead: w.ahead, Lost: s.lostPlaces(), Err: err, Cause: context.Cause(ctx)}
-}
-
-func (c *Class) neverWaited(ctx context.Context, err error) error {
-	c.cancelled.Add(1)
-	return &WaitError{Class: c.name, Err: err, Cause: context.Cause(ctx)}
 }
 
 // arrive is what a waiter does that was woken without a grant: if it is a lane's candidate and the lane
@@ -575,18 +498,18 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 	if l.note(w.grant, c.activeAt); isResume {
 		l.grantedAt = 0 // it began before
 	}
-	if w.isLong() || w.line == c.general && w.history.sleeps() {
-		s.aside(l, w.grant)
+	if long := w.isLong(); long || w.line == c.general && w.history.sleeps() {
+		s.aside(l, w.grant, long)
 	}
 	s.settle(w, stateGranted)
 	return true
 }
 
-// aside makes a primary one of the lane's runners at once, so that another may have the lane: it is known to
-// be long.
-func (s *Scheduler) aside(l *lane, g Grant) {
+// aside lapses a primary at once, so that another may have the lane. A primary that is known to be long computes, and is one of the lane's
+// runners; the other kind is known to sleep.
+func (s *Scheduler) aside(l *lane, g Grant, computes bool) {
 	a := &absence{ticket: ticket{g.gen, l.index}, class: g.class, history: g.history, grantedAt: l.at(g.gen)}
-	if !g.history.sleeps() {
+	if computes {
 		s.run(l, a)
 	}
 	s.leaveLane(a)

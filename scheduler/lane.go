@@ -16,7 +16,6 @@ type lane struct {
 	_     [40]byte // what follows is not written with each grant: keep it off this cache line
 
 	berths  [berths]berth
-	usable  int          // of them, see berthsOf
 	luck    atomic.Int32 // see linger
 	lingers atomic.Bool  // somebody does
 

@@ -168,7 +168,6 @@ func New(cfg Config) (*Scheduler, error) {
 	s.epoch, s.epochNow = clock.Compare(cfg.Now)
 	for i := range s.lanes {
 		s.lanes[i].index = uint32(i)
-		s.lanes[i].usable = s.berths
 		s.lanes[i].luck.Store(mostLuck)
 	}
 	if !simulated {
