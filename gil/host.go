@@ -20,13 +20,6 @@ import (
 // ErrClosed is work for a runtime that is shutting down or has shut down.
 var ErrClosed = errors.New("gilt: the runtime is closed: no Python runs any more")
 
-// grace is how long a holder may keep others from asking for the GIL. Past it the next in line asks
-// too, and CPython's own switch interval decides between them.
-const grace = 100 * time.Microsecond
-
-// tending is how often the pacer looks when nobody waits but a long task computes, whose books it keeps.
-const tending = time.Millisecond
-
 // Config is what a Host needs; the root package fills it in.
 type Config struct {
 	Python    *thread.Python
@@ -81,8 +74,9 @@ func NewHost(c Config) (*Host, error) {
 		h.traces = &traces{live: make(map[any]trace)}
 	}
 	c.Scheduler.Lanes = len(c.Lanes)
-	c.Scheduler.Arm = func(lane int) { h.lanes[lane].PacerArm() }
+	c.Scheduler.Arm = func(lane int, p scheduler.Pace) { h.lanes[lane].PacerArm(int(p)) }
 	c.Scheduler.Elsewhere = func(lane int, tag uint64) bool { return h.lanes[lane].Elsewhere(tag) }
+	c.Scheduler.Tended = func(lane int) time.Duration { return h.lanes[lane].Tended() }
 	s, err := scheduler.New(c.Scheduler)
 	if err != nil {
 		return nil, err
@@ -138,38 +132,6 @@ func (h *Host) Interpreter(id int) *cpython.Interp {
 		}
 	}
 	return h.python.Main()
-}
-
-// pace times the grace for one GIL's lanes while anybody waits for them.
-func (h *Host) pace(it *cpython.Interp, lanes []int) {
-	runtime.LockOSThread() // a timer slack is set for the thread
-	pace := scheduler.Rest
-	for {
-		pause, looks := grace, 50
-		switch pace {
-		case scheduler.Tend:
-			pause = tending
-		case scheduler.Rush:
-			looks = 1
-		}
-		look := it.PacerWait(pace != scheduler.Rest, grace, pause, looks)
-		switch look.Pace {
-		case cpython.PaceStop:
-			return
-		case cpython.PaceTick:
-			pace = scheduler.Rest
-			seen := scheduler.Look{Known: look.Known, Taken: look.Taken, Computes: look.Computes, Newest: look.Newest, Arrived: look.Arrived, Holder: look.Holder, Pending: look.Pending,
-				Moved: look.Moved, Forced: look.Forced, User: look.User, Used: look.Used}
-			for _, lane := range lanes {
-				pace = max(pace, h.sched.Tick(lane, seen))
-			}
-		case cpython.PaceCheck:
-			pace = scheduler.Rest
-			for _, lane := range lanes {
-				pace = max(pace, h.sched.Pace(lane))
-			}
-		}
-	}
 }
 
 // reap gives back the thread states of OS threads that have ended.

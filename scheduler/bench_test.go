@@ -21,7 +21,7 @@ type pacer struct {
 func startPacer(tb testing.TB, cfg Config, every time.Duration) *Scheduler {
 	tb.Helper()
 	p := &pacer{wake: make(chan int, 1), stop: make(chan struct{})}
-	cfg.Arm = func(int) {
+	cfg.Arm = func(int, Pace) {
 		select {
 		case p.wake <- 0:
 		default:

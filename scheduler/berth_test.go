@@ -178,7 +178,7 @@ func TestCapHoldsWithGrantsInBerths(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			const most = 12
-			s := newScheduler(t, Config{MaxInFlight: most, Arm: func(int) {}})
+			s := newScheduler(t, Config{MaxInFlight: most, Arm: func(int, Pace) {}})
 			acquire := func() Grant {
 				t.Helper()
 				g, err := s.Acquire(ctx, nil)

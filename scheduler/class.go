@@ -95,6 +95,7 @@ type Class struct {
 	sampleLeft      int // grants until the next hold is recorded
 
 	runners int // lapsed grants that compute
+	turn    turn
 
 	preemptions uint64
 	released    uint64

@@ -43,6 +43,7 @@ func (s *Scheduler) Class(name string, cfg ClassConfig) (*Class, error) {
 		c.cells[i].class = c
 	}
 	c.general = c.addLine(&s.general, kindNew)
+	c.turn = turn{class: c, place: -1}
 	if err := s.enrol(c); err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 // cold has callers of a function of which nothing is known; its first calls take so long, and the others 200 µs.
 func cold(t *testing.T, seed uint64, callers int, first []int64, add func(*world)) (longest int64, most int) {
 	m := newWorld(t, seed, worldConfig{})
-	m.byGrant, m.rearms = *simFixed, *simFixed
+	m.byGrant = *simFixed
 	h := new(History)
 	calls := 0
 	for i := range callers {

@@ -25,6 +25,9 @@ func (s *Scheduler) request(ctx context.Context, c *Class, h *History, lane int,
 	if err != nil {
 		return Grant{}, nil, err
 	}
+	for i := range s.lanes {
+		s.tend(&s.lanes[i]) // which may tell that h is long
+	}
 	long := lane == anyLane && h.Long()
 	if !long {
 		if g, ok := s.take(c, peer(ctx, h, p), lane); ok {
@@ -86,15 +89,15 @@ func (s *Scheduler) unlock() {
 	}
 	started := s.started
 	s.started = nil
-	var buf [8]int
+	var buf [8]arming
 	arm := append(buf[:0], s.arm...)
 	s.arm = s.arm[:0]
 	s.mu.Unlock()
 	for _, w := range started {
 		w.tell()
 	}
-	for _, lane := range arm {
-		s.cfg.Arm(lane)
+	for _, a := range arm {
+		s.cfg.Arm(a.lane, a.pace)
 	}
 }
 
@@ -251,7 +254,7 @@ func (s *Scheduler) vacate(l *lane, c *Class, leaving int) {
 		l.clear(flagHeld | flagCall)
 		return
 	}
-	if r := s.owed(l, next.class, next.peer()); r != nil {
+	if r := s.owedBefore(l, next); r != nil {
 		l.clear(flagHeld | flagCall)
 		s.stand(l, r)
 		return
@@ -276,7 +279,7 @@ func (s *Scheduler) vacate(l *lane, c *Class, leaving int) {
 // renew gives class c another slice if it has had less than its share and only others wait.
 func (s *Scheduler) renew(l *lane, c *Class, next *waiter) {
 	ahead := next.class.vtime - c.vtime
-	if next.class == c || ahead <= 0 || l.renewals >= maxRenewals {
+	if next.class == c || next.overdue || ahead <= 0 || l.renewals >= maxRenewals {
 		return
 	}
 	l.renewals++
@@ -290,10 +293,14 @@ func (s *Scheduler) dispatch(l *lane) bool {
 	}
 	next := s.pick(l, s.full(0))
 	if next == nil {
+		l.nobodySoon()
 		s.unstand(l)
 		return false
 	}
-	if r := s.owed(l, next.class, next.peer()); r != nil {
+	if r := s.owedBefore(l, next); r != nil {
+		if r.class != next.class {
+			l.quiet = r.class.ahead(next.class)
+		}
 		s.stand(l, r)
 		return false
 	}
@@ -306,6 +313,7 @@ func (s *Scheduler) dispatch(l *lane) bool {
 func (s *Scheduler) pick(l *lane, full bool) *waiter {
 	for {
 		var best *line
+		overdue := s.overdue(l, full)
 		for i, h := range [...]*heap[*line]{&s.nested, &l.pinned, &s.general} {
 			if full && i > 0 {
 				break
@@ -321,10 +329,14 @@ func (s *Scheduler) pick(l *lane, full bool) *waiter {
 		if ln := freshest(&l.resumes); ln != nil && (best == nil || ln.before(best)) {
 			best = ln
 		}
+		if overdue != nil {
+			best = overdue
+		}
 		if best == nil {
 			return nil
 		}
 		w := best.waiters.top()
+		w.overdue = overdue != nil
 		if best.kind == kindNew && w.history.Long() { // it was not known to be when it came
 			s.move(w, w.class.lineFor(w.history))
 			continue
@@ -363,6 +375,7 @@ func (s *Scheduler) pickQueued(l *lane, best *line) *line {
 		return best
 	}
 	if s.expects(ln.class) {
+		l.quiet = leftAfter
 		return best
 	}
 	patience := longPatience
@@ -381,7 +394,11 @@ func (s *Scheduler) pickCold(l *lane, best *line) *line {
 		w, c := ln.waiters.top(), ln.class
 		if w.history.cold() {
 			waits := len(l.runners) >= s.cfg.MaxLong && !l.behind(c)
-			if best != nil && !ln.before(best) || s.expects(c) || waits && s.cfg.Now()-max(w.since, c.coldAt) < coldPatience {
+			if s.expects(c) {
+				l.quiet = leftAfter
+				return best
+			}
+			if best != nil && !ln.before(best) || waits && s.cfg.Now()-max(w.since, c.coldAt) < coldPatience {
 				return best
 			}
 			return ln

@@ -77,13 +77,13 @@ func TestPacerStaysWhileSeveralCompute(t *testing.T) {
 	r.ask(r.s.Default(), anyLane, 0)
 	a, b := r.running(t)
 	for range 3 {
-		if r.s.Tick(0, Look{Known: true, Taken: true, Computes: true, Holder: b.g.Tag()}) == Rest {
+		if r.s.Tick(0, Look{Known: true, Taken: true, Computes: true, Holder: b.g.Tag()}).Pace == Rest {
 			t.Fatal("the pacer sleeps while a primary computes beside a runner")
 		}
 	}
 	r.s.Release(b.g, 1000)
 	r.s.Tick(0, Look{Known: true, Taken: true, Computes: true, Holder: a.g.Tag()}) // the last look may still have seen somebody
-	if r.s.Tick(0, Look{Known: true, Taken: true, Computes: true, Holder: a.g.Tag()}) != Rest {
+	if r.s.Tick(0, Look{Known: true, Taken: true, Computes: true, Holder: a.g.Tag()}).Pace != Rest {
 		t.Error("the pacer looks at a task that computes alone")
 	}
 }
@@ -222,14 +222,14 @@ func TestWhoIsForcedOffIsNotStarved(t *testing.T) {
 		for _, ns := range []int64{100 * us, 500 * us, 900 * us, 1000 * us, 1200 * us} {
 			for seed := range uint64(3) {
 				m := newWorld(t, seed, worldConfig{})
-				m.byGrant, m.rearms, m.fast = true, true, true
+				m.byGrant, m.fast = true, true
 				for _, weight := range []float64{1, heavy} {
 					c, h := m.class(fmt.Sprint(weight), ClassConfig{Weight: weight}), new(History)
 					for range callers {
 						m.add(caller{class: c, lane: anyLane, rounds: math.MaxInt, history: h, prog: hold(ns)})
 					}
 				}
-				if gap, bound := m.longestGap(1e9), maxCredit+heavy*ns; gap > bound {
+				if gap, bound := m.longestGap(1e9), maxCredit+heavy*ns+2*maxLook; gap > bound {
 					known(t, callers > 1)("%d callers, seed %d, tasks of %v: a class had nothing for %v, the bound is %v", callers, seed, time.Duration(ns), time.Duration(gap), time.Duration(bound))
 				}
 			}
@@ -302,7 +302,7 @@ func TestATaskThatWasSeenToComputeTeachesNothingByALowCharge(t *testing.T) {
 func TestLongTasksAreNotUnlearned(t *testing.T) {
 	for _, ns := range []int64{1500 * us, 2 * ms, 10 * ms} {
 		m := newWorld(t, 1, worldConfig{})
-		m.byGrant, m.rearms, m.fast = true, true, true
+		m.byGrant, m.fast = true, true
 		m.loops(m.class("short", ClassConfig{}), 4, hold(300*us))
 		h, long, n := new(History), m.class("long", ClassConfig{}), 0
 		for range 4 {

@@ -50,8 +50,8 @@ func TestSimulatedShares(t *testing.T) {
 		{"50us beside 10ms", 0.995, 0.08, 3 * ms, []load{{1, 2, 50 * us}, {1, 2, 10 * ms}}},
 		{"50us beside 300ms", 0.995, 0.08, 3 * ms, []load{{1, 2, 50 * us}, {1, 2, 300 * ms}}},
 		{"one 50us beside one 300ms", 0.995, 0.08, 3 * ms, []load{{1, 1, 50 * us}, {1, 1, 300 * ms}}},
-		{"all four", 0.98, 0.1, 70 * ms, []load{{1, 2, 50 * us}, {1, 2, 1 * ms}, {1, 2, 10 * ms}, {1, 2, 300 * ms}}},
-		{"one of each", 0.98, 0.15, 80 * ms, []load{{1, 1, 50 * us}, {1, 1, 1 * ms}, {1, 1, 10 * ms}, {1, 1, 300 * ms}}},
+		{"all four", 0.98, 0.1, 15 * ms, []load{{1, 2, 50 * us}, {1, 2, 1 * ms}, {1, 2, 10 * ms}, {1, 2, 300 * ms}}},
+		{"one of each", 0.98, 0.15, 15 * ms, []load{{1, 1, 50 * us}, {1, 1, 1 * ms}, {1, 1, 10 * ms}, {1, 1, 300 * ms}}},
 		{"1:2:4 of 50us", 0.9999, 0.005, 4 * ms, []load{{1, 2, 50 * us}, {2, 2, 50 * us}, {4, 2, 50 * us}}},
 		{"1:2:4 of 10ms", 0.998, 0.03, 0, []load{{1, 2, 10 * ms}, {2, 2, 10 * ms}, {4, 2, 10 * ms}}},
 		{"1:2:4 of 300ms", 0.97, 0.1, 0, []load{{1, 1, 300 * ms}, {2, 1, 300 * ms}, {4, 1, 300 * ms}}},
@@ -63,7 +63,7 @@ func TestSimulatedShares(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := newWorld(t, 1, worldConfig{})
-			m.byGrant, m.rearms = *simFixed, *simFixed
+			m.byGrant = *simFixed
 			m.fast = true
 			long := int64(0)
 			for i, l := range tc.loads {
@@ -131,7 +131,7 @@ func TestSimulatedSharesOwnGIL(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%d interpreters, %s", lanes, tc.name), func(t *testing.T) {
 				m := newWorld(t, 1, worldConfig{Config: Config{Lanes: lanes}})
-				m.byGrant, m.rearms = *simFixed, *simFixed
+				m.byGrant = *simFixed
 				m.fast = true
 				for i, l := range tc.loads {
 					m.loops(m.class(fmt.Sprint("c", i), ClassConfig{Weight: l.weight}), l.callers, hold(l.hold))
@@ -173,7 +173,7 @@ func TestSimulatedShortBesideHogs(t *testing.T) {
 			for _, ns := range []int64{8 * ms, 300 * ms, 10_000 * ms} {
 				t.Run(fmt.Sprintf("same class %v, %d of %v", same, hogs, time.Duration(ns)), func(t *testing.T) {
 					m := newWorld(t, 1, worldConfig{})
-					m.byGrant, m.rearms = *simFixed, *simFixed
+					m.byGrant = *simFixed
 					m.fast = true
 					a, b := m.classes[0], m.classes[0]
 					if !same {
@@ -219,7 +219,7 @@ func TestSimulatedBooks(t *testing.T) {
 		for _, short := range []int64{20 * us, 50 * us, 200 * us} {
 			t.Run(fmt.Sprint(callers, " beside ", time.Duration(short)), func(t *testing.T) {
 				m := newWorld(t, 1, worldConfig{})
-				m.byGrant, m.rearms = *simFixed, *simFixed
+				m.byGrant = *simFixed
 				m.fast = true
 				m.loops(m.class("a", ClassConfig{}), callers, func() []segment {
 					if m.rnd.IntN(100) == 0 {
@@ -260,7 +260,7 @@ func TestSimulatedReturn(t *testing.T) {
 	for _, ns := range []int64{50 * us, 1 * ms, 10 * ms} {
 		t.Run(fmt.Sprint(time.Duration(ns)), func(t *testing.T) {
 			m := newWorld(t, 1, worldConfig{})
-			m.byGrant, m.rearms = *simFixed, *simFixed
+			m.byGrant = *simFixed
 			m.fast = true
 			weights := []float64{1, 2, 4}
 			for i, w := range weights {
@@ -333,7 +333,7 @@ func TestSimulatedBatch(t *testing.T) {
 	for _, op := range []int64{10 * us, 30 * us, 60 * us, 90 * us, 150 * us} {
 		t.Run(fmt.Sprint(time.Duration(op)), func(t *testing.T) {
 			m := newWorld(t, 1, worldConfig{})
-			m.byGrant, m.rearms = *simFixed, *simFixed
+			m.byGrant = *simFixed
 			m.add(caller{class: m.classes[0], lane: anyLane, rounds: 1, prog: func() (p []segment) {
 				for range 10_000 {
 					p = append(p, segment{compute, op}, segment{gap, 10 * us})
@@ -346,7 +346,7 @@ func TestSimulatedBatch(t *testing.T) {
 	}
 	t.Run("free-threaded", func(t *testing.T) {
 		m := newWorld(t, 1, worldConfig{noGIL: true, Config: Config{Lanes: 2}})
-		m.byGrant, m.rearms = *simFixed, *simFixed
+		m.byGrant = *simFixed
 		m.add(caller{class: m.classes[0], lane: 0, rounds: 1, prog: hold(1000 * ms)})
 		m.add(caller{class: m.classes[0], lane: 1, rounds: 10_000, prog: hold(50 * us)})
 		m.shortWaits(t, 20*ms, 0, false)

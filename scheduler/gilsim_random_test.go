@@ -11,7 +11,7 @@ import (
 
 var (
 	simRuns   = flag.Int("sim.runs", 2000, "random workloads to simulate")
-	simFixed  = flag.Bool("sim.fixed", true, "with the pacer as it is; false gives the one before, which these tests found wanting: see world.byGrant and world.rearms")
+	simFixed  = flag.Bool("sim.fixed", true, "with the pacer as it is; false gives the one before, which these tests found wanting: see world.byGrant")
 	simStrict = flag.Bool("sim.strict", false, "fail for what is known to be too much, too")
 	simSeed   = flag.Uint64("sim.seed", 0, "the first of them")
 )
@@ -108,7 +108,7 @@ func randomWorld(tb testing.TB, seed uint64) *world {
 		wc.Lanes = 2 + rnd.IntN(2)
 	}
 	m := newWorld(tb, seed, wc)
-	m.byGrant, m.rearms = *simFixed, *simFixed
+	m.byGrant = *simFixed
 	for i := range rnd.IntN(4) {
 		m.class(fmt.Sprint("c", i), ClassConfig{Weight: float64(1 + rnd.IntN(5)), MaxInFlight: pick(rnd, 0, 0, 1, 2)})
 	}

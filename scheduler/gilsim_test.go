@@ -70,9 +70,7 @@ type world struct {
 	busy      bool  // a goroutine that is woken waits for a processor
 	// byGrant: the pacer takes only a grant that had not had the GIL before for a sign that the line moves, not
 	// each attach. pacer.c does not do that: see TestSimulatedBatch.
-	byGrant bool
-	// rearms: the pacer asks anew how closely to look when it was armed while it looked. pacer.c does not.
-	rearms    bool
+	byGrant   bool
 	allGrants int
 	demand    int64          // all that the tasks do
 	onFirst   func(*simTask) // it has the GIL for the first time
@@ -113,8 +111,12 @@ type interp struct {
 	lookedAt                    int64
 	looks                       uint64
 	user                        *simThread
-	armed, asleep               bool
-	pace                        Pace
+	armed                       Pace
+	asleep                      bool
+	order                       Order
+	tended, waitedSince         int64
+	idle                        int
+	forcedAt                    uint64
 	early                       int // which pause of the pacer an arming may end
 	look                        Look
 	gotBefore, cameBefore       uint64
@@ -199,7 +201,8 @@ func newWorld(tb testing.TB, seed uint64, wc worldConfig) *world {
 	tb.Helper()
 	m := &world{tb: tb, rnd: rand.New(rand.NewPCG(seed, 7)), now: 1_000_000, end: math.MaxInt64, granted: map[ticket]bool{}, raw: wc.raw}
 	wc.Now = func() int64 { return m.now }
-	wc.Arm = func(lane int) { m.arm(m.laneOf[lane]) }
+	wc.Arm = func(lane int, p Pace) { m.arm(m.laneOf[lane], p) }
+	wc.Tended = func(lane int) time.Duration { return m.laneOf[lane].takeTended() }
 	wc.Elsewhere = func(lane int, tag uint64) bool {
 		it := m.laneOf[lane]
 		return it.known && it.holder == nil && it.newest >= tag && it.asked == it.got
@@ -457,6 +460,7 @@ func (m *world) attach(th *simThread, then func()) {
 		began, patience, holder, switches := m.now, it.interval, it.last, it.switches
 		m.take(th, func() {
 			if m.now-began >= patience && it.switches == switches+1 {
+				it.forcedAt = it.switches
 				m.forced(it, holder)
 			}
 			if it.asking--; it.asking == 0 {
@@ -473,11 +477,17 @@ func (m *world) forced(it *interp, th *simThread) {
 	if th.since != 0 && th.based != th.since {
 		th.note(m.now)
 	}
+	if th == it.user {
+		return // the pacer knows that it computes
+	}
 	it.look.Forced[it.nforced%len(it.look.Forced)] = th.tag
 	it.nforced++
 	if it.asleep {
 		it.asleep = false
 		m.after(m.wake(), func() { m.pacerWait(it) })
+	} else if it.early != 0 {
+		early := it.early
+		m.after(m.wake(), func() { m.pacerPaused(it, early) })
 	}
 }
 
@@ -564,26 +574,33 @@ func (th *simThread) shared(held, now int64) int64 {
 
 // ---- pacer.c and Host.pace
 
-func (m *world) arm(it *interp) {
-	it.armed = true
+func (m *world) arm(it *interp, p Pace) {
+	it.armed = max(it.armed, p)
 	if it.asleep {
 		it.asleep = false
 		m.after(m.wake(), func() { m.pacerWait(it) })
-	} else if it.early != 0 {
+	} else if it.early != 0 && p >= Watch {
 		early := it.early
 		m.after(m.wake(), func() { m.pacerPaused(it, early) })
 	}
 }
 
+func (it *interp) takeTended() time.Duration {
+	ns := it.tended
+	it.tended = 0
+	return time.Duration(ns)
+}
+
 func (m *world) pacerWait(it *interp) {
-	if it.pace == Rest {
-		if !it.armed && it.nforced == 0 {
+	if it.order.Pace == Rest {
+		if it.armed == Rest && it.nforced == 0 {
 			it.asleep = true
 			return
 		}
 		it.user, it.cleanSeen, it.lookedAt = nil, it.clean, m.now
+		it.order.Pace = max(it.armed, Tend)
 	}
-	it.look, it.round = Look{Forced: it.look.Forced}, 0
+	it.look, it.round, it.idle, it.waitedSince = Look{Forced: it.look.Forced}, 0, 0, m.now
 	m.pacerSleep(it)
 }
 
@@ -592,11 +609,33 @@ func (m *world) pacerSleep(it *interp) {
 	m.count++
 	it.early = m.count
 	early := it.early
-	if it.pace == Tend && !it.armed {
-		m.after(int64(time.Millisecond)-grace, func() { m.pacerPaused(it, early) })
+	if it.order.Pace == Tend && it.armed < Watch {
+		pause := int64(time.Millisecond)
+		if it.idle >= 20 {
+			pause *= 20
+		}
+		m.after(pause-grace, func() { m.pacerPaused(it, early) })
 	} else {
 		m.pacerPaused(it, early)
 	}
+}
+
+// quiet is that of pacer.c.
+func (it *interp) quiet(l *Look) bool {
+	if l.User != 0 && l.User != it.order.Tag {
+		return false
+	}
+	if l.User != 0 {
+		it.tended += int64(l.Used)
+		l.Used = 0
+	}
+	if it.armed >= Watch || it.nforced > 0 {
+		return false
+	}
+	if !l.Taken {
+		return l.Pending > 0 || it.order.Pace == Tend && it.unused < 2
+	}
+	return !l.Computes || l.Holder == it.order.Tag
 }
 
 // pacerPaused is the end of a long pause, if it has not ended already.
@@ -605,37 +644,53 @@ func (m *world) pacerPaused(it *interp, early int) {
 		return
 	}
 	it.early = 0
-	again := it.armed && (it.round > 0 || it.pace != Rest)
-	it.armed = false
+	again := it.armed >= Watch
+	it.armed = Rest
 	m.after(minLook+m.rnd.Int64N(maxLook-minLook), func() {
 		l := &it.look
+		l.User, l.Used = 0, 0
 		m.lookAt(it, l)
 		l.Pending, l.Newest, l.Arrived = int(it.asked-it.got), it.newest, it.arrived
 		l.Moved = it.got != it.gotBefore
+		if it.idle++; l.Moved {
+			it.idle = 0
+		}
 		if m.byGrant {
 			l.Moved = it.grantsCame != it.cameBefore && !it.free
 		}
 		it.round++
+		stays := it.order.Quiet > 0
+		last := it.order.Pace == Rush || again
 		switch {
-		case !l.Moved || l.User != 0 || it.pace == Rush || it.round == 50 && it.nforced > 0:
+		case stays && !last && m.now-it.waitedSince < int64(it.order.Quiet) && it.quiet(l):
+			it.round = 0
+			m.pacerSleep(it)
+		case !l.Moved || l.User != 0 || last || stays || it.round == 50 && it.nforced > 0:
 			m.touched = true
-			it.pace = Rest
-			for _, lane := range it.lanes {
-				it.pace = max(it.pace, m.s.Tick(lane, *l))
-			}
+			l.Tended = it.takeTended()
+			it.order = m.orders(it, func(lane int) Order { return m.s.Tick(lane, *l) })
 			l.Forced, it.nforced = [4]uint64{}, 0
 			m.pacerWait(it)
-		case it.round == 50 || again && m.rearms:
+		case it.round == 50:
 			m.touched = true
-			it.pace = Rest
-			for _, lane := range it.lanes {
-				it.pace = max(it.pace, m.s.Pace(lane))
-			}
+			it.order = m.orders(it, m.s.Pace)
 			m.pacerWait(it)
 		default:
 			m.pacerSleep(it)
 		}
 	})
+}
+
+func (m *world) orders(it *interp, of func(lane int) Order) (all Order) {
+	for _, lane := range it.lanes {
+		if o := of(lane); o.Pace >= all.Pace {
+			all = o
+		}
+	}
+	if len(it.lanes) > 1 {
+		all.Quiet = 0
+	}
+	return all
 }
 
 func (m *world) lookAt(it *interp, l *Look) {
@@ -655,6 +710,7 @@ func (m *world) lookAt(it *interp, l *Look) {
 	}
 	wasFree := it.unused > 0
 	l.Known, l.Taken, l.Holder, l.Computes = it.known, it.known && it.holder != nil, 0, false
+	l.Returns = it.known && it.holder == nil && it.forcedAt == it.switches
 	if th != nil {
 		it.unused = 0
 		l.Computes = it.switches == it.seenSwitches && th == it.seenHolder || it.switches == th.switches && m.now-since >= grace
@@ -667,7 +723,7 @@ func (m *world) lookAt(it *interp, l *Look) {
 		}
 	} else {
 		it.seenHolder = nil
-		if it.unused++; l.Taken {
+		if it.unused++; l.Taken || l.Returns {
 			it.unused = 0
 		}
 	}

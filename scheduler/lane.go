@@ -36,6 +36,8 @@ type lane struct {
 	proxy       *absence   // the runner for which the lane is held, nil if it is free or a primary's
 	primaryPaid int64      // what looks have charged for the primary
 	paced       Pace       // what the pacer was told
+	tended      uint64     // Order.Tag
+	quiet       int64      // Order.Quiet, as far as the last decision tells
 	busy        bool       // somebody came since the pacer's last look
 	unused      int        // looks in a row that found the GIL free
 	absent      int        // looks in a row in which the proxy did not have it
@@ -191,22 +193,19 @@ func (s *Scheduler) reflag() {
 	}
 }
 
-// pace has the pacer armed for l, if it looks less closely than that.
-func (s *Scheduler) pace(l *lane, p Pace) {
-	if s.cfg.Arm != nil && l.paced < p {
-		l.paced = p
-		s.arm = append(s.arm, int(l.index))
-	}
-}
-
 // taken notes that somebody took l beside its runners, whose books the pacer keeps.
 func (s *Scheduler) taken(l *lane, c *Class) {
 	c.activeAt = s.cfg.Now()
+	s.await(c, c.activeAt, true)
 	s.seats[0].at = c.activeAt
 	if s.seats[0].class != c {
 		s.seats[1], s.seats[0].class = s.seats[0], c
 	}
-	if l.busy = true; len(l.runners) > 0 {
+	l.busy = true
+	switch {
+	case l.waiting:
+		s.pace(l, Watch)
+	case len(l.runners) > 0:
 		s.pace(l, Tend)
 	}
 }

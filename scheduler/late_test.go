@@ -113,7 +113,7 @@ func (f *function) String() string {
 
 func deadlineWorld(t *testing.T, seed uint64, wc worldConfig) *world {
 	m := newWorld(t, seed, wc)
-	m.byGrant, m.rearms, m.fast = *simFixed, *simFixed, true
+	m.byGrant, m.fast = *simFixed, true
 	return m
 }
 
@@ -168,7 +168,7 @@ func TestDeadlinesAreMetInOverload(t *testing.T) {
 }
 
 // TestNobodyIsRefusedBelowCapacity: at 0.7 of what the GIL can do nobody is refused who has time. Short deadlines, which some miss
-// at that load, are met by as many as without refusals.
+// at that load, are met by as many as without refusals: by at most 0.003 fewer on average, and by 0.02 fewer in one run of chance.
 func TestNobodyIsRefusedBelowCapacity(t *testing.T) {
 	const d = 1500 * ms
 	play := func(seed uint64, shortest int64, p Cancellation) (inTime float64, late, falsely int) {
@@ -185,15 +185,20 @@ func TestNobodyIsRefusedBelowCapacity(t *testing.T) {
 		}
 		return float64(all) / float64(came), late, falsely
 	}
-	for seed := range uint64(24) {
+	const seeds = 24
+	lost := 0.0
+	for seed := range uint64(seeds) {
 		if _, late, falsely := play(seed, 50*ms, OnDeadline); late > 1 || falsely > 0 { // chance may bring so many at once that one of some hundred has no time
 			t.Errorf("seed %d: %d were refused, %d of them falsely", seed, late, falsely)
 		}
 		with, _, _ := play(seed, 0, OnDeadline)
 		without, none, _ := play(seed, 0, interruptedAnyway)
-		if with < without-0.01 || none > 0 {
+		if lost += without - with; with < without-0.02 || none > 0 {
 			t.Errorf("seed %d: %.3f are in time, %.3f of those that nobody refuses", seed, with, without)
 		}
+	}
+	if lost/seeds > 0.003 {
+		t.Errorf("%.4f fewer are in time than of those that nobody refuses", lost/seeds)
 	}
 }
 

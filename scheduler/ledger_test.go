@@ -76,7 +76,7 @@ func newLedger(tb testing.TB, o *ops) *ledger {
 	cfg.Now = func() int64 { return m.now }
 	m.armed, m.gils = make([]bool, cfg.Lanes), make([]fakeGIL, cfg.Lanes)
 	if o.next()%4 > 0 {
-		cfg.Arm = func(lane int) { m.armed[lane] = true }
+		cfg.Arm = func(lane int, _ Pace) { m.armed[lane] = true }
 		if o.next()%4 > 0 {
 			cfg.Elsewhere = m.elsewhere
 		}
@@ -389,7 +389,7 @@ func (e *entry) asleep() bool { return e.w != nil && e.w.state.Load() == stateWa
 func (m *ledger) tick(lane int, k Look) {
 	m.ticked = lane
 	m.armed[lane] = false
-	m.armed[lane] = m.s.Tick(lane, k) != Rest || m.armed[lane]
+	m.armed[lane] = m.s.Tick(lane, k).Pace != Rest || m.armed[lane]
 }
 
 // some is an entry that is as wanted, nil if there is none.

@@ -131,6 +131,7 @@ type waiter struct {
 	refused  error // set before state becomes stateRefused: a *SaturatedError or a *LateError
 	holds    int64 // for how long it was expected to have the GIL when it came, 0 if that is not known
 	takes    int64 // and to take
+	overdue  bool  // it was picked because its class's turn has come
 	ends     bool  // at its deadline, at the latest: it is refused if it would end later
 	// candidate is the lane this waiter was woken for, nil if none. Under Scheduler.mu.
 	candidate *lane
@@ -232,8 +233,14 @@ func (s *Scheduler) enqueue(w *waiter, ln *line) {
 	}
 	s.count(ln, 1)
 	ln.add(w)
+	s.await(c, w.since, false)
 	s.place(ln)
 	s.reflag()
+	for i := range s.lanes {
+		if l := &s.lanes[i]; l.waiting {
+			s.pace(l, Watch)
+		}
+	}
 	s.revisit = true
 }
 
@@ -242,6 +249,7 @@ func (s *Scheduler) dequeue(w *waiter) {
 	ln := w.line
 	ln.drop(w)
 	s.count(ln, -1)
+	s.await(ln.class, 0, false)
 	s.place(ln)
 	s.reflag()
 	s.callOff(w)

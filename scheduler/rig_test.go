@@ -84,7 +84,7 @@ func newRig(tb testing.TB, cfg Config, withPacer bool) *rig {
 	r := &rig{tb: tb, now: 1000, prepaid: map[*Class]float64{}}
 	cfg.Now = func() int64 { return r.now }
 	if withPacer {
-		cfg.Arm = func(lane int) { r.armed[lane] = true }
+		cfg.Arm = func(lane int, _ Pace) { r.armed[lane] = true }
 	}
 	r.s = newScheduler(tb, cfg)
 	r.cfg = r.s.cfg

@@ -35,14 +35,17 @@ type Config struct {
 	// Now reads a monotonic clock in nanoseconds. It is called with the lock held and by waiters only.
 	// Defaults to the real clock.
 	Now func() int64
-	// Arm is called when a lane that nobody waited for gets a waiter: start calling Tick for it, as
-	// often as it then says. It is called without locks, from the goroutine that waits,
-	// possibly while a Tick of the same lane is just returning Rest: Arm wins. It must not block.
+	// Arm is called when a lane wants to be looked at more closely than its last Order said, which is at least as closely as p: call Tick
+	// for it, as often as it then says. With Tend the pacer need not call at once, if the Order had a Tag. It is called without locks, from the goroutine
+	// that waits, possibly while a Tick of the same lane is just returning Rest: Arm wins. It must not block.
 	// Defaults to nil: no pacer.
-	Arm func(lane int)
+	Arm func(lane int, p Pace)
 	// Elsewhere, if it is given, reports whether a lane's GIL is free though the grant of that tag, its primary,
 	// has had it: then it sleeps, or works outside, and somebody else may go at once. It must not block.
 	Elsewhere func(lane int, tag uint64) bool
+	// Tended, if it is given, takes what the pacer of the lane has added up for the grant of its Order since the last Tick, or since
+	// Tended. It is called with the lock held, and must not block.
+	Tended func(lane int) time.Duration
 }
 
 // maxLanes keeps the scans over lanes, made under the lock, short.
@@ -127,6 +130,10 @@ type Scheduler struct {
 	resumes int // waiting resumers
 	waiting int // lanes that somebody waits for
 
+	turns     heap[*turn] // of the classes that wait
+	competing float64     // the sum of their weights
+	tickedAt  int64       // the last Tick
+
 	away     map[ticket]*absence // lapsed and suspended grants
 	slow     bool                // flagSlow is set on every lane
 	closed   bool
@@ -134,7 +141,7 @@ type Scheduler struct {
 	drained  chan struct{} // closed when a drainer should look again
 	lost     int           // see Lost
 	revisit  bool          // a free lane may have become of use: see unlock
-	arm      []int         // lanes to call Config.Arm for
+	arm      []arming      // lanes to call Config.Arm for
 
 	berths int            // of a lane
 	ticks  func() int64   // what suspensions are measured in

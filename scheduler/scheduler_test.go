@@ -511,7 +511,7 @@ func TestLeastLoadedLane(t *testing.T) {
 
 func TestArmedOncePerWait(t *testing.T) {
 	var arms atomic.Int32
-	s := newScheduler(t, Config{Arm: func(int) { arms.Add(1) }})
+	s := newScheduler(t, Config{Arm: func(int, Pace) { arms.Add(1) }})
 	ctx, cancel := context.WithCancel(context.Background())
 	g, _ := s.Acquire(ctx, nil)
 	var wg sync.WaitGroup

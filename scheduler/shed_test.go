@@ -130,7 +130,7 @@ func TestShedsWhatIsTooMuch(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%v at %gx", time.Duration(hold), load), func(t *testing.T) {
 				m := newWorld(t, 1, worldConfig{})
-				m.byGrant, m.rearms = *simFixed, *simFixed
+				m.byGrant = *simFixed
 				m.watch()
 				o := m.arrive(m.class("c", ClassConfig{TargetWait: target}), hold, load, seconds*1000*ms)
 				m.finish()
@@ -166,7 +166,7 @@ func TestShedsNoBurst(t *testing.T) {
 	for _, d := range []int64{30 * ms, 90 * ms, 300 * ms} {
 		t.Run(time.Duration(d).String(), func(t *testing.T) {
 			m := newWorld(t, 1, worldConfig{})
-			m.byGrant, m.rearms = *simFixed, *simFixed
+			m.byGrant = *simFixed
 			m.watch()
 			c := m.class("c", ClassConfig{TargetWait: target})
 			for range 3 {
@@ -190,7 +190,7 @@ func TestShedSparesQuietClasses(t *testing.T) {
 	for _, quiet := range []float64{0.1, 0.35, 2} {
 		t.Run(fmt.Sprint(quiet), func(t *testing.T) {
 			m := newWorld(t, 1, worldConfig{})
-			m.byGrant, m.rearms = *simFixed, *simFixed
+			m.byGrant = *simFixed
 			m.watch()
 			cfg := ClassConfig{TargetWait: 20 * time.Millisecond}
 			a := m.arrive(m.class("flood", cfg), 400*us, 3, 3000*ms)
@@ -334,7 +334,7 @@ func (r *rig) askNested(c *Class) {
 // TestShedJobs: submitted work is dropped with the same error.
 func TestShedJobs(t *testing.T) {
 	m := newWorld(t, 1, worldConfig{workers: 2})
-	m.byGrant, m.rearms = *simFixed, *simFixed
+	m.byGrant = *simFixed
 	m.watch()
 	c := m.class("c", ClassConfig{TargetWait: 20 * time.Millisecond})
 	shed, ran := 0, 0

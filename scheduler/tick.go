@@ -7,14 +7,16 @@ type Look struct {
 	Known    bool          // who holds the GIL can be told; without it Taken, Holder and User mean nothing
 	Taken    bool          // somebody holds it
 	Computes bool          // and has had it for a grace without a break
+	Returns  bool          // nobody holds it, but who was forced off it waits for a processor only, to have it again
 	Holder   uint64        // whose grant, 0 for a stranger's
 	Pending  int           // grants whose holders wait for the GIL
 	Moved    bool          // one of them got it since the last look
 	Newest   uint64        // the newest grant whose holder has had it
 	Arrived  uint64        // the newest grant whose holder is on its thread
 	Forced   [4]uint64     // grants whose holders were forced off it since the last Tick, 0 for none: they compute
-	User     uint64        // whose grant used it for long since the last Tick, 0 for nobody's
+	User     uint64        // whose grant used it for long at this look, 0 for nobody's
 	Used     time.Duration // how long
+	Tended   time.Duration // how long Order.Tag's grant has used it since the last Tick, beside that, but for what Config.Tended took
 }
 
 // Tick is the pacer's report on a lane, about every 100 µs while anybody waits for it. It charges what a
@@ -27,57 +29,35 @@ type Look struct {
 //     next waiter's.
 //   - several at once, when the GIL was free though the lane was not: its holder sleeps, and so may they.
 //
-// It returns how soon it wants to be called again. A Look with nothing in it lapses the primary whatever it
+// It returns what the lane wants of its pacer from now on. A Look with nothing in it lapses the primary whatever it
 // does. It panics for a lane the scheduler does not have.
-func (s *Scheduler) Tick(lane int, k Look) Pace {
+func (s *Scheduler) Tick(lane int, k Look) Order {
 	l := &s.lanes[lane]
 	s.mu.Lock()
 	defer s.unlock()
 	l.ticks++
 	s.recount(1)
+	s.tickedAt = s.cfg.Now()
 	s.shedStale()
-	s.credit(l, k)
+	s.credit(l, l.tended, k.Tended)
+	s.credit(l, k.User, k.Used)
 	s.sight(l, k)
+	l.quiet = 0
 	if l.waiting {
 		s.advanceLane(l, k)
 	}
-	return l.wants()
+	return s.wants(l, k)
 }
 
-// Pace is how closely a lane wants to be looked at.
-type Pace int
-
-// The paces. Config.Arm is called when a lane comes to want more than it said last.
-const (
-	Rest  Pace = iota // not at all
-	Tend              // about each millisecond: a long task computes, and others come and go without waiting
-	Watch             // about each 100 µs, but short tasks that come and go need no report: somebody waits
-	Rush              // about each 100 µs: somebody waits for a GIL that is hardly used
-)
-
-func (l *lane) wants() Pace {
-	l.paced = Rest
-	switch {
-	case l.waiting && l.burst > 1:
-		l.paced = Rush
-	case l.waiting:
-		l.paced = Watch
-	case len(l.runners) > 1 || len(l.runners) == 1 && (l.busy || l.load().held() && l.proxy == nil):
-		l.paced = Tend
-	}
-	l.busy = false
-	return l.paced
-}
-
-// credit charges the look's long user.
-func (s *Scheduler) credit(l *lane, k Look) {
-	if k.User == 0 || k.Used <= 0 {
+// credit charges grant gen in advance for what looks have seen it use.
+func (s *Scheduler) credit(l *lane, gen uint64, used time.Duration) {
+	if gen == 0 || used <= 0 {
 		return
 	}
-	ns := clampHeld(k.Used)
+	ns := clampHeld(used)
 	for {
 		w := l.load()
-		if !w.held() || l.proxy != nil || w.gen() != k.User {
+		if !w.held() || l.proxy != nil || w.gen() != gen {
 			break
 		}
 		if l.cas(w, w|flagCall) { // its release must come by and set this against what it held
@@ -86,7 +66,7 @@ func (s *Scheduler) credit(l *lane, k Look) {
 			return
 		}
 	}
-	if a := s.away[ticket{k.User, l.index}]; a != nil && !a.suspended {
+	if a := s.away[ticket{gen, l.index}]; a != nil && !a.suspended {
 		a.prepaid += ns
 		if a.prepaid >= int64(longHold) && a.history != nil && !a.told {
 			a.told = true // now, so that those who wait behind it with the same history are known
@@ -122,7 +102,7 @@ func (s *Scheduler) sight(l *lane, k Look) {
 			l.forced = gen
 		}
 	}
-	if l.unused++; k.Taken || k.Pending > 0 {
+	if l.unused++; k.Taken || k.Pending > 0 || k.Returns && !l.waiting { // a guess that may be wrong: it keeps nobody waiting
 		l.unused = 0
 	}
 	now := s.cfg.Now()
@@ -203,6 +183,7 @@ const starvedTicks = 400
 // owed is the runner whose turn it is before work of class c, nil if c may go: one whose class has used
 // less, or, in c itself, one that has not been seen with the GIL for too long, or that ends before the work whose peer that is.
 func (s *Scheduler) owed(l *lane, c *Class, peer *History) *absence {
+	s.tend(l)
 	var best *absence
 	for _, r := range l.runners {
 		r.class.fold()
@@ -299,12 +280,14 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 		}
 		next := s.pick(l, s.full(0))
 		if next == nil {
+			l.nobodySoon()
 			return false
 		}
 		c := s.classes[w.class()]
 		computes := k.Known && k.Computes && k.Holder == w.gen()
 		if computes {
-			if c.fold(); c != next.class && c.vtime < next.class.vtime {
+			if c.fold(); c != next.class && !next.overdue && c.vtime < next.class.vtime {
+				l.quiet = c.ahead(next.class)
 				return false // it is its turn still
 			}
 		}
@@ -337,13 +320,4 @@ func (s *Scheduler) lapsed(w word, l *lane, c *Class, past *History, at int64, k
 		a.seen = true
 		s.run(l, a)
 	}
-}
-
-// Pace says how closely the lane wants to be looked at, for a pacer that has seen nothing to report.
-func (s *Scheduler) Pace(lane int) Pace {
-	l := &s.lanes[lane]
-	s.mu.Lock()
-	defer s.unlock()
-	s.shedStale()
-	return l.wants()
 }

@@ -52,8 +52,8 @@ static int64_t go_owned(uintptr_t it) { return gilt_owned(gilt_it(it)); }
 static int64_t go_backlog(uintptr_t it) { return gilt_backlog(gilt_it(it)); }
 static int go_reap(uintptr_t it) { return gilt_reap(gilt_it(it)); }
 static int go_count_states(uintptr_t it) { return gilt_count_states(gilt_it(it)); }
-static gilt_look go_pacer_wait(uintptr_t it, int more, int64_t grace_ns, int64_t pause_ns, int looks) {
-	return gilt_pacer_wait(gilt_it(it), more, grace_ns, pause_ns, looks);
+static gilt_look go_pacer_wait(uintptr_t it, int pace, uint64_t tag, int64_t quiet) {
+	return gilt_pacer_wait(gilt_it(it), (gilt_order){pace, tag, quiet});
 }
 static gilt_kept go_kept(uintptr_t it) { return gilt_kept_look(gilt_it(it)); }
 static gilt_stuck go_cancel_loop(uintptr_t it) { return gilt_cancel_loop(gilt_it(it)); }
@@ -65,7 +65,7 @@ static gilt_stand go_standing(uintptr_t it, uint64_t tag) { return gilt_standing
 static gilt_held go_watch(uintptr_t it) { return gilt_watch(gilt_it(it)); }
 static gilt_peek go_peek(uintptr_t th, uint64_t serial, uint64_t ident) { return gilt_peek_at(gilt_th(th), serial, ident); }
 static int go_here(uintptr_t th, uint64_t serial) { return gilt_here(gilt_th(th), serial); }
-static void go_pacer_arm(uintptr_t it) { gilt_pacer_arm(gilt_it(it)); }
+static void go_pacer_arm(uintptr_t it, int pace) { gilt_pacer_arm(gilt_it(it), pace); }
 static void go_pacer_stop(uintptr_t it) { gilt_pacer_stop(gilt_it(it)); }
 static void go_fn_free(uintptr_t fn) { gilt_fn_free((gilt_fn *)fn); }
 static gilt_res go_fn_resolve(uintptr_t it, uintptr_t fn, uint64_t tag) { return gilt_fn_resolve(gilt_it(it), (gilt_fn *)fn, tag); }
@@ -285,21 +285,23 @@ func (it *Interp) Reap() int { return int(C.go_reap(it.c)) }
 // States counts the interpreter's thread states. It is for tests, with nobody entering or leaving.
 func (it *Interp) States() int { return int(C.go_count_states(it.c)) }
 
-// PacerWait blocks: see pacer.c. One goroutine for each interpreter calls it.
-func (it *Interp) PacerWait(more bool, grace, pause time.Duration, looks int) Look {
-	m := C.int(0)
-	if more {
-		m = 1
-	}
-	l := C.go_pacer_wait(it.c, m, C.int64_t(grace), C.int64_t(pause), C.int(looks))
+// PacerWait blocks: see pacer.c. One goroutine for each interpreter calls it, with what scheduler.Order says.
+func (it *Interp) PacerWait(pace int, tag uint64, quiet time.Duration) Look {
+	l := C.go_pacer_wait(it.c, C.int(pace), C.uint64_t(tag), C.int64_t(quiet))
 	var forced [len(l.forced)]uint64
 	for i, tag := range l.forced {
 		forced[i] = uint64(tag)
 	}
 	return Look{
-		Pace: Pace(l.what), Forced: forced, Known: l.known != 0, Taken: l.taken != 0, Computes: l.computes != 0, Pending: int(l.pending), Moved: l.moved != 0,
-		Newest: uint64(l.newest), Arrived: uint64(l.arrived), Holder: uint64(l.holder), What: uint64(l.runs), User: uint64(l.user), Used: time.Duration(l.used),
+		Pace: Pace(l.what), Forced: forced, Known: l.known != 0, Taken: l.taken != 0, Computes: l.computes != 0, Returns: l.returns != 0, Pending: int(l.pending), Moved: l.moved != 0,
+		Newest: uint64(l.newest), Arrived: uint64(l.arrived), Holder: uint64(l.holder), What: uint64(l.runs), User: uint64(l.user), Used: time.Duration(l.used), Tended: time.Duration(l.tended),
 	}
+}
+
+// Tended takes what looks have seen the tended task use since PacerWait was called, or since Tended. It does not cross.
+func (it *Interp) Tended() time.Duration {
+	// SAFETY: as in Elsewhere.
+	return time.Duration(atomic.SwapInt64((*int64)(it.words.tended), 0))
 }
 
 // Kept tells of the waits for the GIL of 100 ms and more in which it did not change hands.
@@ -387,8 +389,8 @@ func (it *Interp) Standing(tag uint64) Standing {
 	}
 }
 
-// PacerArm says that someone waits for the interpreter's GIL.
-func (it *Interp) PacerArm() { C.go_pacer_arm(it.c) }
+// PacerArm has the pacer look at least as closely as pace says.
+func (it *Interp) PacerArm(pace int) { C.go_pacer_arm(it.c, C.int(pace)) }
 
 // PacerStop ends PacerWait for good.
 func (it *Interp) PacerStop() { C.go_pacer_stop(it.c) }

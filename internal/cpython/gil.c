@@ -68,7 +68,7 @@ int gilt_limit_switch_interval(double most) {
 }
 
 gilt_gil_words gilt_interp_words(gilt_interp *it) {
-	return (gilt_gil_words){it->gil ? (int32_t *)&it->gil->locked : NULL, (uint64_t *)&it->newest, (uint64_t *)&it->asked, (uint64_t *)&it->got};
+	return (gilt_gil_words){it->gil ? (int32_t *)&it->gil->locked : NULL, (uint64_t *)&it->newest, (uint64_t *)&it->asked, (uint64_t *)&it->got, (int64_t *)&it->tended};
 }
 
 static int is_gil(struct gilt_gil *g, unsigned long interval, PyThreadState *holder) {

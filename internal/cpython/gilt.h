@@ -115,7 +115,8 @@ typedef struct {
 	int32_t what;
 	int32_t known;   // who holds the GIL can be told
 	int32_t taken;   // somebody holds it
-	int32_t computes; // and has had it for a grace without a break
+	int32_t returns; // nobody does, but who was forced off it waits for a processor only, to have it again
+	int32_t computes; // somebody holds it, and has had it for a grace without a break
 	int32_t pending; // attaches of ours that wait for it
 	int32_t moved;   // one of ours got it since the last look
 	uint64_t newest; // the highest tag of a task that has had it
@@ -125,9 +126,13 @@ typedef struct {
 	uint64_t runs;   // and what it runs: gilt_enter's what
 	uint64_t user;   // tag of the task that had the GIL for long since the last answer, 0 for none
 	int64_t used;    // how long, in nanoseconds
+	int64_t tended;  // how long the task that is tended has used it beside that, unless Go has taken it (gilt_gil_words)
 } gilt_look;
-gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t pause_ns, int looks);
-void gilt_pacer_arm(gilt_interp *it);
+// As scheduler.Order says. Paces: not until it is armed; each millisecond; each 100 us; the same, and each look is told.
+enum { GILT_REST = 0, GILT_TEND, GILT_WATCH, GILT_RUSH };
+typedef struct { int32_t pace; uint64_t tag; int64_t quiet; } gilt_order; // quiet in nanoseconds
+gilt_look gilt_pacer_wait(gilt_interp *it, gilt_order o);
+void gilt_pacer_arm(gilt_interp *it, int pace);
 void gilt_pacer_stop(gilt_interp *it);
 
 // cancel.c
@@ -181,9 +186,9 @@ gilt_peek gilt_peek_at(gilt_thread *th, uint64_t serial, uint64_t ident);
 gilt_fn *gilt_fn_new(const char *module, const char *name, uint64_t what, int *missing);
 void gilt_fn_free(gilt_fn *fn);
 // Words of an interpreter that are read without a crossing: whether its GIL is taken (NULL: cannot be told), the
-// highest tag that has had it, and how many have asked for it and got it. They live as long as the process, but for
-// the first, which lives as long as Python, or as the interpreter if it has its own GIL.
-typedef struct { int32_t *locked; uint64_t *newest, *asked, *got; } gilt_gil_words;
+// highest tag that has had it, how many have asked for it and got it, and the nanoseconds of gilt_look.tended so far, which Go may take. They live as
+// long as the process, but for the first, which lives as long as Python, or as the interpreter if it has its own GIL.
+typedef struct { int32_t *locked; uint64_t *newest, *asked, *got; int64_t *tended; } gilt_gil_words;
 gilt_gil_words gilt_interp_words(gilt_interp *it);
 gilt_res gilt_fn_resolve(gilt_interp *it, gilt_fn *fn, uint64_t tag);
 gilt_res gilt_fn_call(gilt_interp *it, gilt_fn *fn, uint64_t tag, int64_t deadline, int akind, int64_t ai, const uint8_t *w, uint64_t wn, int rkind);

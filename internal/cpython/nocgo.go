@@ -59,7 +59,8 @@ func (*Interp) Owned() int64                                                    
 func (*Interp) Backlog() int                                                    { return 0 }
 func (*Interp) Reap() int                                                       { return 0 }
 func (*Interp) States() int                                                     { return 0 }
-func (*Interp) PacerWait(bool, time.Duration, time.Duration, int) Look          { return Look{} }
+func (*Interp) PacerWait(int, uint64, time.Duration) Look                       { return Look{} }
+func (*Interp) Tended() time.Duration                                           { return 0 }
 func (*Interp) Kept() Kept                                                      { return Kept{} }
 func (*Interp) CancelLoop() (uint64, string, bool)                              { return 0, "", false }
 func (*Interp) Cancel(uint64) bool                                              { return false }
@@ -70,7 +71,7 @@ func (Entry) SetDeadline(Deadline)                                              
 func (*Interp) Watch() HeldInGo                                                 { return HeldInGo{} }
 func (*Interp) Standing(uint64) Standing                                        { return Standing{} }
 func (Entry) Here() bool                                                        { return false }
-func (*Interp) PacerArm()                                                       {}
+func (*Interp) PacerArm(int)                                                    {}
 func (*Interp) Elsewhere(uint64) bool                                           { return false }
 func (*Interp) Took(uint64)                                                     {}
 func (*Interp) PacerStop()                                                      {}

@@ -1,14 +1,15 @@
 // The pacer: looks about every 100 us, while anybody waits, at who has the GIL and for how long. Go's
-// timers cannot (1.1 ms on an idle machine, 20 ms on a busy one), so a goroutine waits here.
+// timers cannot (1.1 ms on an idle machine, 20 ms on a busy one), so a goroutine waits here. It comes back to Go only when there is
+// something to decide: for each return Go's monitor looks every 20 us for a while, and takes the processor of each goroutine that is in C.
 #include "books.h"
 #include <time.h>
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
 
-void gilt_pacer_arm(gilt_interp *it) {
+void gilt_pacer_arm(gilt_interp *it, int pace) {
 	pthread_mutex_lock(&it->pace_mu);
-	it->armed = 1;
+	if (it->armed < pace) it->armed = pace;
 	pthread_cond_signal(&it->pace_cond);
 	pthread_mutex_unlock(&it->pace_mu);
 }
@@ -29,7 +30,7 @@ void gilt_pacer_stop(gilt_interp *it) {
 	pthread_mutex_unlock(&it->pace_mu);
 }
 
-static void pause_for(gilt_interp *it, int64_t ns, int whatever) { // with pace_mu held; ends early when someone begins to wait, unless whatever
+static void pause_for(gilt_interp *it, int64_t ns, int whatever) { // with pace_mu held; ends early when there is something to tell, unless whatever
 	struct timespec t;
 #ifdef __APPLE__
 	t.tv_sec = 0, t.tv_nsec = ns;
@@ -38,7 +39,7 @@ static void pause_for(gilt_interp *it, int64_t ns, int whatever) { // with pace_
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	t.tv_nsec += ns;
 	t.tv_sec += t.tv_nsec / 1000000000, t.tv_nsec %= 1000000000;
-	while (!it->pace_stop && (whatever || !it->armed) && pthread_cond_timedwait(&it->pace_cond, &it->pace_mu, &t) == 0) {}
+	while (!it->pace_stop && (whatever || (it->armed < GILT_WATCH && !it->unsaid)) && pthread_cond_timedwait(&it->pace_cond, &it->pace_mu, &t) == 0) {}
 #endif
 }
 
@@ -72,7 +73,7 @@ static gilt_thread *long_user(gilt_interp *it, gilt_thread *th, uint64_t since, 
 		if (th == atomic_load(&it->user)) it->user_seen = looks;
 	} else {
 		it->seen_holder = NULL;
-		it->unused = l->taken ? 0 : it->unused + 1;
+		it->unused = l->taken || l->returns ? 0 : it->unused + 1;
 	}
 	gilt_thread *user = atomic_load(&it->user);
 	if (user && (!atomic_load(&user->since) || looks - it->user_seen > FORGOTTEN || it->unused >= UNUSED)) atomic_store(&it->user, user = NULL);
@@ -120,6 +121,7 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	if (!since || since >= now) th = NULL; // it comes or goes
 	l->known = it->gil != NULL;
 	l->taken = ts != NULL;
+	l->returns = l->known && !ts && atomic_load(&it->forced_at) == atomic_load(&it->gil->switches);
 	l->computes = 0;
 	l->holder = th ? atomic_load(&th->tag) : 0;
 	l->runs = th ? atomic_load(&th->what) : 0;
@@ -141,12 +143,50 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	pthread_mutex_unlock(&gilt_all_mu);
 }
 
-// Waits until someone waits (more says that someone still does, or is worth looking after), then looks once
-// a pause: until one has passed in which no attach of ours got the GIL, or some task has used it for long:
-// GILT_PACE_TICK. While short attaches go on it stays here, and gives word after so many looks
-// (GILT_PACE_CHECK), or after each one if looks is 1. A pause longer than the grace ends when someone begins to wait.
-gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t pause_ns, int looks) {
+// Whether a look has found nothing but that the task of tag uses the GIL, or that others come and go, or ask for it. The use of the task is
+// added up for Go.
+static int quiet(gilt_interp *it, gilt_look *l, gilt_order o) {
+	if (l->user && l->user != o.tag) return 0;
+	if (l->user) atomic_fetch_add(&it->tended, l->used), l->used = 0;
+	if (it->armed >= GILT_WATCH || it->unsaid || it->pace_stop) return 0;
+	if (!l->taken) return l->pending > 0 || (o.pace == GILT_TEND && it->unused < 2); // it is on its way from one to the next
+	return !l->computes || l->holder == o.tag;
+}
+
+// Waits until something is wanted, if that is what the order says.
+static void rest(gilt_interp *it, gilt_order *o) { // with pace_mu held
+	while (!it->armed && !it->unsaid && !it->pace_stop) pthread_cond_wait(&it->pace_cond, &it->pace_mu);
+	begin_looks(it);
+	o->pace = it->armed < GILT_TEND ? GILT_TEND : it->armed;
+}
+
+// Looks once a pause, until one has passed in which no attach of ours got the GIL, or some task has used it for long:
+// GILT_PACE_TICK. While short attaches go on it stays here, and gives word after some looks (GILT_PACE_CHECK).
+// As long as nothing else happens but that the task of the order's tag uses the GIL, it stays here too.
+static gilt_look looks(gilt_interp *it, gilt_order o) { // with pace_mu held
+	enum { GRACE = 100 * 1000, TENDING = 1000 * 1000, RARELY = 20 * 1000 * 1000, IDLE = 20 }; // nanoseconds; looks
 	gilt_look l = {.what = GILT_PACE_CHECK};
+	int most = o.pace == GILT_RUSH ? 1 : 50, idle = 0;
+	uint64_t began = gilt_ticks();
+	for (int i = 0; i < most && !it->pace_stop && l.what == GILT_PACE_CHECK; i++) {
+		uint64_t newest = atomic_load(&it->newest);
+		if (o.pace == GILT_TEND && it->armed < GILT_WATCH) pause_for(it, (idle < IDLE ? TENDING : RARELY) - GRACE, 0);
+		if (it->armed >= GILT_WATCH) most = 1; // somebody has begun to wait since the last answer
+		it->armed = 0;
+		pause_for(it, GRACE, 1);
+		l.user = 0, l.used = 0;
+		look(it, &l, GRACE);
+		l.pending = (int32_t)(atomic_load(&it->asked) - atomic_load(&it->got));
+		l.moved = it->gil && atomic_load(&it->newest) != newest;
+		idle = l.moved ? 0 : idle + 1;
+		if (o.quiet > 0 && most != 1 && gilt_to_ns(gilt_ticks() - began) < o.quiet && quiet(it, &l, o)) i = -1;
+		else if (!l.moved || l.user || most == 1 || o.quiet > 0) l.what = GILT_PACE_TICK;
+	}
+	l.tended = atomic_exchange(&it->tended, 0);
+	return l;
+}
+
+gilt_look gilt_pacer_wait(gilt_interp *it, gilt_order o) {
 	// How long Go took to come back from the last answer tells whether its processors are all busy.
 	uint64_t now = gilt_ticks();
 	if (it->told_at && now - it->told_at > 50 * gilt_ticks_20us) gilt_go_is_busy(it, now);
@@ -155,21 +195,8 @@ gilt_look gilt_pacer_wait(gilt_interp *it, int more, int64_t grace_ns, int64_t p
 	if (!it->pace_ready) prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	it->pace_ready = 1;
 #endif
-	if (!more) {
-		while (!it->armed && !it->unsaid && !it->pace_stop) pthread_cond_wait(&it->pace_cond, &it->pace_mu);
-		begin_looks(it);
-	}
-	for (int i = 0; i < looks && !it->pace_stop && l.what == GILT_PACE_CHECK; i++) {
-		uint64_t newest = atomic_load(&it->newest);
-		if (pause_ns > grace_ns && !it->armed) pause_for(it, pause_ns - grace_ns, 0);
-		if (it->armed) looks = 1; // somebody has begun to wait since the last answer
-		it->armed = 0;
-		pause_for(it, grace_ns, 1);
-		look(it, &l, grace_ns);
-		l.pending = (int32_t)(atomic_load(&it->asked) - atomic_load(&it->got));
-		l.moved = it->gil && atomic_load(&it->newest) != newest;
-		if (!l.moved || l.user || looks == 1) l.what = GILT_PACE_TICK;
-	}
+	if (o.pace == GILT_REST) rest(it, &o);
+	gilt_look l = looks(it, o);
 	l.newest = atomic_load(&it->newest);
 	l.arrived = atomic_load(&it->arrived);
 	if (it->unsaid) l.what = GILT_PACE_TICK;

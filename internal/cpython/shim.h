@@ -126,7 +126,9 @@ struct gilt_interp {
 	uint64_t seen_at;                    // when the last look was that found one of ours with the GIL,
 	gilt_thread *seen_holder;            // who that was, compared only
 	unsigned long seen_switches;         // and how often it had changed hands
-	int unused;                          // looks in a row that found it free
+	int unused;                          // looks in a row that found it free, and nobody on his way to it
+	_Atomic unsigned long forced_at;     // gil->switches when a holder was last forced off: as long as they stand there, he has not had it again
+	_Atomic int64_t tended;              // nanoseconds that the tended task has used the GIL, until the pacer or Go takes them
 
 	gilt_kept kept; // guarded by gilt_all_mu, as these two
 	struct {        // one of ours that has had the GIL since the pacer first saw it there, without a break; under gilt_all_mu

@@ -109,6 +109,7 @@ uint64_t gilt_take_gil(gilt_thread *th, gilt_interp *it, PyThreadState *ts) {
 	add(&it->got, 1);
 	uint64_t end = gilt_ticks();
 	if (gilt_to_ns(end - began) >= patience && atomic_load_explicit(&g->switches, memory_order_relaxed) == switches + 1) {
+		atomic_store_explicit(&it->forced_at, switches + 1, memory_order_relaxed);
 		forced(it, holder, end);
 		if (GILT_UNLIKELY(end - began > 5000 * gilt_ticks_20us)) kept(it, holder, switches, end - began);
 	}

@@ -236,6 +236,7 @@ type Look struct {
 	Known    bool          // who holds the GIL can be told on this Python; if not, Taken and what follows are zero
 	Taken    bool          // somebody holds it
 	Computes bool          // and has had it for a grace without a break
+	Returns  bool          // nobody holds it, but who was forced off it waits for a processor only, to have it again
 	Pending  int           // attaches of ours that wait for it
 	Moved    bool          // one of ours got it since the look before
 	Newest   uint64        // the highest tag of a task that has had it
@@ -243,8 +244,9 @@ type Look struct {
 	Arrived  uint64        // the highest tag of a task that has begun on its thread
 	Holder   uint64        // who holds it; 0 for nobody, or a thread that Python code started
 	What     uint64        // and what that task runs
-	User     uint64        // who used it for long since the last answer, 0 for nobody
-	Used     time.Duration // how long
+	User     uint64        // who used it for long at the last look, 0 for nobody
+	Used     time.Duration // how long, but for Tended
+	Tended   time.Duration // how long the tended task used it since the last answer, but for what Interp.Tended took
 }
 
 // HeldInGo is what Interp.Watch saw. Since is 0 when nobody waits, or nobody has the GIL in Go code; it stays the same as
