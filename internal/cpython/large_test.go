@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"gilt/internal/cpython"
 )
@@ -46,18 +47,18 @@ func turns(t *testing.T, it *cpython.Interp, f func()) int64 {
 // A conversion of much data is one operation, and other threads have the GIL many times meanwhile. Each of these was one hold, or some
 // few, though the conversions of containers gave the GIL up: a thread that waited began to wait anew each time, and never asked.
 func TestLarge_OthersHaveTurns(t *testing.T) {
-	const size, enough = 128 * mb, 8
-	ints, floats := make([]int64, 4*mb), make([]float64, 4*mb)
-	list, tuple, dict := cpython.AppendList(nil, 4*mb), cpython.AppendTuple(nil, 4*mb), cpython.AppendDict(nil, 2*mb)
-	for i := range 4 * mb {
+	const size, enough = 64 * mb, 5
+	ints, floats := make([]int64, 2*mb), make([]float64, 2*mb)
+	list, tuple, dict := cpython.AppendList(nil, 2*mb), cpython.AppendTuple(nil, 2*mb), cpython.AppendDict(nil, mb)
+	for i := range 2 * mb {
 		ints[i], floats[i] = int64(i)*1000, float64(i)
 		list, tuple = cpython.AppendInt(list, int64(i)*1000), cpython.AppendFloat(tuple, float64(i))
-		if i < 2*mb {
+		if i < mb {
 			dict = cpython.AppendInt(cpython.AppendInt(dict, int64(i)), int64(i))
 		}
 	}
-	texts := cpython.AppendList(nil, 1000)
-	for range 1000 {
+	texts := cpython.AppendList(nil, 500)
+	for range 500 {
 		texts = cpython.AppendString(texts, strings.Repeat("x", 200_000))
 	}
 	in(t, func(it *cpython.Interp, e cpython.Entry) {
@@ -247,6 +248,35 @@ func TestLarge_NoMemory(t *testing.T) {
 			if failed == 0 {
 				t.Errorf("%s: never without memory", name)
 			}
+		}
+	})
+}
+
+// A task whose deadline passes does not copy to the end.
+func TestLarge_IsInterrupted(t *testing.T) {
+	data := make([]byte, 512*mb)
+	wire := cpython.AppendBytes(nil, data)
+	in(t, func(it *cpython.Interp, e cpython.Entry) {
+		made, tag := e.Make(wire).Obj, uint64(7) // a task is interrupted once, and tags tell tasks apart
+		for what, f := range map[string]func(cpython.Entry) cpython.Result{
+			"to Python": func(e cpython.Entry) cpython.Result { return e.Make(wire) },
+			"to Go":     func(e cpython.Entry) cpython.Result { return e.Object(cpython.OpConvert, made, nil, cpython.KindBytes) },
+		} {
+			inner, status := it.Enter(tag, 0, cpython.Clock()+cpython.Deadline(5*time.Millisecond))
+			if status != cpython.OK {
+				t.Fatal(status)
+			}
+			r := f(inner)
+			if r.Status != cpython.Raised {
+				t.Errorf("%s: status %d", what, r.Status)
+			} else {
+				if x, err := readException(r.Data); err != nil || x.Class.Name != "Cancelled" {
+					t.Errorf("%s: %s, %v", what, x.Class.Name, err)
+				}
+				it.Release(r.Obj)
+			}
+			inner.Leave()
+			tag++
 		}
 	})
 }
