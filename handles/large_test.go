@@ -108,3 +108,26 @@ func TestLarge_Extend(t *testing.T) {
 		}
 	})
 }
+
+// Go copies a large value before C does, and not with the GIL.
+func TestLarge_GoCopiesWithoutTheGIL(t *testing.T) {
+	text := strings.Repeat("x", 1<<19)
+	for name, v := range map[string]any{
+		"text": []any{text, make(chan int)}, "bytes": []any{[]byte(text), make(chan int)}, "numbers": []any{make([]int64, 1<<17), make(chan int)},
+		"nested": []any{make([][4]int, 1<<15), make(chan int)}, "named": []any{named(text), make(chan int)},
+	} {
+		pytest.Do(t, func(tok *gilt.Token) {
+			pytest.Eventually(t, "an operation comes back attached", func() bool {
+				return py.Run(tok, "1") == nil && tok.Entry("a test").Operation() != 0
+			})
+			if _, err := py.From(tok, v); err == nil { // in Go: C does nothing
+				t.Error("a channel is converted")
+			}
+			if tok.Entry("a test").Operation() != 0 {
+				t.Errorf("%s: the GIL is kept while Go copies", name)
+			}
+		})
+	}
+}
+
+type named []byte

@@ -13,6 +13,9 @@ import (
 
 const mb = 1 << 20
 
+// enough turns of others, which take some microseconds each: before the operation has the GIL, and where it is kept to the end, there are 0 to 20.
+const enough = 40
+
 // turns gives how many short tasks of another thread had the GIL while f ran.
 func turns(t *testing.T, it *cpython.Interp, f func()) int64 {
 	t.Helper()
@@ -47,7 +50,7 @@ func turns(t *testing.T, it *cpython.Interp, f func()) int64 {
 // A conversion of much data is one operation, and other threads have the GIL many times meanwhile. Each of these was one hold, or some
 // few, though the conversions of containers gave the GIL up: a thread that waited began to wait anew each time, and never asked.
 func TestLarge_OthersHaveTurns(t *testing.T) {
-	const size, enough = 64 * mb, 5
+	const size = 64 * mb
 	ints, floats := make([]int64, 2*mb), make([]float64, 2*mb)
 	list, tuple, dict := cpython.AppendList(nil, 2*mb), cpython.AppendTuple(nil, 2*mb), cpython.AppendDict(nil, mb)
 	for i := range 2 * mb {
@@ -248,6 +251,20 @@ func TestLarge_NoMemory(t *testing.T) {
 			if failed == 0 {
 				t.Errorf("%s: never without memory", name)
 			}
+		}
+	})
+}
+
+// A list is extended by another in parts.
+func TestLarge_OthersHaveTurnsWhileAListIsExtended(t *testing.T) {
+	in(t, func(it *cpython.Interp, e cpython.Entry) {
+		list, more := eval(t, e, "[]"), eval(t, e, "list(range(10_000_000))")
+		var r cpython.Result
+		if n := turns(t, it, func() { r = e.Object(cpython.OpExtend, list, cpython.AppendObject(nil, more), cpython.KindNone) }); r.Status != cpython.OK || n < enough {
+			t.Errorf("status %d, %d turns of others", r.Status, n)
+		}
+		if r := e.Object(cpython.OpLen, list, nil, cpython.KindNone); r.Int != 10_000_000 {
+			t.Error(r.Int)
 		}
 	})
 }
