@@ -15,7 +15,7 @@ func (ByteArray) class() cpython.Class { return cpython.ClassByteArray }
 
 // NewByteArray gives a bytearray with a copy of data.
 func NewByteArray(tok *Token, data []byte) (ByteArray, error) {
-	return construct[ByteArray](tok, notNil(data))
+	return made[ByteArray](From(tok, byteArray(data)))
 }
 
 // ByteArrayFromHex is bytearray.fromhex(text): two digits for each byte, and white space between them. ValueError for other

@@ -66,6 +66,11 @@ func As[T any, O Object](o O) (T, error) {
 // when a key is no str) where any is asked for. An int that does not fit is an OverflowError, a value of
 // another type is a TypeError; nothing is cut or guessed. A handle (a Bound, a Py, a List and so on) is asked for alone, not
 // inside another type. A time.Time has NewDateTime and DateTime.Time, a complex number NewComplex and Complex.Complex128.
+//
+// A large value does not keep the GIL meanwhile: bytes and texts of more than 256 KiB are copied without it, or in parts, and a list,
+// tuple or dict lets others have the GIL every few thousand values, in both directions. Python code may then change what As
+// reads: a list, dict or bytearray that has another size afterwards is a RuntimeError; an item that was replaced is the old or the new one. A
+// conversion in one of these pauses ends with its task's interruption.
 func From(tok *Token, v any) (Bound, error) {
 	const op = "From"
 	e := tok.Entry(op)

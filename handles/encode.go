@@ -28,15 +28,19 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 	case float64:
 		return cpython.AppendFloat(b, v), nil
 	case string:
+		letGo(tok, len(v))
 		return cpython.AppendString(b, v), nil
 	case []byte:
 		if v == nil {
 			return cpython.AppendNil(b), nil
 		}
+		letGo(tok, len(v))
 		return cpython.AppendBytes(b, v), nil
 	case []int64:
+		letGo(tok, 8*len(v))
 		return cpython.AppendInts(b, v), nil
 	case []float64:
+		letGo(tok, 8*len(v))
 		return cpython.AppendFloats(b, v), nil
 	case Bound:
 		return encodeBound(tok, b, v)
@@ -54,6 +58,9 @@ func encodeAny(tok *Token, b []byte, v any, depth int) ([]byte, error) {
 		return nil, misplaced(v)
 	case encoded:
 		return append(b, v...), nil
+	case byteArray:
+		letGo(tok, len(v))
+		return cpython.AppendByteArray(b, v), nil
 	case *big.Int:
 		if v == nil {
 			return cpython.AppendNil(b), nil
@@ -80,6 +87,19 @@ func misplaced(v any) error {
 
 // encoded is a value in wire form.
 type encoded []byte
+
+// byteArray becomes a bytearray.
+type byteArray []byte
+
+const large = 1 << 18 // bytes; as wire.c has it
+
+// letGo gives the GIL up, if tok's task has it, where Go copies so many bytes: nobody needs the GIL for that. The task's next operation
+// takes it again.
+func letGo(tok *Token, n int) {
+	if n > large && tok != nil && tok.Entry("From").Operation() != 0 {
+		cpython.Yield()
+	}
+}
 
 func errNoToken() error {
 	return conversionError(TypeError, "a prepared function takes no handles: call the object by Bound.Call, inside Do")
@@ -115,6 +135,7 @@ func encodeValue(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, erro
 	case reflect.Float32, reflect.Float64:
 		return cpython.AppendFloat(b, v.Float()), nil
 	case reflect.String:
+		letGo(tok, v.Len())
 		return cpython.AppendString(b, v.String()), nil
 	case reflect.Interface, reflect.Pointer:
 		return encodePointer(tok, b, v, depth)
@@ -126,6 +147,7 @@ func encodeValue(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, erro
 			return cpython.AppendNil(b), nil
 		}
 		if v.Type().Elem().Kind() == reflect.Uint8 {
+			letGo(tok, v.Len())
 			return cpython.AppendBytes(b, v.Bytes()), nil
 		}
 		return encodeList(tok, b, v, depth)
@@ -166,7 +188,7 @@ func encodeList(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error
 	b = cpython.AppendList(b, v.Len())
 	var err error
 	for i := range v.Len() {
-		if err := withinLimit(b); err != nil {
+		if err := withinLimit(tok, b); err != nil {
 			return nil, err
 		}
 		if b, err = encodeValue(tok, b, v.Index(i), depth+1); err != nil {
@@ -186,7 +208,7 @@ func encodeMap(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, error)
 	b = cpython.AppendDict(b, v.Len())
 	var err error
 	for it := v.MapRange(); it.Next(); {
-		if err := withinLimit(b); err != nil {
+		if err := withinLimit(tok, b); err != nil {
 			return nil, err
 		}
 		if b, err = encodeValue(tok, b, it.Key(), depth+1); err != nil {
@@ -215,7 +237,7 @@ func encodeStruct(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, err
 	b = cpython.AppendDict(b, len(fields))
 	var err error
 	for _, f := range fields {
-		if err := withinLimit(b); err != nil {
+		if err := withinLimit(tok, b); err != nil {
 			return nil, err
 		}
 		b = cpython.AppendString(b, f.name)
@@ -227,7 +249,8 @@ func encodeStruct(tok *Token, b []byte, v reflect.Value, depth int) ([]byte, err
 }
 
 // withinLimit is the error of a conversion whose wire form has become too long: Go values too may hold the same one many times.
-func withinLimit(b []byte) error {
+func withinLimit(tok *Token, b []byte) error {
+	letGo(tok, len(b))
 	if uint64(len(b)) <= cpython.MaxBytes {
 		return nil
 	}

@@ -2,6 +2,7 @@ package handles
 
 import (
 	"iter"
+	"reflect"
 
 	"gilt/internal/cpython"
 )
@@ -17,7 +18,18 @@ func NewList(tok *Token, items ...any) (List, error) {
 }
 
 // ListFrom is list(items), of a Go slice or any Python iterable, such as a set or a view of a dict.
-func ListFrom(tok *Token, items any) (List, error) { return construct[List](tok, items) }
+func ListFrom(tok *Token, items any) (List, error) {
+	if isItems(items) {
+		return made[List](From(tok, items))
+	}
+	return construct[List](tok, items)
+}
+
+// isItems says whether From makes a list of v: then a second copy would keep the GIL.
+func isItems(v any) bool {
+	t := reflect.TypeOf(v)
+	return t != nil && t != argsType && (t.Kind() == reflect.Array || t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8 && !reflect.ValueOf(v).IsNil())
+}
 
 // Append appends a value.
 func (l List) Append(value any) error {
@@ -25,7 +37,8 @@ func (l List) Append(value any) error {
 	return err
 }
 
-// Extend appends all items of a Go slice, or of any Python iterable, in one crossing.
+// Extend appends all items of a Go slice, or of any Python iterable, in one crossing. Of more than 65,536 items other threads may see
+// some at the end and others not yet, as when Python extends a list by what an iterator gives.
 func (l List) Extend(items any) error {
 	_, err := l.do("List.Extend", cpython.OpExtend, cpython.KindNone, items)
 	return err

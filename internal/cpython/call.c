@@ -31,28 +31,28 @@ int gilt_scalar_of(PyObject *o, int rkind, gilt_res *r) {
 	return r->i == -1 && py.PyErr_Occurred() ? -1 : 0;
 }
 
+static int no_memory(void) {
+	if (!py.PyErr_Occurred()) py.PyErr_SetString(py.PyExc_MemoryError, "gilt: no memory for a result");
+	return -1;
+}
+
 static int text(gilt_thread *th, PyObject *o, int rkind, gilt_res *r) {
-	Py_ssize_t n = 0;
-	char *q = NULL;
-	const char *p = NULL;
 	unsigned long flags = py.PyType_GetFlags(gilt_type(o));
+	int bad;
 	if (rkind == GILT_R_STR) {
 		if (!(flags & STR_SUB)) return not_instance(o, "str");
-		p = py.PyUnicode_AsUTF8AndSize(o, &n);
+		bad = gilt_put_str(th, o, 0);
 	} else if (flags & BYTES_SUB) {
-		if (!py.PyBytes_AsStringAndSize(o, &q, &n)) p = q;
-	} else if (py.PyType_IsSubtype(gilt_type(o), py.PyByteArray_Type)) { // not isinstance, which asks __class__
-		p = py.PyByteArray_AsString(o), n = py.PyByteArray_Size(o);
-	} else if (o == py._Py_NoneStruct) {
+		Py_ssize_t n;
+		char *p;
+		bad = py.PyBytes_AsStringAndSize(o, &p, &n) || gilt_put_of(th, o, p, (size_t)n);
+	} else if (py.PyType_IsSubtype(gilt_type(o), py.PyByteArray_Type)) bad = gilt_put_bytearray(th, o); // not isinstance, which asks __class__
+	else if (o == py._Py_NoneStruct) {
 		r->i = 1; // no bytes: Go decides whether that is nil
 		return 0;
 	} else return not_instance(o, "bytes");
-	if (!p) return -1;
-	if (gilt_buf_put(th, p, (size_t)n)) {
-		py.PyErr_SetString(py.PyExc_MemoryError, "gilt: no memory for a result");
-		return -1;
-	}
-	r->p = th->buf, r->n = (uint64_t)n;
+	if (bad) return no_memory();
+	r->p = th->buf, r->n = th->nbuf;
 	return 0;
 }
 
@@ -264,8 +264,8 @@ PyObject *gilt_argument(int akind, int64_t ai, const uint8_t *w, uint64_t wn) {
 		memcpy(&d, &ai, 8);
 		return py.PyFloat_FromDouble(d);
 	}
-	case GILT_A_STR: return py.PyUnicode_DecodeUTF8((const char *)w, (Py_ssize_t)wn, "strict");
-	case GILT_A_BYTES: return py.PyBytes_FromStringAndSize((const char *)w, (Py_ssize_t)wn);
+	case GILT_A_STR: return gilt_new_str((const char *)w, wn);
+	case GILT_A_BYTES: return gilt_new_bytes((const char *)w, wn);
 	}
 	PyObject *o = akind == GILT_A_OBJECT ? (PyObject *)ai : akind == GILT_A_NIL ? py._Py_NoneStruct : ai ? py._Py_TrueStruct : py._Py_FalseStruct;
 	py.Py_IncRef(o);

@@ -111,6 +111,8 @@ static int is_due(gilt_thread *th, gilt_interp *it) {
 	return atomic_load_explicit(&th->wanted, memory_order_relaxed) == key || (deadline && (int64_t)gilt_clock_ns() >= deadline);
 }
 
+int gilt_due(gilt_thread *th) { return th->attached->hook && is_due(th, th->attached); }
+
 int gilt_interrupted(gilt_thread *th) {
 	gilt_interp *it = th->attached;
 	if (GILT_LIKELY(!it->hook || !is_due(th, it))) return 0;

@@ -69,7 +69,8 @@ static const char probes[] = "try: raise Exception\n"
                              "tb = type(inner)(inner, frame, 0x2a5a5a5a, 0x3b6c6c6c)\n"
                              "shown, hidden, exception_size = Exception(), Exception(), Exception.__basicsize__\n"
                              "hidden.__suppress_context__ = True\n"
-                             "counted, dict_size = dict.fromkeys(range(1013)), dict.__basicsize__\n";
+                             "counted, dict_size = dict.fromkeys(range(1013)), dict.__basicsize__\n"
+                             "text, str_size = 'x' * 1013, str.__basicsize__\n";
 
 static int find_in(PyObject *ns) {
 	const int lasti = 0x2a5a5a5a, lineno = 0x3b6c6c6c;
@@ -82,7 +83,8 @@ static int find_in(PyObject *ns) {
 	gilt_at.tb_lineno = where(tb, size, &lineno, sizeof lineno);
 	gilt_at.suppress_context = differs(get(ns, "shown"), get(ns, "hidden"), exception_size);
 	gilt_at.dict_used = where(get(ns, "counted"), py.PyLong_AsLongLong(get(ns, "dict_size")), &count, sizeof count);
-	return gilt_at.dict_used < 0 || gilt_at.tb_next < 0 || gilt_at.tb_frame < 0 || gilt_at.tb_lasti < 0 || gilt_at.tb_lineno < 0 || gilt_at.suppress_context < 0 ? -1 : 0;
+	gilt_at.str_length = where(get(ns, "text"), py.PyLong_AsLongLong(get(ns, "str_size")), &count, sizeof count);
+	return gilt_at.str_length < 0 || gilt_at.dict_used < 0 || gilt_at.tb_next < 0 || gilt_at.tb_frame < 0 || gilt_at.tb_lasti < 0 || gilt_at.tb_lineno < 0 || gilt_at.suppress_context < 0 ? -1 : 0;
 }
 
 int gilt_find_layout(void) {

@@ -99,10 +99,24 @@ static void append(gilt_thread *th, gilt_interp *it, PyObject *o, PyObject *v, g
 	else call_method(th, it, o, "append", v, r);
 }
 
+// A list by a list, in parts: what v has when it begins, or less if that goes meanwhile. 0, or -1 with an exception.
+static int extend_list(gilt_thread *th, PyObject *o, PyObject *v) {
+	enum { PART = 1 << 16 }; // half a millisecond
+	Py_ssize_t count = py.PyList_Size(v), end = py.PyList_Size(o);
+	if (GILT_LIKELY(count <= PART)) return py.PyList_SetSlice(o, end, end, v);
+	for (Py_ssize_t at = 0; at < count; at += PART) {
+		PyObject *part = py.PyList_GetSlice(v, at, count - at < PART ? count : at + PART);
+		end = py.PyList_Size(o);
+		int bad = !part || py.PyList_SetSlice(o, end, end, part);
+		drop(part);
+		if (bad || gilt_give_way(th)) return -1;
+	}
+	return 0;
+}
+
 static void extend(gilt_thread *th, gilt_interp *it, PyObject *o, PyObject *v, gilt_res *r) {
 	if (GILT_LIKELY(gilt_type(o) == py.PyList_Type && gilt_type(v) == py.PyList_Type)) {
-		Py_ssize_t n = py.PyList_Size(o);
-		raised_if(th, it, py.PyList_SetSlice(o, n, n, v), r);
+		raised_if(th, it, extend_list(th, o, v), r);
 		return;
 	}
 	call_method(th, it, o, "extend", v, r);

@@ -44,6 +44,24 @@ PyObject *gilt_argument(int akind, int64_t ai, const uint8_t *w, uint64_t wn); /
 PyObject *gilt_vectorcall(PyObject *f, PyObject *const *args, size_t n, PyObject *names);
 static const size_t GILT_ARGUMENTS_OFFSET = (size_t)1 << (sizeof(size_t) * 8 - 1); // PY_VECTORCALL_ARGUMENTS_OFFSET
 
+// large.c. What is larger is copied in parts of that size, or without the GIL.
+enum { GILT_LARGE = 1 << 18, GILT_VALUE_BYTES = 32 }; // a value is as much work as so many bytes
+PyObject *gilt_new_bytes(const char *p, uint64_t n); // new references, or NULL with an exception
+PyObject *gilt_new_bytearray(const char *p, uint64_t n);
+PyObject *gilt_new_str(const char *p, uint64_t n); // of UTF-8
+// These append to th->buf: 0, or -1, with an exception unless there is no memory. Other Python code may run meanwhile.
+int gilt_put_large(gilt_thread *th, PyObject *owner, const void *p, size_t n);
+static inline int gilt_put_of(gilt_thread *th, PyObject *owner, const void *p, size_t n) { // owner's memory, which does not change as long as owner lives
+	if (GILT_UNLIKELY(n > GILT_LARGE)) return gilt_put_large(th, owner, p, n);
+	th->look -= (int64_t)(n / GILT_VALUE_BYTES);
+	return gilt_buf_put(th, p, n);
+}
+int gilt_put_bytearray(gilt_thread *th, PyObject *o);
+int gilt_put_str(gilt_thread *th, PyObject *o, int tagged); // its UTF-8, after a head if it is to be tagged
+// Lets others have the GIL if they may have asked for it. 0, or -1 with an exception when the task is interrupted. A thread that waits asks when its wait
+// has taken the switch interval, and begins to wait anew whenever the GIL is given up. So it is given up no more often.
+int gilt_give_way(gilt_thread *th);
+
 // wire.c: gives back most of a large result buffer that holds little now. p, when it points to the buffer's
 // start, is kept pointing there.
 enum { LARGE_BUFFER = 1 << 20 };

@@ -45,7 +45,7 @@ struct gilt_api {
 extern struct gilt_api py;
 // layout.c: where objects keep what there is no cheap call for. It is found at start, not declared.
 typedef struct {
-	int ob_type, tb_next, tb_frame, tb_lasti, tb_lineno, suppress_context, dict_used;
+	int ob_type, tb_next, tb_frame, tb_lasti, tb_lineno, suppress_context, dict_used, str_length;
 	int counts; // an object's first 32 bits count its references, unless there are very many; not on free-threaded builds
 } gilt_layout;
 extern gilt_layout gilt_at;
@@ -255,6 +255,8 @@ struct gilt_thread {
 	uint8_t *buf; // results
 	size_t nbuf, capbuf;
 	uint64_t values; // of the conversion that goes on: see counted
+	int64_t look;    // with how many it looks whether to go on; large values bring that nearer
+	uint64_t gave;   // ticks at which a conversion last gave the GIL up for a moment
 };
 
 extern __thread gilt_thread *gilt_tls;
@@ -298,6 +300,10 @@ static inline int gilt_grow(void **p, size_t *cap, size_t need, size_t size) {
 
 static inline PyObject *gilt_type(PyObject *o) { // borrowed
 	return *(PyObject **)((char *)o + gilt_at.ob_type);
+}
+
+static inline Py_ssize_t gilt_str_length(PyObject *o) { // in code points, of a str or a subclass
+	return *(Py_ssize_t *)((char *)o + gilt_at.str_length);
 }
 
 char *gilt_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -428,6 +434,7 @@ void gilt_disarm(gilt_thread *th, gilt_interp *it); // on th: what runs next is 
 int gilt_interrupt_here(gilt_thread *th, gilt_interp *it);
 // The same for C code that keeps the GIL for long, so that the canceller cannot arm it.
 int gilt_interrupted(gilt_thread *th);
+int gilt_due(gilt_thread *th); // whether that would try; the thread need not have the GIL
 
 // gil.c
 struct gilt_gil {
@@ -457,6 +464,14 @@ static inline int gilt_buf_u64(gilt_thread *th, uint64_t v) { return gilt_buf_pu
 int gilt_buf_text(gilt_thread *th, PyObject *s);            // length and UTF-8, lone surrogates escaped; never raises
 PyObject *gilt_wire_read(const uint8_t **p, const uint8_t *end, int depth); // new reference, or NULL with an exception
 int gilt_wire_write(gilt_thread *th, PyObject *o, int depth);               // 0, or -1 with an exception
+
+static inline int gilt_put_head(gilt_thread *th, uint8_t tag, uint64_t v) { // a tag and what it says: 0, or -1 without memory
+	if (gilt_buf_room(th, 9)) return -1;
+	th->buf[th->nbuf] = tag;
+	memcpy(th->buf + th->nbuf + 1, &v, 8);
+	th->nbuf += 9;
+	return 0;
+}
 
 // error.c
 const char *gilt_type_name(PyObject *o); // of its type, valid until the next call on this thread; clears the indicator

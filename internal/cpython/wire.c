@@ -1,7 +1,7 @@
 // The wire form: values as bytes, so that a whole argument list or result crosses between Go and C at
 // once. One tag byte, then, little-endian:
 //   N None   T True   F False   i int64   u uint64 above int64   I u64 length, the int in hexadecimal
-//   d float64   s u64 length, UTF-8   b u64 length, bytes   l t m u64 count, then items (m: key, value)
+//   d float64   s u64 length, UTF-8   b u64 length, bytes   B the same as a bytearray (only towards Python)   l t m u64 count, then items (m: key, value)
 //   x u64 length, the name of a type, then i or I: an object with __index__, and what that gives (only towards Go)
 //   L D u64 count, then int64s or float64s: a list of numbers   O a PyObject * (only towards Python, borrowed)
 // Go's half is wire.go.
@@ -56,34 +56,29 @@ static int too_large(gilt_thread *th, const char *what, uint64_t limit, const ch
 
 // Looks, once in a while, whether the conversion is to go on, and lets others have the GIL. Other Python code may run meanwhile.
 static int look(gilt_thread *th) {
+	th->look = (int64_t)th->values + GILT_LARGE / GILT_VALUE_BYTES;
 	if (th->values > max_values) return too_large(th, "values", max_values, "MaxValues");
 	if (th->nbuf > max_bytes) return too_large(th, "bytes", max_bytes, "MaxBytes");
-	if (gilt_interrupted(th)) return -1;
-	py.PyEval_RestoreThread(py.PyEval_SaveThread());
-	return 0;
+	return gilt_give_way(th);
 }
+
+static void begin_counting(gilt_thread *th) { th->look -= (int64_t)th->values, th->values = 0; }
 
 // Counts a value that a container holds; -1 with an exception when the conversion ends here. The caller needs nothing that is borrowed
 // from an object that others may change.
 static inline int counted(gilt_thread *th) {
-	enum { LOOK = 1 << 13 };
-	return GILT_LIKELY(++th->values % LOOK != 0) ? 0 : look(th);
+	return GILT_LIKELY((int64_t)++th->values < th->look) ? 0 : look(th);
 }
 
 // The same on the way to Python, which threads of Python's go too: what they are sent comes from a queue, in small parts.
 static inline int counted_here(void) { return gilt_tls && gilt_tls->attached ? counted(gilt_tls) : 0; }
 
-static int put_tagged(gilt_thread *th, uint8_t tag, uint64_t v) {
-	if (gilt_buf_room(th, 9)) return -1;
-	th->buf[th->nbuf] = tag;
-	memcpy(th->buf + th->nbuf + 1, &v, 8);
-	th->nbuf += 9;
-	return 0;
+static int fits(gilt_thread *th, size_t n) {
+	return GILT_LIKELY(n <= max_bytes && th->nbuf <= max_bytes - n) ? 0 : too_large(th, "bytes", max_bytes, "MaxBytes");
 }
 
-static int put_bytes(gilt_thread *th, uint8_t tag, const void *p, size_t n) {
-	if (GILT_UNLIKELY(n > max_bytes || th->nbuf > max_bytes - n)) return too_large(th, "bytes", max_bytes, "MaxBytes");
-	return put_tagged(th, tag, n) || gilt_buf_put(th, p, n) ? -1 : 0;
+static int put_bytes(gilt_thread *th, uint8_t tag, PyObject *owner, const void *p, size_t n) {
+	return fits(th, n) || gilt_put_head(th, tag, n) || gilt_put_of(th, owner, p, n) ? -1 : 0;
 }
 
 // Text for people (messages, file names): whatever the str holds, it is written; the indicator is left clear.
@@ -190,7 +185,7 @@ static PyObject *read_big(const uint8_t *p, uint64_t n) {
 }
 
 PyObject *gilt_wire_read(const uint8_t **p, const uint8_t *end, int depth) {
-	if (depth == 0 && gilt_tls) gilt_tls->values = 0;
+	if (depth == 0 && gilt_tls) begin_counting(gilt_tls);
 	if (*p >= end) return broken();
 	uint8_t tag = *(*p)++;
 	if (tag == 'N') return incref(py._Py_NoneStruct);
@@ -209,12 +204,15 @@ PyObject *gilt_wire_read(const uint8_t **p, const uint8_t *end, int depth) {
 	case 'O': return incref((PyObject *)(uintptr_t)v);
 	case 's':
 	case 'b':
+	case 'B':
 	case 'I': {
 		if (v > (uint64_t)(end - *p)) return broken();
 		const char *s = (const char *)*p;
 		*p += v;
-		if (tag == 's') return py.PyUnicode_DecodeUTF8(s, (Py_ssize_t)v, "strict");
-		return tag == 'b' ? py.PyBytes_FromStringAndSize(s, (Py_ssize_t)v) : read_big((const uint8_t *)s, v);
+		if (GILT_UNLIKELY(v > 8 * GILT_VALUE_BYTES) && gilt_tls) gilt_tls->look -= (int64_t)(v / GILT_VALUE_BYTES);
+		if (tag == 's') return gilt_new_str(s, v);
+		if (tag == 'b') return gilt_new_bytes(s, v);
+		return tag == 'B' ? gilt_new_bytearray(s, v) : read_big((const uint8_t *)s, v);
 	}
 	case 'L':
 	case 'D': return read_numbers(p, end, tag, v);
@@ -235,12 +233,12 @@ static int no_memory(void) {
 static int write_int(gilt_thread *th, PyObject *o) {
 	int overflow = 0;
 	long long v = py.PyLong_AsLongLongAndOverflow(o, &overflow);
-	if (!overflow) return v == -1 && py.PyErr_Occurred() ? -1 : put_tagged(th, 'i', (uint64_t)v) ? no_memory() : 0;
+	if (!overflow) return v == -1 && py.PyErr_Occurred() ? -1 : gilt_put_head(th, 'i', (uint64_t)v) ? no_memory() : 0;
 	PyObject *s = py.PyNumber_ToBase(o, 16); // "-0x…"
 	if (!s) return -1;
 	Py_ssize_t n;
 	const char *p = py.PyUnicode_AsUTF8AndSize(s, &n);
-	int bad = !p || (put_bytes(th, 'I', p, (size_t)n) && no_memory());
+	int bad = !p || (put_bytes(th, 'I', s, p, (size_t)n) && no_memory());
 	py.Py_DecRef(s);
 	return bad ? -1 : 0;
 }
@@ -263,10 +261,10 @@ static int write_dict(gilt_thread *th, PyObject *d, int depth) {
 	Py_ssize_t pos = 0, n = py.PyDict_Size(d), i = 0;
 	int stop = 0;
 	PyObject *k, *v; // borrowed; PyDict_Next itself copes with a dict that has changed
-	if (put_tagged(th, 'm', (uint64_t)n)) return no_memory();
+	if (gilt_put_head(th, 'm', (uint64_t)n)) return no_memory();
 	for (; i < n && !(stop = counted(th)) && py.PyDict_Next(d, &pos, &k, &v); i++) {
 		PyObject *t = gilt_type(k);
-		int hold = t != py.PyUnicode_Type && t != py.PyLong_Type; // writing the key may drop the value
+		int hold = t != py.PyLong_Type && (t != py.PyUnicode_Type || gilt_str_length(k) > GILT_LARGE / 4); // writing the key may drop the value
 		if (hold) py.Py_IncRef(v);
 		int bad = gilt_wire_write(th, k, depth + 1) || gilt_wire_write(th, v, depth + 1);
 		if (hold) py.Py_DecRef(v);
@@ -277,7 +275,7 @@ static int write_dict(gilt_thread *th, PyObject *d, int depth) {
 
 static int write_items(gilt_thread *th, PyObject *o, int depth, int list) {
 	Py_ssize_t n = list ? py.PyList_Size(o) : py.PyTuple_Size(o), i = 0;
-	if (put_tagged(th, list ? 'l' : 't', (uint64_t)n)) return no_memory();
+	if (gilt_put_head(th, list ? 'l' : 't', (uint64_t)n)) return no_memory();
 	for (; i < n; i++) {
 		if (counted(th)) return -1;
 		PyObject *item = list ? py.PyList_GetItem(o, i) : py.PyTuple_GetItem(o, i); // borrowed
@@ -288,9 +286,14 @@ static int write_items(gilt_thread *th, PyObject *o, int depth, int list) {
 }
 
 static int write_str(gilt_thread *th, PyObject *o) {
-	Py_ssize_t n;
-	const char *p = py.PyUnicode_AsUTF8AndSize(o, &n);
-	return !p ? -1 : put_bytes(th, 's', p, (size_t)n) ? no_memory() : 0;
+	size_t before = th->nbuf;
+	if (GILT_LIKELY(gilt_str_length(o) <= GILT_LARGE / 4)) {
+		Py_ssize_t n;
+		const char *p = py.PyUnicode_AsUTF8AndSize(o, &n);
+		return !p ? -1 : put_bytes(th, 's', o, p, (size_t)n) ? no_memory() : 0;
+	}
+	if (gilt_put_str(th, o, 1)) return no_memory();
+	return GILT_LIKELY(th->nbuf <= max_bytes) ? 0 : (th->nbuf = before, too_large(th, "bytes", max_bytes, "MaxBytes"));
 }
 
 // An object with __index__, which is an int where Go asks for one.
@@ -298,7 +301,7 @@ static int write_index(gilt_thread *th, PyObject *o) {
 	PyObject *i = py.PyNumber_Index(o);
 	if (!i) return -1;
 	const char *name = gilt_type_name(o);
-	int bad = put_bytes(th, 'x', name, strlen(name)) ? no_memory() : write_int(th, i);
+	int bad = put_bytes(th, 'x', o, name, strlen(name)) ? no_memory() : write_int(th, i);
 	py.Py_DecRef(i);
 	return bad;
 }
@@ -323,16 +326,21 @@ static int write_held(gilt_thread *th, PyObject *o, PyObject *t, unsigned long f
 	return -1;
 }
 
+static int write_bytearray(gilt_thread *th, PyObject *o) {
+	size_t n = (size_t)py.PyByteArray_Size(o);
+	return fits(th, n) || gilt_put_head(th, 'b', n) || gilt_put_bytearray(th, o) ? no_memory() : 0;
+}
+
 static int write_float(gilt_thread *th, PyObject *o) {
 	double d = py.PyFloat_AsDouble(o);
 	uint64_t v;
 	memcpy(&v, &d, 8);
-	return put_tagged(th, 'd', v) ? no_memory() : 0;
+	return gilt_put_head(th, 'd', v) ? no_memory() : 0;
 }
 
 // o may be borrowed from a container.
 int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
-	if (depth == 0) th->values = 0;
+	if (depth == 0) begin_counting(th);
 	if (o == py._Py_NoneStruct) return gilt_buf_byte(th, 'N') ? no_memory() : 0;
 	if (o == py._Py_TrueStruct) return gilt_buf_byte(th, 'T') ? no_memory() : 0;
 	if (o == py._Py_FalseStruct) return gilt_buf_byte(th, 'F') ? no_memory() : 0;
@@ -345,12 +353,11 @@ int gilt_wire_write(gilt_thread *th, PyObject *o, int depth) {
 		Py_ssize_t n;
 		char *p = NULL;
 		if (py.PyBytes_AsStringAndSize(o, &p, &n)) return -1;
-		return put_bytes(th, 'b', p, (size_t)n) ? no_memory() : 0;
+		return put_bytes(th, 'b', o, p, (size_t)n) ? no_memory() : 0;
 	}
 	if (flags & STR_SUB && gilt_minor() >= 12) return write_str(th, o);
 	if (!(flags & (STR_SUB | LIST_SUB | TUPLE_SUB | DICT_SUB))) {
-		if (py.PyType_IsSubtype(t, py.PyByteArray_Type))
-			return put_bytes(th, 'b', py.PyByteArray_AsString(o), (size_t)py.PyByteArray_Size(o)) ? no_memory() : 0;
+		if (py.PyType_IsSubtype(t, py.PyByteArray_Type)) return write_bytearray(th, o);
 		if (py.PyType_IsSubtype(t, py.PyFloat_Type)) return write_float(th, o);
 	}
 	py.Py_IncRef(o);

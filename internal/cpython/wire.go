@@ -51,6 +51,9 @@ func AppendString(b []byte, v string) []byte {
 // AppendBytes appends a bytes object.
 func AppendBytes(b, v []byte) []byte { return append(AppendTagged(b, 'b', uint64(len(v))), v...) }
 
+// AppendByteArray appends a bytearray.
+func AppendByteArray(b, v []byte) []byte { return append(AppendTagged(b, 'B', uint64(len(v))), v...) }
+
 // AppendObject appends a reference, which is borrowed for the operation.
 func AppendObject(b []byte, o Object) []byte { return AppendTagged(b, 'O', uint64(o)) }
 
