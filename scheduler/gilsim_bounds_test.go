@@ -157,3 +157,38 @@ func TestNewWorkIsServedBesideWorkThatResumes(t *testing.T) {
 		}
 	}
 }
+
+// TestThePacerIsQuietBesideALongTask: while a long task computes and there is nothing to decide, the pacer hardly calls Tick, though others
+// come and go, or wait for the long task to end; and they have no longer to wait for that.
+func TestThePacerIsQuietBesideALongTask(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		queued  int   // others that wait for the long one to end
+		hold    int64 // of long ones
+		ticks   int   // in a second, in which some 800 short tasks come
+		longest int64
+	}{
+		{"nobody waits", 0, 1e10, 20, 1 * ms},
+		{"15 long ones wait", 15, 20 * ms, 2400, 2 * ms},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := newWorld(t, 1, worldConfig{})
+			m.byGrant, m.fast = true, true
+			m.loops(m.class("long", ClassConfig{}), 1+tc.queued, hold(tc.hold)).score.Store(historyOne)
+			short := m.class("short", ClassConfig{})
+			m.add(caller{class: short, lane: anyLane, rounds: math.MaxInt, history: new(History), gap: func() int64 { return ms/2 + m.rnd.Int64N(ms*3/2) }, prog: hold(50 * us)})
+			m.play(1e9)
+			var longest int64
+			m.onFirst = func(x *simTask) {
+				if x.class == short {
+					longest = max(longest, m.now-x.asked)
+				}
+			}
+			before := m.s.lanes[0].ticks
+			m.play(2e9)
+			if ticks := int(m.s.lanes[0].ticks - before); ticks > tc.ticks || longest > tc.longest {
+				t.Errorf("%d ticks, at most %d wanted; the longest wait of a short task %v, at most %v wanted", ticks, tc.ticks, time.Duration(longest), time.Duration(tc.longest))
+			}
+		})
+	}
+}

@@ -112,6 +112,7 @@ static int came_back(gilt_interp *it, gilt_thread *th, int64_t grace_ns, gilt_lo
 // of whoever has the GIL now. Charged in advance is the holder, if it computes or came back, or else the long user: what its
 // processor clock tells.
 static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
+	enum { MOST_RETURNING = 20 }; // a holder that gave the GIL up by itself looks the same
 	pthread_mutex_lock(&gilt_all_mu);
 	uint64_t now = gilt_ticks(), dt = now - atomic_load(&it->looked_at);
 	uint64_t clean = atomic_load(&it->clean), others = clean - atomic_load(&it->clean_seen);
@@ -121,7 +122,8 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 	if (!since || since >= now) th = NULL; // it comes or goes
 	l->known = it->gil != NULL;
 	l->taken = ts != NULL;
-	l->returns = l->known && !ts && atomic_load(&it->forced_at) == atomic_load(&it->gil->switches);
+	l->returns = l->known && !ts && atomic_load(&it->forced_at) == atomic_load(&it->gil->switches) && it->returning < MOST_RETURNING;
+	it->returning = l->returns ? it->returning + 1 : ts ? 0 : it->returning;
 	l->computes = 0;
 	l->holder = th ? atomic_load(&th->tag) : 0;
 	l->runs = th ? atomic_load(&th->what) : 0;

@@ -127,6 +127,7 @@ struct gilt_interp {
 	gilt_thread *seen_holder;            // who that was, compared only
 	unsigned long seen_switches;         // and how often it had changed hands
 	int unused;                          // looks in a row that found it free, and nobody on his way to it
+	int returning;                       // looks in a row that found it free, and the last holder forced off it
 	_Atomic unsigned long forced_at;     // gil->switches when a holder was last forced off: as long as they stand there, he has not had it again
 	_Atomic int64_t tended;              // nanoseconds that the tended task has used the GIL, until the pacer or Go takes them
 

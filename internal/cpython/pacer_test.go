@@ -1,0 +1,55 @@
+package cpython_test
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"gilt/internal/cpython"
+	"gilt/internal/pytest"
+)
+
+// The pacer stays in C beside a long task while others come and go, and adds up what that task uses: each time that it came back to Go,
+// whoever was in C lost his processor of Go's.
+func TestPacer_IsQuietBesideALongTask(t *testing.T) {
+	const long, short, tend = 1 << 40, 1<<40 + 1, 1
+	in(t, func(it *cpython.Interp, e cpython.Entry) { run(t, e, "import sys\nsys.stop = sys.loops = False") })
+	var it *cpython.Interp
+	in(t, func(i *cpython.Interp, _ cpython.Entry) { it = i })
+	exec := func(tag uint64, source string) int64 {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		e, status := it.Enter(tag, 0, 0)
+		defer e.Leave()
+		r := e.Exec(source, "<test>", false, 0, 0, cpython.KindNone)
+		if status != cpython.OK || r.Status != cpython.OK {
+			t.Error(status, r.Status)
+		}
+		return e.Exec("__import__('sys').loops", "<test>", true, 0, 0, cpython.KindInt64).Int
+	}
+	ended, looked := make(chan struct{}), make(chan cpython.Look, 1)
+	go func() {
+		defer close(ended)
+		exec(long, "import sys\nsys.loops = 1\nwhile not sys.stop: pass")
+	}()
+	pytest.Eventually(t, "the long task computes", func() bool { return exec(short, "1") == 1 })
+	go func() { looked <- it.PacerWait(tend, long, time.Hour) }()
+	var used time.Duration
+	pytest.Eventually(t, "the use of the long task is added up", func() bool {
+		used += it.Tended()
+		return used > 20*time.Millisecond
+	})
+	for range 200 {
+		exec(short, "1")
+	}
+	select {
+	case l := <-looked:
+		t.Errorf("the pacer came back: %+v", l)
+	default:
+	}
+	exec(short, "import sys\nsys.stop = True")
+	<-ended
+	if l := <-looked; l.Pace != cpython.PaceTick || l.Taken {
+		t.Errorf("when the GIL was free it came back with %+v", l)
+	}
+}
