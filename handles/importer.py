@@ -127,6 +127,12 @@ class Path(Traversable):
         with self.open(encoding=encoding, errors=errors) as f:
             return f.read()
 
+    def resolve(self):
+        return self
+
+    def relative_to(self, other, **kwargs):
+        return pathlib.PurePosixPath(self._path).relative_to(str(other), **kwargs)
+
     def __str__(self):
         return self._path
 
