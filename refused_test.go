@@ -52,7 +52,7 @@ func refusedModule() error {
 	for name, right := range map[string]func(error) bool{
 		"outer": named,
 		"pyo3": func(err error) bool {
-			return strings.Contains(err.Error(), "a module that <go1>/lazy.py line 13 imports does not load")
+			return strings.Contains(err.Error(), "a module that <go1>/lazy.py line 12 imports does not load")
 		},
 		"other": func(err error) bool { _, bare := err.(*py.Error); return bare },
 	} {
