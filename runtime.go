@@ -123,7 +123,11 @@ func describe(p discover.Python, c Config) Info {
 func (rt *Runtime) prepare(ctx context.Context, c Config) error {
 	if len(c.Path) > 0 {
 		if err := rt.everywhere(ctx, func(tok *Token) error {
-			ns, err := handles.NewDict(tok, map[string]any{"path": c.Path})
+			path, err := handles.FSDecodeList(tok, c.Path)
+			if err != nil {
+				return err
+			}
+			ns, err := handles.NewDict(tok, map[string]any{"path": path})
 			if err != nil {
 				return err
 			}

@@ -47,7 +47,11 @@ func ImportFile(tok *Token, name, file string, options ...ImportOption) (Bound, 
 }
 
 func importFrom(tok *Token, name, file string, source any, options []ImportOption) (Bound, error) {
-	ns, err := NewDict(tok, map[string]any{"name": name, "file": file, "source": source, "replace": slices.Contains(options, Replace)})
+	path, err := FSDecode(tok, file)
+	if err != nil {
+		return Bound{}, err
+	}
+	ns, err := NewDict(tok, map[string]any{"name": name, "file": path, "source": source, "replace": slices.Contains(options, Replace)})
 	if err != nil {
 		return Bound{}, err
 	}

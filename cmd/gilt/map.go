@@ -290,7 +290,7 @@ func (a *app) openFunction(o mapOptions, t target, interrupts <-chan os.Signal) 
 		return nil, nil, func() {}, fmt.Errorf("no temporary directory: %s: %s; set TMPDIR to one that can be written", os.TempDir(), fileError(err))
 	}
 	tidy = func() { _ = os.RemoveAll(dir) }
-	literal := func(s string) string { b, _ := json.Marshal(s); return string(b) } // JSON strings are Python's
+	literal := func(s string) string { return fmt.Sprintf("os.fsdecode(bytes.fromhex('%x'))", s) } // it may have any bytes
 	source := fmt.Sprintf("%s\n\nMODULE, NAME, FILE, DIR, STOP = %s, %s, %s, %s, %s\n", mapSource, literal(t.module), literal(t.name),
 		literal(t.file), literal(t.dir), map[bool]string{true: "True", false: "False"}[o.onError == "stop"])
 	if err := os.WriteFile(filepath.Join(dir, "_gilt_map.py"), []byte(source), 0o600); err != nil {
