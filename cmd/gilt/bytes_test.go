@@ -99,6 +99,24 @@ func TestRunVenvBytes(t *testing.T) {
 	}
 }
 
+// An installation in a folder by any name. CPython 3.12 and 3.13 load no extension modules from there, in python3 neither: that is an error.
+func TestRunInstallationBytes(t *testing.T) {
+	t.Parallel()
+	prefix := filepath.Dir(filepath.Dir(childPython(t).Executable))
+	link := filepath.Join(t.TempDir(), "i\xff")
+	if err := os.Symlink(prefix, link); err != nil {
+		t.Fatal(err)
+	}
+	code := []string{"-c", "import json, sys; print(ascii([sys.prefix, sys.executable, sys.base_prefix]))"}
+	want := python3(t, setting{env: []string{"LC_ALL=C"}}, filepath.Join(link, "bin", "python3"), code...)
+	for _, choice := range []string{link, filepath.Join(link, "bin", "python3")} {
+		got := run(t, setting{env: []string{"LC_ALL=C", "GILT_PYTHON=" + choice}}, append([]string{"run"}, code...)...)
+		if got.code != want.code || got.stdout != want.stdout || want.code != 0 && !strings.Contains(got.stderr, "surrogates not allowed") {
+			t.Errorf("%q: exit code %d, stdout %s\nwant %d, %s\nstderr %s", choice, got.code, got.stdout, want.code, want.stdout, got.stderr)
+		}
+	}
+}
+
 // The bundled Python runs in a cache folder by any name.
 func TestRunBundledBytes(t *testing.T) {
 	if testing.Short() {

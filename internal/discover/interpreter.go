@@ -202,7 +202,7 @@ func runError(path string, err error, stderr []byte) *Error {
 	case errors.As(err, &exit):
 		e.What = "fails when run with -I -S -c"
 		if len(bytes.TrimSpace(stderr)) > 0 {
-			e.What += ": " + excerpt(stderr)
+			e.What += ": " + excerpt(lastOfTraceback(stderr))
 		}
 		e.Fix = "run it by hand to see why, or name another Python"
 	default:
@@ -210,6 +210,15 @@ func runError(path string, err error, stderr []byte) *Error {
 		e.Fix = fixChoice
 	}
 	return e
+}
+
+// lastOfTraceback gives the last line of a traceback, which says what is wrong, and other texts as they are.
+func lastOfTraceback(text []byte) []byte {
+	text = bytes.TrimSpace(text)
+	if bytes.HasPrefix(text, []byte("Traceback")) {
+		return text[bytes.LastIndexByte(text, '\n')+1:]
+	}
+	return text
 }
 
 // excerpt quotes the first line of what a program printed.
