@@ -1,6 +1,9 @@
 package handles
 
-import "unicode/utf8"
+import (
+	"errors"
+	"unicode/utf8"
+)
 
 // FSDecode gives the str by which Python code knows a file's path, an argument or a variable of the process: it is os.fsdecode, and escapes bytes
 // that are not UTF-8 as lone surrogates. From refuses such a string.
@@ -15,8 +18,12 @@ func FSDecode(tok *Token, path string) (Bound, error) {
 	return b.Method("decode", "utf-8", "surrogateescape")
 }
 
-// FSEncode is the reverse of FSDecode, os.fsencode: the bytes of the path that a str stands for.
+// FSEncode is the reverse of FSDecode, os.fsencode: the bytes of the path that a str stands for. What is no str is a TypeError.
 func FSEncode(path Bound) (string, error) {
+	text, err := path.Text()
+	if !errors.Is(err, UnicodeEncodeError) { // which lone surrogates are to Text
+		return text, err
+	}
 	b, err := path.Method("encode", "utf-8", "surrogateescape")
 	if err != nil {
 		return "", err
