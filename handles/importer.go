@@ -9,6 +9,9 @@ import (
 //go:embed importer.py
 var importer string
 
+//go:embed importer_resources.py
+var importerResources string
+
 // InstallFS has the token's interpreter import modules and packages from the root of a Go file system, such as an
 // embed.FS: Runtime.AddFS does for all. The file system is the last entry of sys.path, by the name root, which begins with "<go"
 // and is no other file system's.
@@ -16,7 +19,7 @@ func InstallFS(tok *Token, fsys fs.FS, root string) error {
 	if fsys == nil {
 		return errors.New("gilt: AddFS: no file system")
 	}
-	m, err := glue(tok, "_gilt_importer", importer, nil)
+	m, err := glue(tok, "_gilt_importer", importer, func(ns Bound) error { return ns.SetItem("RESOURCES", importerResources) })
 	if err != nil {
 		return err
 	}

@@ -1,26 +1,12 @@
 """Imports from Go file systems (gilt.Config.FS, Runtime.AddFS). Each is an entry of sys.path, "<go1>", with a hook of its own
 in sys.path_hooks: importlib and pkgutil then treat its packages as they treat those of a folder or an archive."""
 
-import contextlib
 import errno
-import importlib.abc
 import importlib.machinery
-import importlib.readers
-import importlib.resources
-import inspect
-import io
 import os
-import pathlib
 import posixpath
-import re
 import sys
-import tempfile
 from importlib import _bootstrap_external
-
-try:
-    from importlib.resources.abc import Traversable, TraversableResources
-except ImportError:  # before 3.11
-    from importlib.abc import Traversable, TraversableResources
 
 NOTHING, FILE, FOLDER = range(3)
 IN_CHILD = "a child made by fork cannot"
@@ -76,91 +62,14 @@ def tree_of(path):
     return None
 
 
-class Path(Traversable):
-    """A file or folder in a tree."""
-
-    def __init__(self, tree, path):
-        self._tree, self._path = tree, path
-
-    @property
-    def name(self):
-        return self._path.rpartition("/")[2]
-
-    @property
-    def parent(self):
-        return self.joinpath("..")
-
-    def iterdir(self):
-        return (self / name for name in self._tree.names(self._path))
-
-    def exists(self):
-        return self._tree.kind(self._path) != NOTHING
-
-    def is_dir(self):
-        return self._tree.kind(self._path) == FOLDER
-
-    def is_file(self):
-        return self._tree.kind(self._path) == FILE
-
-    def joinpath(self, *parts):
-        path = self._path
-        for part in parts:
-            for step in str(part).split("/"):
-                if step == "..":
-                    path = path.rpartition("/")[0] or path
-                elif step not in ("", "."):
-                    path = f"{path}/{step}"
-        return Path(self._tree, path)
-
-    __truediv__ = joinpath
-
-    def open(self, mode="r", *args, **kwargs):
-        if not {"r"} <= set(mode) <= {"r", "t", "b"}:
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS), self._path)
-        data = io.BytesIO(self.read_bytes())
-        return data if "b" in mode else io.TextIOWrapper(data, *args, **kwargs)
-
-    def read_bytes(self):
-        return self._tree.read(self._path)
-
-    def read_text(self, encoding=None, errors=None):
-        with self.open(encoding=encoding, errors=errors) as f:
-            return f.read()
-
-    def resolve(self):
-        return self
-
-    def relative_to(self, other, **kwargs):
-        return pathlib.PurePosixPath(self._path).relative_to(str(other), **kwargs)
-
-    def __str__(self):
-        return self._path
-
-    def __repr__(self):
-        return f"gilt.Path({self._path!r})"
-
-    def __eq__(self, other):
-        return self._path == other._path if isinstance(other, Path) else NotImplemented
-
-    def __hash__(self):
-        return hash(self._path)
-
-
-class Resources(TraversableResources):
-    def __init__(self, files):
-        self._files = files
-
-    def files(self):
-        return self._files
-
-
-class Portions(importlib.readers.MultiplexedPath):
-    """The folders of a namespace package: importlib's own class takes those of the disk only, up to 3.12."""
-
-    def __init__(self, *paths):
-        self._paths = list(paths)
-        if not all(path.is_dir() for path in paths):
-            raise NotADirectoryError(self)
+def resources():
+    """The module that reads files for Python code."""
+    name = "_gilt_resources"
+    if name not in sys.modules:
+        module = type(sys)(name)
+        exec(compile(RESOURCES, f"<{name}>", "exec"), module.__dict__)
+        sys.modules.setdefault(name, module)
+    return sys.modules[name]
 
 
 NamespaceLoader = getattr(_bootstrap_external, "NamespaceLoader", None) or _bootstrap_external._NamespaceLoader  # before 3.11
@@ -168,28 +77,9 @@ reader_of_disk = NamespaceLoader.get_resource_reader
 
 
 def namespace_reader(loader, name):
-    found = [(tree_of(path), path) for path in loader._path]
-    if not any(tree for tree, _ in found):
-        return reader_of_disk(loader, name)
-    paths = [Path(tree, path) if tree else pathlib.Path(path) for tree, path in found]
-    return Resources(Portions(*(path for path in paths if path.is_dir())))
-
-
-def copy(source, target):
-    if source.is_dir():
-        target.mkdir()
-        for child in source.iterdir():
-            copy(child, target / child.name)
-    else:
-        target.write_bytes(source.read_bytes())
-
-
-@contextlib.contextmanager
-def as_file(path):
-    with tempfile.TemporaryDirectory() as folder:
-        target = pathlib.Path(folder, path.name)
-        copy(path, target)
-        yield target
+    if any(tree_of(path) for path in loader._path):
+        return resources().namespace(loader._path)
+    return reader_of_disk(loader, name)
 
 
 class InTree:
@@ -200,7 +90,7 @@ class InTree:
         return tree.read(path) if tree else super().get_data(path)
 
     def get_resource_reader(self, name):
-        return Resources(Path(tree_of(self.path), self.path).parent)
+        return resources().Resources(resources().Path(tree_of(self.path), self.path).parent)
 
 
 class SourceLoader(InTree, importlib.machinery.SourceFileLoader):
@@ -215,7 +105,7 @@ class BytecodeLoader(InTree, importlib.machinery.SourcelessFileLoader):
 LOADERS = [(".py", SourceLoader), (".pyc", BytecodeLoader)]
 
 
-class Finder(importlib.abc.PathEntryFinder):
+class Finder:
     """Finds modules in a folder of a tree."""
 
     def __init__(self, tree, path):
@@ -246,8 +136,13 @@ class Finder(importlib.abc.PathEntryFinder):
             spec.submodule_search_locations.append(file.rpartition("/")[0])
         return spec
 
+    def invalidate_caches(self):
+        pass  # there are none
+
     def iter_modules(self, prefix=""):
         """For pkgutil, as of a folder: packages without an __init__ are left out."""
+        import inspect
+
         seen = {"__init__"}
         for name in sorted(self.entries(self.path)):
             module, package = inspect.getmodulename(name), False
@@ -264,11 +159,14 @@ class Finder(importlib.abc.PathEntryFinder):
             return []
 
 
-class Distributions(importlib.abc.MetaPathFinder):
+class Distributions:
     """Finds distributions, for importlib.metadata, and no modules."""
 
     def find_spec(self, *args):
         return None
+
+    def invalidate_caches(self):
+        pass
 
     def find_distributions(self, context=None):
         from importlib.metadata import DistributionFinder, PathDistribution
@@ -280,10 +178,12 @@ class Distributions(importlib.abc.MetaPathFinder):
             for name in sorted(Finder(tree, path).entries(path)) if tree else []:
                 stem, _, kind = name.lower().rpartition(".")
                 if kind in ("dist-info", "egg-info") and wanted in (None, normalised(stem.partition("-")[0])):
-                    yield PathDistribution(Path(tree, path) / name)
+                    yield PathDistribution(resources().Path(tree, path) / name)
 
 
 def normalised(name):
+    import re
+
     return re.sub(r"[-_.]+", "_", name).lower()
 
 
@@ -308,6 +208,4 @@ def add(root, functions):
 sys.path_hooks.insert(0, hook)  # before that of folders: one of the working directory may have the name
 sys.meta_path.append(Distributions())
 NamespaceLoader.get_resource_reader = namespace_reader
-if sys.version_info < (3, 12):  # later as_file takes folders of any kind
-    importlib.resources.as_file.register(Path)(as_file)
 os.register_at_fork(after_in_child=forked)
