@@ -30,6 +30,7 @@ var children = pytest.Children{
 	"thread destructors": threadDestructors, "thread numbers": threadNumbers, "no memory between tasks": noMemoryBetweenTasks, "forks": forkChildren, "forks own GIL": forksOwnGIL,
 	"async computes": asyncComputes, "async blocked": asyncBlocked, "async deaf": asyncDeaf, "async busy": asyncBusy, "async storm": asyncStorm, "async bare": asyncBare, "import cycles": importCycles, "async memory": asyncMemory,
 	"early deadline": earlyDeadline, "refused early": refusedEarlyOwnGIL, "switch interval": switchInterval,
+	"FS packages": fsPackages, "refused module": refusedModule, "bytes": bytesCross,
 }
 
 func TestRule20_CLocale(t *testing.T) {

@@ -123,7 +123,11 @@ func describe(p discover.Python, c Config) Info {
 func (rt *Runtime) prepare(ctx context.Context, c Config) error {
 	if len(c.Path) > 0 {
 		if err := rt.everywhere(ctx, func(tok *Token) error {
-			ns, err := handles.NewDict(tok, map[string]any{"path": c.Path})
+			path, err := handles.FSDecodeList(tok, c.Path)
+			if err != nil {
+				return err
+			}
+			ns, err := handles.NewDict(tok, map[string]any{"path": path})
 			if err != nil {
 				return err
 			}
@@ -183,11 +187,12 @@ func (rt *Runtime) AddModule(ctx context.Context, m GoModule) error {
 	return rt.everywhere(ctx, func(tok *Token) error { return handles.Install(tok, m) })
 }
 
-// AddFS has Python import modules and packages from the root of a Go file system, such as an embed.FS, when it
-// finds them nowhere else. importlib.resources reads its files, and tracebacks show its source lines.
+// AddFS has Python import modules and packages from the root of a Go file system, such as an embed.FS: it becomes the last entry
+// of sys.path, "<go1>". They are packages like those of a folder: for tracebacks, pkgutil, importlib.resources, importlib.metadata
+// (its .dist-info folders), and as parts of namespace packages. Extension modules are not loaded from there.
 func (rt *Runtime) AddFS(ctx context.Context, fsys fs.FS) error {
-	label := fmt.Sprintf("go%d", rt.trees.Add(1))
-	return rt.everywhere(ctx, func(tok *Token) error { return handles.InstallFS(tok, fsys, label) })
+	root := fmt.Sprintf("<go%d>", rt.trees.Add(1))
+	return rt.everywhere(ctx, func(tok *Token) error { return handles.InstallFS(tok, fsys, root) })
 }
 
 // Info describes the Python that runs.

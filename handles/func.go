@@ -200,7 +200,10 @@ func (f *Func[A, R]) exception(it *cpython.Interp, r cpython.Result) error {
 	if err != nil {
 		return err
 	}
-	return e
+	if it == f.host.Python().Main() {
+		return e
+	}
+	return refusal(e)
 }
 
 // Args are several positional arguments of a prepared function: Lookup[Args, R]. It is no value: inside another value, or

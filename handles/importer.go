@@ -9,33 +9,34 @@ import (
 //go:embed importer.py
 var importer string
 
+//go:embed importer_resources.py
+var importerResources string
+
 // InstallFS has the token's interpreter import modules and packages from the root of a Go file system, such as an
-// embed.FS: Runtime.AddFS does for all. It is asked after everything that Python finds by itself.
-// importlib.resources reads its files, and tracebacks show its source lines.
-func InstallFS(tok *Token, fsys fs.FS, label string) error {
+// embed.FS: Runtime.AddFS does for all. The file system is the last entry of sys.path, by the name root, which begins with "<go"
+// and is no other file system's.
+func InstallFS(tok *Token, fsys fs.FS, root string) error {
 	if fsys == nil {
 		return errors.New("gilt: AddFS: no file system")
 	}
-	ns, err := NewDict(tok, map[string]any{"__name__": "gilt.importer", "label": label})
+	m, err := glue(tok, "_gilt_importer", importer, func(ns Bound) error { return ns.SetItem("RESOURCES", importerResources) })
 	if err != nil {
 		return err
 	}
-	if err := addFunctions(tok, ns.Bound, []GoFunc{
-		{Name: "read", Func: func(path string) ([]byte, error) { return fs.ReadFile(fsys, slash(path)) }},
-		{Name: "kind", Func: func(path string) int { return kindIn(fsys, slash(path)) }},
-		{Name: "listdir", Func: func(path string) ([]string, error) { return namesIn(fsys, slash(path)) }},
+	functions, err := NewDict(tok, nil)
+	if err != nil {
+		return err
+	}
+	// Paths are bytes: a folder of the disk may list names that are not UTF-8.
+	if err := addFunctions(tok, functions.Bound, []GoFunc{
+		{Name: "read", Func: func(path []byte) ([]byte, error) { return fs.ReadFile(fsys, string(path)) }},
+		{Name: "kind", Func: func(path []byte) int { return kindIn(fsys, string(path)) }},
+		{Name: "names", Func: func(path []byte) ([][]byte, error) { return namesIn(fsys, string(path)) }},
 	}); err != nil {
 		return err
 	}
-	return RunFile(tok, importer, "<gilt importer>", ns)
-}
-
-// slash is a path as fs.FS wants it.
-func slash(path string) string {
-	if path == "" {
-		return "."
-	}
-	return path
+	_, err = m.Method("add", root, functions)
+	return err
 }
 
 // kindIn is 1 for a file, 2 for a folder, 0 for nothing.
@@ -50,11 +51,11 @@ func kindIn(fsys fs.FS, path string) int {
 	return 1
 }
 
-func namesIn(fsys fs.FS, path string) ([]string, error) {
+func namesIn(fsys fs.FS, path string) ([][]byte, error) {
 	entries, err := fs.ReadDir(fsys, path)
-	names := make([]string, len(entries))
+	names := make([][]byte, len(entries))
 	for i, e := range entries {
-		names[i] = e.Name()
+		names[i] = []byte(e.Name())
 	}
 	return names, err
 }

@@ -1,132 +1,211 @@
-"""Imports modules and packages from a Go file system (gilt.Config.FS, Runtime.AddFS)."""
-import importlib.abc
+"""Imports from Go file systems (gilt.Config.FS, Runtime.AddFS). Each is an entry of sys.path, "<go1>", with a hook of its own
+in sys.path_hooks: importlib and pkgutil then treat its packages as they treat those of a folder or an archive."""
+
+import errno
 import importlib.machinery
-import io
 import os
+import posixpath
 import sys
+from importlib import _bootstrap_external
 
-try:
-    from importlib.resources.abc import Traversable, TraversableResources
-except ImportError:  # before 3.11
-    from importlib.abc import Traversable, TraversableResources
-
-
-class Path(Traversable):
-    """A file or folder of the Go file system."""
-
-    def __init__(self, path):
-        self.path = path
-
-    @property
-    def name(self):
-        return self.path.rpartition("/")[2]
-
-    def iterdir(self):
-        return (self / n for n in listdir(self.path))
-
-    def is_dir(self):
-        return kind(self.path) == 2
-
-    def is_file(self):
-        return kind(self.path) == 1
-
-    def joinpath(self, *parts):
-        path = self.path
-        for part in parts:
-            for step in str(part).split("/"):
-                if step == "..":
-                    path = path.rpartition("/")[0]
-                elif step not in ("", "."):
-                    path = f"{path}/{step}" if path else step
-        return Path(path)
-
-    __truediv__ = joinpath
-
-    def open(self, mode="r", *args, **kwargs):
-        data = io.BytesIO(read(self.path))
-        return data if "b" in mode else io.TextIOWrapper(data, *args, **kwargs)
-
-    def read_bytes(self):
-        return read(self.path)
-
-    def read_text(self, encoding="utf-8", errors="strict"):
-        return read(self.path).decode(encoding, errors)
-
-    def __repr__(self):
-        return f"gilt.Path({self.path!r})"
+NOTHING, FILE, FOLDER = range(3)
+IN_CHILD = "a child made by fork cannot"
 
 
-class Resources(TraversableResources):
-    def __init__(self, path):
-        self.path = path
+class Tree:
+    """A Go file system. Paths in it begin with root, its entry of sys.path."""
 
-    def files(self):
-        return Path(self.path)
+    def __init__(self, root, kind, read, names):
+        self.root, self._kind, self._read, self._names = root, kind, read, names
+        self.forked = False
+
+    def holds(self, path):
+        return path == self.root or path.startswith(self.root + "/")
+
+    def kind(self, path):
+        if self.forked:
+            raise OSError(f"{path}: {IN_CHILD} read a Go file system: read it before, or start the child with multiprocessing's spawn")
+        inner = self._inner(path)
+        return NOTHING if inner is None else self._kind(inner)
+
+    def read(self, path):
+        self._want(path, FILE, errno.EISDIR)
+        return self._read(self._inner(path))
+
+    def names(self, path):
+        self._want(path, FOLDER, errno.ENOTDIR)
+        return [os.fsdecode(name) for name in self._names(self._inner(path))]
+
+    def _inner(self, path):
+        """The path for Go, or None for one that no file can have."""
+        try:
+            return posixpath.normpath(path[len(self.root) :].lstrip("/")).encode()
+        except UnicodeEncodeError:
+            return None
+
+    def _want(self, path, kind, otherwise):
+        found = self.kind(path)
+        if found != kind:
+            code = otherwise if found else errno.ENOENT
+            raise OSError(code, os.strerror(code), path)
 
 
-class Loader(importlib.abc.SourceLoader):
-    def __init__(self, path, package):
-        self.path, self.package = path, package
+trees = []
 
-    def get_filename(self, name):
-        return f"<{label}>/{self.path}"
+
+def tree_of(path):
+    """The tree that holds path, or None."""
+    if isinstance(path, str) and path.startswith("<go"):
+        for tree in trees:
+            if tree.holds(path):
+                return tree
+    return None
+
+
+def resources():
+    """The module that reads files for Python code."""
+    name = "_gilt_resources"
+    if name not in sys.modules:
+        module = type(sys)(name)
+        exec(compile(RESOURCES, f"<{name}>", "exec"), module.__dict__)
+        sys.modules.setdefault(name, module)
+    return sys.modules[name]
+
+
+NamespaceLoader = getattr(_bootstrap_external, "NamespaceLoader", None) or _bootstrap_external._NamespaceLoader  # before 3.11
+reader_of_disk = NamespaceLoader.get_resource_reader
+
+
+def namespace_reader(loader, name):
+    if any(tree_of(path) for path in loader._path):
+        return resources().namespace(loader._path)
+    return reader_of_disk(loader, name)
+
+
+class InTree:
+    """What the loaders of files in a tree have, before importlib's own."""
 
     def get_data(self, path):
-        path = path.removeprefix(f"<{label}>/")
-        if path != self.path:
-            raise OSError(f"no {path}")  # compiled files are not kept
-        return read(path)
-
-    def path_stats(self, path):
-        raise OSError
-
-    def is_package(self, name):
-        return self.package is not None
+        tree = tree_of(path)
+        return tree.read(path) if tree else super().get_data(path)
 
     def get_resource_reader(self, name):
-        return None if self.package is None else Resources(self.package)
+        return resources().Resources(resources().Path(tree_of(self.path), self.path).parent)
 
 
-class Finder(importlib.abc.MetaPathFinder):
+class SourceLoader(InTree, importlib.machinery.SourceFileLoader):
+    def path_stats(self, path):
+        raise OSError  # what is compiled is not kept
+
+
+class BytecodeLoader(InTree, importlib.machinery.SourcelessFileLoader):
+    pass
+
+
+LOADERS = [(".py", SourceLoader), (".pyc", BytecodeLoader)]
+
+
+class Finder:
+    """Finds modules in a folder of a tree."""
+
+    def __init__(self, tree, path):
+        self.tree, self.path = tree, path
+
+    def find_spec(self, fullname, target=None):
+        if self.tree.forked:
+            if self.path == self.tree.root:
+                return None
+            raise ImportError(f"{fullname}: {IN_CHILD} import from a Go file system: import it before, or start the child with multiprocessing's spawn", name=fullname)
+        where = f"{self.path}/{fullname.rpartition('.')[2]}"
+        folder = self.tree.kind(where) == FOLDER
+        for stem, package in [(f"{where}/__init__", True)] * folder + [(where, False)]:
+            for suffix, loader in LOADERS:
+                if self.tree.kind(stem + suffix) == FILE:
+                    return self.spec(fullname, stem + suffix, loader, package)
+        if not folder:
+            return None
+        spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)  # a portion of a namespace package
+        spec.submodule_search_locations = [where]
+        return spec
+
     @staticmethod
-    def find_spec(name, path=None, target=None):
-        where = name.replace(".", "/")
-        for file, package in ((f"{where}/__init__.py", where), (f"{where}.py", None)):
-            if kind(file) == 1:
-                loader = Loader(file, package)
-                return importlib.machinery.ModuleSpec(name, loader, origin=loader.get_filename(name), is_package=package is not None)
-        if kind(where) == 2 and path is None or path and any(p.startswith(f"<{label}>") for p in path) and kind(where) == 2:
-            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)  # a namespace package
-            spec.submodule_search_locations = [f"<{label}>/{where}"]
-            return spec
+    def spec(fullname, file, loader, package):
+        spec = importlib.machinery.ModuleSpec(fullname, loader(fullname, file), origin=file, is_package=package)
+        spec.has_location = True  # __file__, and the lines of tracebacks
+        if package:
+            spec.submodule_search_locations.append(file.rpartition("/")[0])
+        return spec
+
+    def invalidate_caches(self):
+        pass  # there are none
+
+    def iter_modules(self, prefix=""):
+        """For pkgutil, as of a folder: packages without an __init__ are left out."""
+        import inspect
+
+        seen = {"__init__"}
+        for name in sorted(self.entries(self.path)):
+            module, package = inspect.getmodulename(name), False
+            if not module and any(inspect.getmodulename(n) == "__init__" for n in self.entries(f"{self.path}/{name}")):
+                module, package = name, True
+            if module and "." not in module and module not in seen:
+                seen.add(module)
+                yield prefix + module, package
+
+    def entries(self, path):
+        try:
+            return self.tree.names(path)
+        except OSError:
+            return []
+
+
+class Distributions:
+    """Finds distributions, for importlib.metadata, and no modules."""
+
+    def find_spec(self, *args):
         return None
 
+    def invalidate_caches(self):
+        pass
 
-def fix(spec):
-    if spec is not None and spec.loader is not None:
-        spec.has_location = True  # tracebacks and __file__
-        if spec.submodule_search_locations is not None:
-            spec.submodule_search_locations[:] = [spec.origin.rpartition("/")[0]]
-    return spec
+    def find_distributions(self, context=None):
+        from importlib.metadata import DistributionFinder, PathDistribution
+
+        context = context or DistributionFinder.Context()
+        wanted = context.name and normalised(context.name)
+        for path in context.path:
+            tree = tree_of(path)
+            for name in sorted(Finder(tree, path).entries(path)) if tree else []:
+                stem, _, kind = name.lower().rpartition(".")
+                if kind in ("dist-info", "egg-info") and wanted in (None, normalised(stem.partition("-")[0])):
+                    yield PathDistribution(resources().Path(tree, path) / name)
 
 
-find = Finder.find_spec
-Finder.find_spec = staticmethod(lambda name, path=None, target=None: fix(find(name, path, target)))
-sys.meta_path.append(Finder)
+def normalised(name):
+    import re
+
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
+def hook(path):
+    tree = tree_of(path)
+    if tree and (tree.forked or tree.kind(path) == FOLDER):
+        return Finder(tree, path)
+    raise ImportError(f"no folder of a Go file system: {path!r}", path=path)
 
 
 def forked():
     """In a child made by fork, which cannot call Go: what is imported already stays, and nothing else is found."""
-
-    def refuse(path):
-        raise OSError(f"<{label}>/{path}: a child made by fork cannot read a Go file system: read it before, or start the child with multiprocessing's spawn")
-
-    def find_spec(name, path=None, target=None):
-        if path and any(p.startswith(f"<{label}>") for p in path):
-            raise ImportError(f"{name}: a child made by fork cannot import from a Go file system: import it before, or start the child with multiprocessing's spawn", name=name)
-
-    globals().update(read=refuse, kind=refuse, listdir=refuse)
-    Finder.find_spec = staticmethod(find_spec)
+    for tree in trees:
+        tree.forked = True
 
 
+def add(root, functions):
+    trees.append(Tree(root, **functions))
+    sys.path.append(root)
+
+
+sys.path_hooks.insert(0, hook)  # before that of folders: one of the working directory may have the name
+sys.meta_path.append(Distributions())
+NamespaceLoader.get_resource_reader = namespace_reader
 os.register_at_fork(after_in_child=forked)

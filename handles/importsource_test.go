@@ -14,7 +14,7 @@ import (
 
 func TestImportSourceAndFile(t *testing.T) {
 	pytest.Do(t, func(tok *gil.Token) {
-		m, err := py.ImportSource(tok, "gilt_src", "import gilt_src as me\nX = 'ü'\ndef f(): raise ValueError(X)\n")
+		m, err := py.ImportSource(tok, "gilt_src", "import gilt_src as me\nX = 'ü'\ndef f(): raise ValueError(X)\n", py.Replace)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +30,7 @@ func TestImportSourceAndFile(t *testing.T) {
 		if err := os.WriteFile(file, []byte("Y = __file__\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if m, err = py.ImportFile(tok, "gilt_file", file); err != nil {
+		if m, err = py.ImportFile(tok, "gilt_file", file, py.Replace); err != nil {
 			t.Fatal(err)
 		}
 		if v, err := py.AttrAs[string](m, "Y"); v != file || err != nil {
@@ -59,6 +59,35 @@ func TestBehaviour24_NothingIsLeftOfAModuleThatRaises(t *testing.T) {
 		if m, err := py.Import(tok, "os.path"); err != nil {
 			t.Error(err)
 		} else if v, err := py.AttrAs[string](m, "__name__"); v != "posixpath" || err != nil {
+			t.Error(v, err)
+		}
+	})
+}
+
+// A module that is loaded is not replaced unaware.
+func TestImportSourceOfALoadedName(t *testing.T) {
+	pytest.Do(t, func(tok *gil.Token) {
+		file := filepath.Join(t.TempDir(), "some.py")
+		if err := os.WriteFile(file, []byte("Y = 2\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ns := pytest.Module(t, tok, "import sys, types\nsys.modules['gilt_loaded'] = types.ModuleType('gilt_loaded')\nbefore = dict(sys.modules)")
+		for _, name := range []string{"sys", "builtins", "os.path", "__main__", "gilt_loaded"} {
+			_, source := py.ImportSource(tok, name, "X = 1\n")
+			_, ofFile := py.ImportFile(tok, name, file)
+			for _, err := range []error{source, ofFile} {
+				if !errors.Is(err, py.ImportError) || !strings.Contains(err.Error(), "'"+name+"' is loaded") {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		if same, err := py.EvalAs[bool](tok, "all(sys.modules[n] is m for n, m in before.items())", ns); !same || err != nil {
+			t.Error("a module was replaced", err)
+		}
+		if _, err := py.ImportSource(tok, "gilt_loaded", "X = 1\n", py.Replace); err != nil {
+			t.Error(err)
+		}
+		if v, err := py.EvalAs[int](tok, "__import__('gilt_loaded').X"); v != 1 || err != nil {
 			t.Error(v, err)
 		}
 	})

@@ -20,7 +20,7 @@ func (m Module) File() (file string, ok bool, err error) {
 	if !ok || b.IsNone() {
 		return "", false, err
 	}
-	file, err = b.Text()
+	file, err = FSEncode(b)
 	return file, err == nil, err
 }
 

@@ -28,7 +28,8 @@ const mapHelp = `Send JSON Lines through a Python function: each line of INPUT (
 and given to the function, and what it returns becomes a line of the output, in the order of the input.
 
 The function is NAME in FILE.py, or in a module found from the working directory or installed for this
-Python. Ints and floats stay exact. Empty lines are left out. What the function prints goes to stderr.
+Python. Ints and floats stay exact. Empty lines are left out. What the function prints goes to stderr. So does
+what it and its child processes write to the descriptor of stdout, when the records go to stdout.
 Keep in mind that with --workers above 1 it is called from several threads at once: that pays when it
 waits (network, disk); when it computes, use --interpreters. os._exit in the function ends everything.
 
@@ -36,6 +37,9 @@ Bad records (not JSON, not UTF-8, too long, or the function raises, sys.exit inc
   stop    end with an error; what came before is written
   skip    leave them out, and name the first ten on stderr
   record  write {"line": N, "error": "…", "traceback": "…"} in their place (and "file" for a named input)
+
+Each record has an outcome of its own. When the call for a batch of records fails as a whole (memory is
+short, an exception comes from outside), they are given to the function again one by one.
 
 -o FILE appears, by a rename, when all is done. When the work ends early (an error, Ctrl-C), FILE is not
 touched, and the whole lines that were done are kept in FILE.partial. Ctrl-C lets the calls that run end
@@ -189,6 +193,9 @@ func (a *app) mapMain(o mapOptions, names []string) {
 		return
 	}
 	out, err := openOutput(o.output, a.stdout)
+	if err == nil && out.file == nil {
+		err = a.takeStdout() // after the output was opened, which may be /dev/stdout
+	}
 	if err != nil {
 		a.failed(err)
 		return
@@ -283,7 +290,7 @@ func (a *app) openFunction(o mapOptions, t target, interrupts <-chan os.Signal) 
 		return nil, nil, func() {}, fmt.Errorf("no temporary directory: %s: %s; set TMPDIR to one that can be written", os.TempDir(), fileError(err))
 	}
 	tidy = func() { _ = os.RemoveAll(dir) }
-	literal := func(s string) string { b, _ := json.Marshal(s); return string(b) } // JSON strings are Python's
+	literal := func(s string) string { return fmt.Sprintf("os.fsdecode(bytes.fromhex('%x'))", s) } // it may have any bytes
 	source := fmt.Sprintf("%s\n\nMODULE, NAME, FILE, DIR, STOP = %s, %s, %s, %s, %s\n", mapSource, literal(t.module), literal(t.name),
 		literal(t.file), literal(t.dir), map[bool]string{true: "True", false: "False"}[o.onError == "stop"])
 	if err := os.WriteFile(filepath.Join(dir, "_gilt_map.py"), []byte(source), 0o600); err != nil {
@@ -319,14 +326,14 @@ func (a *app) openAndFind(ctx context.Context, o mapOptions, dir string) (*gilt.
 		}
 		return nil, nil, err
 	}
-	fn, err := find(ctx, rt, o.function)
+	fn, err := find(ctx, rt, o)
 	if err != nil {
 		return nil, nil, errors.Join(err, rt.Shutdown(ctx))
 	}
 	return rt, fn, nil
 }
 
-func find(ctx context.Context, rt *gilt.Runtime, spec string) (*gilt.Func[[]byte, []byte], error) {
+func find(ctx context.Context, rt *gilt.Runtime, o mapOptions) (*gilt.Func[[]byte, []byte], error) {
 	load, err := gilt.Lookup[struct{}, []byte](ctx, rt, "_gilt_map:load")
 	if err != nil {
 		return nil, err
@@ -336,18 +343,19 @@ func find(ctx context.Context, rt *gilt.Runtime, spec string) (*gilt.Func[[]byte
 		return nil, err
 	}
 	if len(refused) > 0 {
-		return nil, refusal(spec, refused)
+		return nil, refusal(o, refused)
 	}
 	return gilt.Lookup[[]byte, []byte](ctx, rt, "_gilt_map:run")
 }
 
 // refusal is why the function cannot be used.
-func refusal(spec string, answer []byte) error {
+func refusal(o mapOptions, answer []byte) error {
 	var why recordError
 	if err := json.Unmarshal(answer, &why); err != nil {
-		return fmt.Errorf("--func %s: %w", spec, err)
+		return fmt.Errorf("--func %s: %w", o.function, err)
 	}
-	return &functionError{spec: spec, why: why}
+	why.nameRefused(o)
+	return &functionError{spec: o.function, why: why}
 }
 
 type functionError struct {

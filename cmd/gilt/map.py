@@ -90,7 +90,19 @@ def _import():
 
 
 def _line(e):
-    return "".join(traceback.format_exception_only(type(e), e)).strip().splitlines()[-1]
+    """The last line of the traceback. It never fails, whatever e's class is."""
+    try:
+        return "".join(traceback.format_exception_only(type(e), e)).strip().splitlines()[-1]
+    except BaseException:  # its __str__ raises, its class has no __module__, or memory is short
+        name = _name_of(type(e))
+    try:
+        return f"{name}: {e}".strip().splitlines()[-1]
+    except BaseException:
+        return name
+
+
+# A metaclass cannot answer in the place of these.
+_name_of, _flags_of, _module_of = (type.__dict__[n].__get__ for n in ("__name__", "__flags__", "__module__"))
 
 
 def _text(e, tb):
@@ -155,22 +167,25 @@ def _input_error(e):
 def _failure(e):
     _pass_on(e)
     try:
-        return {"error": _line(e), "traceback": _text(e, e.__traceback__.tb_next)}
-    except BaseException:  # its __str__ raises, or memory is short
-        return {"error": type(e).__name__, "traceback": ""}
+        text = _text(e, e.__traceback__.tb_next)
+    except BaseException:
+        text = ""
+    return {"error": _line(e), "traceback": text}
 
 
 def _result_error(e):
     _pass_on(e)
-    try:
-        why = str(e).partition("\n")[0] or type(e).__name__
-        if isinstance(e, RecursionError):  # whose text tells of the encoder's repr or stack
-            why = "it holds itself, or is nested too deeply"
-    except BaseException:
-        why = type(e).__name__
-    return {"error": f"what the function returned is not JSON: {why}", "traceback": ""}  # a traceback would show this file
+    if type(e) is RecursionError:  # whose text tells of the encoder's repr or stack
+        why = "it holds itself, or is nested too deeply"
+    else:
+        try:
+            why = str(e).partition("\n")[0]
+        except BaseException:
+            why = ""
+    return {"error": f"what the function returned is not JSON: {why or _name_of(type(e))}", "traceback": ""}  # a traceback would show this file
 
 
 def _pass_on(e):
-    if type(e).__module__.partition(".")[0] == "gilt":  # a cancellation
+    """gilt.Cancelled, the only immutable class of that module, ends the batch."""
+    if _flags_of(type(e)) & 1 << 8 and _module_of(type(e)) == "gilt":
         raise e

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"gilt"
+	"gilt/internal/cpython"
 )
 
 var errInterrupted = errors.New("interrupted")
@@ -258,11 +260,70 @@ const (
 
 func (j *job) call(ctx context.Context, b *batch) {
 	start := time.Now()
-	b.answer, b.err = j.fn.Call(ctx, b.data)
+	if b.answer, b.err = j.fn.Call(ctx, b.data); !b.answered(j.o.onError == "stop") {
+		j.oneByOne(ctx, b)
+	}
 	each := max(time.Since(start)/time.Duration(len(b.lines)), 1)
 	b.data = nil
 	now := j.target.Load()
 	j.target.Store(min(max(int64(callTime/each), 1), 4*now, maxLines))
+}
+
+// answered says whether Python's answer has the outcome of each record. One that has not is that of a call which failed as a whole: memory
+// was short, or an exception came between two records.
+func (b *batch) answered(stop bool) bool {
+	if b.err != nil || len(b.answer) == 0 {
+		return false
+	}
+	newlines := bytes.Count(b.answer, []byte{'\n'})
+	switch b.answer[0] {
+	case '+':
+		return newlines == len(b.lines)
+	case '*':
+		return newlines == len(b.lines)-1 || stop
+	}
+	return true
+}
+
+// oneByOne takes the records of a batch that failed as a whole again, each by itself: what is wrong with one is not the others' outcome.
+func (j *job) oneByOne(ctx context.Context, b *batch) {
+	stop, answer := j.o.onError == "stop", []byte{'*'}
+	for i, line := range bytes.Split(b.data, []byte{'\n'}) {
+		one := &batch{lines: b.lines[i : i+1]}
+		one.answer, one.err = j.fn.Call(ctx, line)
+		if i > 0 {
+			answer = append(answer, '\n')
+		}
+		switch {
+		case !one.answered(stop):
+			answer = append(append(answer, '-'), one.lost()...)
+		case one.answer[0] == '!':
+			b.answer, b.err = one.answer, nil
+			return
+		case one.answer[0] == '+':
+			answer = append(answer, bytes.TrimSuffix(one.answer, []byte{'\n'})...)
+			continue
+		default:
+			answer = append(answer, one.answer[1:]...)
+			if one.answer[1] == '+' {
+				continue
+			}
+		}
+		if stop {
+			break
+		}
+	}
+	b.answer, b.err = answer, nil
+}
+
+// lost is the JSON of what is wrong with a record whose call failed as a whole.
+func (b *batch) lost() []byte {
+	e := recordError{Message: "its outcome was lost"}
+	if b.err != nil {
+		e.Message = message(b.err)
+	}
+	text, _ := json.Marshal(e) // of strings and numbers
+	return text
 }
 
 // write writes what became of b.
@@ -272,14 +333,8 @@ func (j *job) write(b *batch) error {
 	case b.tooLong:
 		e := recordError{Message: fmt.Sprintf("the line is longer than %s; raise --max-record", j.o.maxRecord)}
 		return j.settle(b, nil, []*recordError{&e})
-	case b.err != nil:
-		all := make([]*recordError, len(b.lines))
-		for i := range all {
-			all[i] = &recordError{Message: message(b.err)}
-		}
-		return j.settle(b, nil, all)
 	case b.answer[0] == '!':
-		return refusal(j.o.function, b.answer[1:])
+		return refusal(j.o, b.answer[1:])
 	case b.answer[0] == '+':
 		if err := j.out.write(b.answer[1:]); err != nil {
 			return err
@@ -295,9 +350,24 @@ func (j *job) write(b *batch) error {
 			if err := json.Unmarshal(l[1:], bad[i]); err != nil {
 				bad[i].Message = "its error cannot be read: " + err.Error()
 			}
+			bad[i].nameRefused(j.o)
 		}
 	}
 	return j.settle(b, lines, bad)
+}
+
+// nameRefused names the module that did not load in an interpreter with its own GIL, and what to do, when that is the reason.
+func (e *recordError) nameRefused(o mapOptions) {
+	if o.interpreters == 1 || !strings.Contains(e.Traceback, "ImportError") {
+		return
+	}
+	if module, refused := cpython.RefusedModule(e.Traceback); refused {
+		name := "a module"
+		if module != "" {
+			name = "module " + module
+		}
+		e.Message = fmt.Sprintf("%s does not load in an interpreter with its own GIL: leave --interpreters out, and use --workers (%s)", name, e.Message)
+	}
 }
 
 // settle writes a batch with bad records: bad[i] is what is wrong with the line that lines[i] would be.

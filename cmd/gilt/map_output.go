@@ -28,24 +28,25 @@ func openOutput(path string, stdout io.Writer) (*output, error) {
 		}
 		return fmt.Errorf("output %s cannot be written: %s", path, fileError(err))
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // a link keeps pointing to the new file
-	} else if target, notLink := os.Readlink(path); notLink == nil {
-		return nil, fmt.Errorf("output %s is a link to %s, which does not exist: make that file first, or name another one", path, target)
-	}
 	mode := os.FileMode(0o666)
-	if info, err := os.Stat(path); err == nil {
-		switch {
-		case info.IsDir():
-			return nil, fmt.Errorf("output %s is a directory: name a file", path)
-		case !info.Mode().IsRegular(): // a device or a pipe cannot be renamed over
-			f, err := os.OpenFile(path, os.O_WRONLY, 0)
-			if err != nil {
-				return nil, wrong(err)
-			}
-			return &output{w: f}, nil
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		if target, err := os.Readlink(path); err == nil {
+			return nil, fmt.Errorf("output %s is a link to %s, which does not exist: make that file first, or name another one", path, target)
 		}
+	case info.IsDir():
+		return nil, fmt.Errorf("output %s is a directory: name a file", path)
+	case !info.Mode().IsRegular(): // a device or a pipe, such as /dev/stdout, cannot be renamed over
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, wrong(err)
+		}
+		return &output{w: f}, nil
+	default:
 		mode = info.Mode().Perm()
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real // a link keeps pointing to the new file
+		}
 	}
 	name := fmt.Sprintf("%s.gilt-%d", path, os.Getpid())
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)

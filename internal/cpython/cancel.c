@@ -66,10 +66,12 @@ PyObject *gilt_frame_of(unsigned long ident, PyThreadState *ts) {
 
 void gilt_describe(PyObject *frame, char *text, size_t size) {
 	PyObject *code = attr(frame, "f_code"), *file = attr(code, "co_filename"), *name = attr(code, "co_name"), *line = attr(frame, "f_lineno");
+	PyObject *escaped = file ? py.PyUnicode_AsEncodedString(file, "utf-8", "backslashreplace") : NULL; // a path may hold surrogates
 	Py_ssize_t n;
-	const char *f = file ? py.PyUnicode_AsUTF8AndSize(file, &n) : NULL, *s = name ? py.PyUnicode_AsUTF8AndSize(name, &n) : NULL;
-	if (f && s && line) snprintf(text, size, "%s:%lld in %s", f, py.PyLong_AsLongLong(line), s);
-	PyObject *owned[] = {code, file, name, line};
+	char *f = NULL;
+	const char *s = name ? py.PyUnicode_AsUTF8AndSize(name, &n) : NULL;
+	if (escaped && !py.PyBytes_AsStringAndSize(escaped, &f, &n) && s && line) snprintf(text, size, "%s:%lld in %s", f, py.PyLong_AsLongLong(line), s);
+	PyObject *owned[] = {code, file, name, line, escaped};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
 		if (owned[i]) py.Py_DecRef(owned[i]);
 	py.PyErr_Clear();

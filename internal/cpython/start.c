@@ -34,6 +34,53 @@ static void clock_and_ticks(uint64_t *ns, uint64_t *ticks) {
 	}
 }
 
+// The bytes that one character of UTF-8 takes at s, or 0 where there is none: too long a form, a surrogate, a byte that begins nothing.
+static int utf8_length(const unsigned char *s, wchar_t *c) {
+	static const struct { unsigned char mask, lead; unsigned least; } forms[] = {{0x80, 0, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
+	for (int n = 0; n < 4; n++) {
+		if ((s[0] & forms[n].mask) != forms[n].lead) continue;
+		unsigned v = s[0] & (unsigned char)~forms[n].mask;
+		for (int i = 1; i <= n; i++) {
+			if ((s[i] & 0xC0) != 0x80) return 0; // the end too
+			v = v << 6 | (s[i] & 0x3F);
+		}
+		if (v < forms[n].least || v > 0x10FFFF || (v >= 0xD800 && v <= 0xDFFF)) return 0;
+		*c = (wchar_t)v;
+		return n + 1;
+	}
+	return 0;
+}
+
+// A path as Python has it in UTF-8 mode: what is not UTF-8 is escaped by surrogates. Py_DecodeLocale goes by the locale on 3.12 and 3.13,
+// whatever the mode will be. The result is never freed; NULL without memory.
+static wchar_t *decode_path(const char *path) {
+	wchar_t *text = calloc(strlen(path) + 1, sizeof *text), *end = text;
+	if (!text) return NULL;
+	for (const unsigned char *s = (const unsigned char *)path; *s; end++) {
+		int n = utf8_length(s, end);
+		if (!n) *end = 0xDC00 + *s, n = 1;
+		s += n;
+	}
+	return text;
+}
+
+static int is_utf8(const char *path) {
+	wchar_t c;
+	const unsigned char *s = (const unsigned char *)path;
+	for (int n; *s; s += n)
+		if (!(n = utf8_length(s, &c))) return 0;
+	return 1;
+}
+
+// PyInitConfig takes UTF-8 only. What it is not given it takes from these functions, which keep a copy.
+static int set_path(PyInitConfig *c, const char *name, const char *path, void (*set)(const wchar_t *)) {
+	if (!*path) return 0;
+	if (is_utf8(path) || !set) return py.PyInitConfig_SetStr(c, name, path);
+	wchar_t *text = decode_path(path);
+	if (text) set(text);
+	return 0;
+}
+
 static char *initialize_new(const char *program, const char *home) { // 3.14 on
 	PyInitConfig *c = py.PyInitConfig_Create();
 	if (!c) return gilt_sentence("out of memory");
@@ -41,8 +88,7 @@ static char *initialize_new(const char *program, const char *home) { // 3.14 on
 	          py.PyInitConfig_SetInt(c, "utf8_mode", 1) || py.PyInitConfig_SetInt(c, "configure_locale", 1) ||
 	          py.PyInitConfig_SetInt(c, "parse_argv", 0) || py.PyInitConfig_SetInt(c, "user_site_directory", 1) || py.PyInitConfig_SetInt(c, "safe_path", 0) ||
 	          py.PyInitConfig_SetInt(c, "install_signal_handlers", 0) ||
-	          (*program && py.PyInitConfig_SetStr(c, "program_name", program)) ||
-	          (*home && py.PyInitConfig_SetStr(c, "home", home)) || py.Py_InitializeFromInitConfig(c);
+	          set_path(c, "program_name", program, py.Py_SetProgramName) || set_path(c, "home", home, py.Py_SetPythonHome) || py.Py_InitializeFromInitConfig(c);
 	char *err = NULL;
 	if (bad) {
 		const char *msg = NULL;
@@ -57,8 +103,8 @@ static char *initialize_old(const char *program, const char *home) { // 3.10 to 
 	int *utf8 = (int *)gilt_symbol("Py_UTF8Mode");
 	if (utf8) *utf8 = 1; // else LC_ALL=C makes files and stdout ASCII
 	// Python keeps both pointers for good, so they are never freed.
-	if (*program) py.Py_SetProgramName(py.Py_DecodeLocale(program, NULL));
-	if (*home) py.Py_SetPythonHome(py.Py_DecodeLocale(home, NULL));
+	if (*program) py.Py_SetProgramName(decode_path(program));
+	if (*home) py.Py_SetPythonHome(decode_path(home));
 	// PyConfig is some 400 bytes and never declared here. Its first five members are the same from 3.10
 	// to 3.13: _config_init, isolated, use_environment, dev_mode, install_signal_handlers; the values that
 	// the initializer writes prove it before the fifth is changed.

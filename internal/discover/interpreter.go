@@ -30,18 +30,18 @@ var probeTimeout = 10 * time.Second
 const answerMark = "gilt-python:"
 
 // probe is run by the interpreter under -I -S: no user site, no PYTHON* variables, no .pth files.
-// It must parse on any Python 3.
+// It must parse on any Python 3. Paths may have any bytes: they are sent as the characters of their numbers.
 const probe = `
-import sys, json, sysconfig
+import sys, json, os, sysconfig
 v = sysconfig.get_config_var
-def s(x): return x if isinstance(x, str) else ""
+def s(x): return os.fsencode(x).decode("latin-1") if isinstance(x, str) else ""
 print("` + answerMark + `" + json.dumps({
     "implementation": sys.implementation.name,
     "version": sys.version.split()[0],
     "info": list(sys.version_info[:3]),
     "executable": s(sys.executable),
-    "base_prefix": sys.base_prefix,
-    "base_exec_prefix": sys.base_exec_prefix,
+    "base_prefix": s(sys.base_prefix),
+    "base_exec_prefix": s(sys.base_exec_prefix),
     "abiflags": s(getattr(sys, "abiflags", "")),
     "libdir": s(v("LIBDIR")),
     "multiarch": s(v("MULTIARCH")),
@@ -174,7 +174,19 @@ func readAnswer(out []byte) (a answer, ok bool) {
 	}
 	line, _, _ = bytes.Cut(line, []byte("\n"))
 	err := json.Unmarshal(line, &a)
+	for _, s := range []*string{&a.Executable, &a.BasePrefix, &a.BaseExecPrefix, &a.ABIFlags, &a.LibDir, &a.MultiArch, &a.LDLibrary, &a.InstSoname, &a.FrameworkPrefix} {
+		*s = latin1(*s)
+	}
 	return a, err == nil && a.Info[0] > 0 && a.BasePrefix != ""
+}
+
+// latin1 gives the bytes whose numbers are the characters of s.
+func latin1(s string) string {
+	b := make([]byte, 0, len(s))
+	for _, r := range s {
+		b = append(b, byte(r))
+	}
+	return string(b)
 }
 
 // runError explains an interpreter that ended without an answer.
@@ -190,7 +202,7 @@ func runError(path string, err error, stderr []byte) *Error {
 	case errors.As(err, &exit):
 		e.What = "fails when run with -I -S -c"
 		if len(bytes.TrimSpace(stderr)) > 0 {
-			e.What += ": " + excerpt(stderr)
+			e.What += ": " + excerpt(lastOfTraceback(stderr))
 		}
 		e.Fix = "run it by hand to see why, or name another Python"
 	default:
@@ -198,6 +210,15 @@ func runError(path string, err error, stderr []byte) *Error {
 		e.Fix = fixChoice
 	}
 	return e
+}
+
+// lastOfTraceback gives the last line of a traceback, which says what is wrong, and other texts as they are.
+func lastOfTraceback(text []byte) []byte {
+	text = bytes.TrimSpace(text)
+	if bytes.HasPrefix(text, []byte("Traceback")) {
+		return text[bytes.LastIndexByte(text, '\n')+1:]
+	}
+	return text
 }
 
 // excerpt quotes the first line of what a program printed.

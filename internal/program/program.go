@@ -34,8 +34,8 @@ type Program struct {
 	Text string   // the file's path, the code, or the module's name
 	Argv []string // sys.argv, the first included
 
-	source []byte // of a file or of stdin
-	path0  any    // what it has put before sys.path, nil for nothing
+	source []byte  // of a file or of stdin
+	path0  *string // what it has put before sys.path, nil for nothing
 }
 
 // ReadError is a program that cannot be read.
@@ -103,7 +103,13 @@ func (p *Program) Exec(tok *py.Token, before *Program) error {
 		return err
 	}
 	if before != nil {
-		if _, err := call("after", before.path0); err != nil {
+		var path0 any // None
+		if before.path0 != nil {
+			if path0, err = py.FSDecode(tok, *before.path0); err != nil {
+				return err
+			}
+		}
+		if _, err := call("after", path0); err != nil {
 			return err
 		}
 	}
@@ -122,7 +128,11 @@ func (p *Program) Exec(tok *py.Token, before *Program) error {
 		return p.module(tok, call, p.Text, true, path0)
 	}
 	if p.Kind == File {
-		archive, err := call("importable", file)
+		name, err := py.FSDecode(tok, file)
+		if err != nil {
+			return err
+		}
+		archive, err := call("importable", name)
 		if err != nil {
 			return err
 		}
@@ -138,35 +148,52 @@ func (p *Program) Exec(tok *py.Token, before *Program) error {
 	return p.script(tok, call, file, path0)
 }
 
-func (p *Program) prepare(call caller, path0 string) error {
-	p.path0 = path0
-	_, err := call("prepare", p.Argv, path0)
+// prepare gives the program its sys.argv and sys.path[0]. What crosses may have bytes that are not UTF-8.
+func (p *Program) prepare(tok *py.Token, call caller, path0 string) error {
+	argv, err := py.FSDecodeList(tok, p.Argv)
+	if err != nil {
+		return err
+	}
+	first, err := py.FSDecode(tok, path0)
+	if err != nil {
+		return err
+	}
+	if _, err = call("prepare", argv, first); err == nil {
+		p.path0 = &path0 // not before: the next program takes out what is there
+	}
 	return err
 }
 
 func (p *Program) module(tok *py.Token, call caller, name string, alterArgv bool, path0 string) error {
-	if err := p.prepare(call, path0); err != nil {
+	if err := p.prepare(tok, call, path0); err != nil {
 		return err
 	}
 	runpy, err := py.Import(tok, "runpy")
 	if err != nil {
 		return err
 	}
-	_, err = runpy.Method("_run_module_as_main", name, alterArgv)
+	module, err := py.FSDecode(tok, name)
+	if err != nil {
+		return err
+	}
+	_, err = runpy.Method("_run_module_as_main", module, alterArgv)
 	return err
 }
 
 func (p *Program) script(tok *py.Token, call caller, file, path0 string) error {
-	if err := p.prepare(call, path0); err != nil {
+	if err := p.prepare(tok, call, path0); err != nil {
 		return err
 	}
 	compiled := strings.HasSuffix(file, ".pyc")
-	var name any // None for -c
-	switch p.Kind {
-	case Stdin:
-		file, name = "<stdin>", "<stdin>"
-	case File:
-		name = file
+	if p.Kind == Stdin {
+		file = "<stdin>"
+	}
+	name, err := py.FSDecode(tok, file)
+	if err != nil {
+		return err
+	}
+	if p.Kind == Code {
+		name = py.None(tok)
 	}
 	main, err := call("main", name, !compiled)
 	if err != nil {
@@ -176,7 +203,7 @@ func (p *Program) script(tok *py.Token, call caller, file, path0 string) error {
 	if err != nil {
 		return err
 	}
-	code, err := p.code(builtins, main, call, file, compiled)
+	code, err := p.code(tok, builtins, main, call, name, compiled)
 	if err != nil {
 		return err
 	}
@@ -185,7 +212,7 @@ func (p *Program) script(tok *py.Token, call caller, file, path0 string) error {
 }
 
 // code compiles the program. Bytes, so that a byte order mark and a coding line count as in a file.
-func (p *Program) code(builtins, main py.Bound, call caller, file string, compiled bool) (py.Bound, error) {
+func (p *Program) code(tok *py.Token, builtins, main py.Bound, call caller, file py.Bound, compiled bool) (py.Bound, error) {
 	const flags, dontInherit = 0, true
 	switch {
 	case compiled:
@@ -197,9 +224,13 @@ func (p *Program) code(builtins, main py.Bound, call caller, file string, compil
 	case p.Kind != Code:
 		return builtins.Method("compile", p.source, file, "exec", flags, dontInherit)
 	}
-	code, err := builtins.Method("compile", p.Text, "<string>", "exec", flags, dontInherit)
+	text, err := py.FSDecode(tok, p.Text)
+	if err != nil {
+		return text, err
+	}
+	code, err := builtins.Method("compile", text, "<string>", "exec", flags, dontInherit)
 	if err == nil {
-		_, err = call("known_source", code, p.Text)
+		_, err = call("known_source", code, text)
 	}
 	return code, err
 }

@@ -9,6 +9,8 @@ def after(path0):
     """Another program has run before, with that sys.path[0]: this one gets a __main__ of its own."""
     import builtins
 
+    if not isinstance(sys.path, list):  # what that program has left
+        sys.path = list(sys.path or ())
     if path0 is not None and path0 in sys.path:
         sys.path.remove(path0)
     module = type(sys)("__main__")
@@ -17,8 +19,8 @@ def after(path0):
 
 
 def prepare(argv, path0):
-    sys.argv[:] = argv
-    sys.orig_argv[:] = [sys.executable or "python3", *argv]
+    sys.argv = argv
+    sys.orig_argv = [sys.executable or "python3", *argv]
     if path0 is not None and not os.environ.get("PYTHONSAFEPATH"):
         sys.path.insert(0, path0)
 
