@@ -238,7 +238,7 @@ func choices() []string {
 
 func (r *report) print(a *app) {
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(a.stdout, "%-16s %s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(a.stdout, "%-16s %s\n", name, shown(fmt.Sprintf(format, args...)))
 	}
 	if p := r.Python; p != nil {
 		row("Python", "%s, started in %s", p.Version, p.StartedIn)

@@ -162,13 +162,13 @@ func count(n int64, noun string) string {
 
 // fail prints one sentence on stderr.
 func (a *app) fail(format string, args ...any) {
-	fmt.Fprintf(a.stderr, "gilt: %s\n", fmt.Sprintf(format, args...))
+	fmt.Fprintf(a.stderr, "gilt: %s\n", shown(fmt.Sprintf(format, args...)))
 }
 
 // failed reports an error and remembers that the work failed.
 func (a *app) failed(err error) {
 	if f, ok := errors.AsType[*functionError](err); ok {
-		fmt.Fprint(a.stderr, f.why.Traceback)
+		fmt.Fprint(a.stderr, shownLines(f.why.Traceback))
 	}
 	a.fail("%s", message(err))
 	a.code = exitFailed
