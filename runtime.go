@@ -75,7 +75,7 @@ func Open(ctx context.Context, c Config) (*Runtime, error) {
 		}
 	}
 	python, err := thread.Start(thread.Options{
-		Library: found.Library, Program: found.Executable, Home: found.Home,
+		Library: found.Library, Program: found.Executable, Home: found.Home, Isolated: c.Isolated,
 		Interpreters: own, SwitchInterval: c.SwitchInterval,
 	})
 	if err != nil {
