@@ -3,6 +3,7 @@
 GO        ?= go
 BIN       := bin
 LINT_VERSION := v2.15.0
+FUZZTIME  ?= 30s
 LINT      := $(BIN)/golangci-lint-$(LINT_VERSION)
 PACKAGES  := ./...
 # Installations that make test-matrix looks through for libpython: directories that hold bin/python3.
@@ -49,10 +50,10 @@ stress: unpack ## A random mix for 60 s against invariants, 10,000,000 handles a
 	$(GO) test -count=1 -timeout 10m -v ./stress -stress.duration=60s
 	$(GO) test -count=1 -timeout 10m -v ./handles -run '^TestMany' -handles.many=10000000 -handles.callbacks=10000000
 
-fuzz: unpack ## Each fuzz target for 30 s
+fuzz: unpack ## Each fuzz target for FUZZTIME, 30 s by default
 	@for p in $$($(GO) list -f '{{.Dir}}' ./...); do \
 	  for f in $$(grep -hoE 'func Fuzz[A-Za-z0-9_]+' $$p/*_test.go 2>/dev/null | cut -c6-); do \
-	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 30s $$p || exit 1; \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 	  done; done
 
 clean: ## Remove what was built
