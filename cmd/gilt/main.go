@@ -128,7 +128,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.PersistentFlags().StringVar(&a.python, "python", "", "the Python to use (defaults to GILT_PYTHON)")
-	root.AddCommand(a.runCommand(), a.mapCommand(), a.doctorCommand(), a.benchCommand(), a.vetCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.mapCommand(), a.doctorCommand(), a.benchCommand(), a.vetCommand(), a.licensesCommand(), a.versionCommand())
 	return root
 }
 
