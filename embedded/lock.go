@@ -15,18 +15,17 @@ import (
 	"time"
 )
 
-// How long a start waits for another process that unpacks, and after how long it says so. Variables for the tests only.
-var (
-	lockWait = 2 * time.Minute
-	lockWord = time.Second
-)
+// patience is how long a start waits for another process that unpacks, and after how long it says so.
+type patience struct{ most, word time.Duration }
+
+var usual = patience{2 * time.Minute, time.Second}
 
 // errLocked matches a wait for the lock that took too long.
 var errLocked = errors.New("another process holds its lock")
 
-// lock takes the lock file at path, so that one process writes at a time. It waits until ctx ends, lockWait at most, for another
+// lock takes the lock file at path, so that one process writes at a time. It waits until ctx ends, p.most at most, for another
 // process that has it, and says so once. unlock gives it back.
-func lock(ctx context.Context, path string, g *guard) (unlock func(), err error) {
+func lock(ctx context.Context, path string, g *guard, p patience) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, err
@@ -39,7 +38,7 @@ func lock(ctx context.Context, path string, g *guard) (unlock func(), err error)
 		err = fmt.Errorf("%s is not a regular file: remove it", path)
 	}
 	if err == nil {
-		err = waitForLock(ctx, file)
+		err = waitForLock(ctx, file, p)
 	}
 	if err != nil {
 		_ = file.Close()
@@ -51,7 +50,7 @@ func lock(ctx context.Context, path string, g *guard) (unlock func(), err error)
 	return func() { _ = file.Close() }, nil
 }
 
-func waitForLock(ctx context.Context, file *os.File) error {
+func waitForLock(ctx context.Context, file *os.File, p patience) error {
 	said := false
 	for began := time.Now(); ; {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -60,11 +59,11 @@ func waitForLock(ctx context.Context, file *os.File) error {
 			return err
 		case !errors.Is(err, syscall.EWOULDBLOCK):
 			return fmt.Errorf("%s cannot be locked: %w", file.Name(), err)
-		case time.Since(began) > lockWait:
-			return fmt.Errorf("%s: %w: %s had it for %v", file.Name(), errLocked, holder(file), lockWait)
-		case !said && time.Since(began) > lockWord:
+		case time.Since(began) > p.most:
+			return fmt.Errorf("%s: %w: %s had it for %v", file.Name(), errLocked, holder(file), p.most)
+		case !said && time.Since(began) > p.word:
 			said = true
-			slog.Warn("gilt: waits for another process that unpacks the bundled Python", "lock", file.Name(), "holder", holder(file), "at_most", lockWait)
+			slog.Warn("gilt: waits for another process that unpacks the bundled Python", "lock", file.Name(), "holder", holder(file), "at_most", p.most)
 		}
 		select {
 		case <-ctx.Done():

@@ -57,8 +57,9 @@ var manifestHash = sync.OnceValue(func() string {
 
 // tree is an unpacked Python.
 type tree struct {
-	dir   string
-	guard *guard
+	dir      string
+	guard    *guard
+	patience patience // with other processes that write it
 }
 
 // stampName is the file in the tree that says what each file looked like when its hash was last compared.
@@ -323,7 +324,7 @@ func (t *tree) ready(ctx context.Context, all bool) error {
 	if err != nil || len(wrong) == 0 {
 		return err
 	}
-	unlock, err := lock(ctx, t.dir+".lock", t.guard)
+	unlock, err := lock(ctx, t.dir+".lock", t.guard, t.patience)
 	if err != nil {
 		return t.damaged(wrong, err)
 	}

@@ -197,33 +197,28 @@ func TestCompleteTreeNeedsNoLock(t *testing.T) {
 	}
 }
 
-// The wait for another's lock ends with the context, or after lockWait, says a word, and names the process.
+// The wait for another's lock ends with the context, or after a time, says a word, and names the process.
 func TestWaitForTheLockIsBounded(t *testing.T) {
-	defer func(wait, word time.Duration, l *slog.Logger) {
-		lockWait, lockWord = wait, word
-		slog.SetDefault(l)
-	}(lockWait, lockWord, slog.Default())
-	lockWord = time.Millisecond
 	cache := t.TempDir()
 	holdLock(t, filepath.Join(cache, filepath.Base(unpacked(t).Prefix)+".lock"))
 	t.Setenv("GILT_CACHE_DIR", cache)
+	where := environment()
+	where.patience.word = time.Millisecond
 
 	t.Run("by the context", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		_, err := unpackAnywhere(ctx, environment(), false)
+		_, err := unpackAnywhere(ctx, where, false)
 		if !errors.Is(err, errLocked) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "process 4711") {
 			t.Errorf("got %v", err)
-		}
-		if _, err := discover.Find(ctx, discover.Options{Python: discover.Bundled}); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Find: got %v", err)
 		}
 	})
 	t.Run("by itself", func(t *testing.T) {
 		var log bytes.Buffer
+		defer slog.SetDefault(slog.Default())
 		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-		lockWait = 300 * time.Millisecond
-		_, err := unpackAnywhere(t.Context(), environment(), false)
+		where.patience.most = 300 * time.Millisecond
+		_, err := unpackAnywhere(t.Context(), where, false)
 		if !errors.Is(err, errLocked) || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
@@ -232,6 +227,20 @@ func TestWaitForTheLockIsBounded(t *testing.T) {
 			t.Errorf("it said %q", &log)
 		}
 	})
+}
+
+// Find ends with the context too.
+func TestCallerGivesUp(t *testing.T) {
+	cache := t.TempDir()
+	holdLock(t, filepath.Join(cache, filepath.Base(unpacked(t).Prefix)+".lock"))
+	t.Setenv("GILT_CACHE_DIR", cache)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := discover.Find(ctx, discover.Options{Python: discover.Bundled})
+	t.Log(err)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want context.DeadlineExceeded", err)
+	}
 }
 
 // A lock file of another user, or that others may open for writing, is refused: whoever can take it can keep it.
@@ -244,14 +253,14 @@ func TestLockOfAnotherUser(t *testing.T) {
 	if err := os.Chmod(path, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lock(t.Context(), path, newGuard()); !errors.Is(err, errUntrusted) {
+	if _, err := lock(t.Context(), path, newGuard(), usual); !errors.Is(err, errUntrusted) {
 		t.Errorf("one that all may write: got %v", err)
 	}
 	if os.Getuid() == 0 {
 		if err := errors.Join(os.Chmod(path, 0o600), os.Chown(path, stranger, -1)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := lock(t.Context(), path, newGuard()); !errors.Is(err, errUntrusted) {
+		if _, err := lock(t.Context(), path, newGuard(), usual); !errors.Is(err, errUntrusted) {
 			t.Errorf("another user's: got %v", err)
 		}
 	} else {
@@ -260,7 +269,7 @@ func TestLockOfAnotherUser(t *testing.T) {
 	if err := errors.Join(os.Remove(path), os.Symlink("elsewhere", path)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lock(t.Context(), path, newGuard()); err == nil {
+	if _, err := lock(t.Context(), path, newGuard(), usual); err == nil {
 		t.Error("a link was followed")
 	}
 }

@@ -25,10 +25,11 @@ type places struct {
 	cache    string // the user's cache directory, or ""
 	cacheErr error  // why there is none
 	private  string // the last resort, in the system's temporary directory
+	patience patience
 }
 
 func environment() places {
-	p := places{chosen: os.Getenv("GILT_CACHE_DIR")}
+	p := places{chosen: os.Getenv("GILT_CACHE_DIR"), patience: usual}
 	p.cache, p.cacheErr = os.UserCacheDir()
 	if p.cacheErr == nil {
 		p.cache = filepath.Join(p.cache, "gilt")
@@ -42,7 +43,7 @@ func environment() places {
 // another one, and so is a place that another user may change. all has it read every file.
 func unpackAnywhere(ctx context.Context, p places, all bool) (string, error) {
 	if p.chosen != "" {
-		dir, err := unpack(ctx, p.chosen, 0o755, all)
+		dir, err := unpack(ctx, p.chosen, 0o755, p.patience, all)
 		if err != nil {
 			return "", errUnpack("GILT_CACHE_DIR", p.chosen, err)
 		}
@@ -51,7 +52,7 @@ func unpackAnywhere(ctx context.Context, p places, all bool) (string, error) {
 	err := p.cacheErr
 	if err == nil {
 		var dir string
-		if dir, err = unpack(ctx, p.cache, 0o700, all); err == nil {
+		if dir, err = unpack(ctx, p.cache, 0o700, p.patience, all); err == nil {
 			return dir, nil
 		}
 		if !notWritable(err) {
@@ -61,7 +62,7 @@ func unpackAnywhere(ctx context.Context, p places, all bool) (string, error) {
 	if privateErr := makePrivate(p.private); privateErr != nil {
 		return "", errNowhere(p, err, privateErr)
 	}
-	dir, privateErr := unpack(ctx, p.private, 0o700, all)
+	dir, privateErr := unpack(ctx, p.private, 0o700, p.patience, all)
 	switch {
 	case privateErr == nil:
 		return dir, nil
@@ -72,7 +73,7 @@ func unpackAnywhere(ctx context.Context, p places, all bool) (string, error) {
 }
 
 // unpack returns the directory of the Python in parent, which it checks, and writes what is missing or wrong.
-func unpack(ctx context.Context, parent string, mode fs.FileMode, all bool) (string, error) {
+func unpack(ctx context.Context, parent string, mode fs.FileMode, p patience, all bool) (string, error) {
 	parent, err := filepath.Abs(parent)
 	if err != nil {
 		return "", err
@@ -84,7 +85,7 @@ func unpack(ctx context.Context, parent string, mode fs.FileMode, all bool) (str
 	if parent, err = g.folder(parent); err != nil {
 		return "", err
 	}
-	t := &tree{dir: filepath.Join(parent, "python-"+version+"-"+manifestHash()[:16]), guard: g}
+	t := &tree{dir: filepath.Join(parent, "python-"+version+"-"+manifestHash()[:16]), guard: g, patience: p}
 	return t.dir, t.ready(ctx, all)
 }
 
