@@ -3,13 +3,15 @@
 GO        ?= go
 BIN       := bin
 LINT_VERSION := v2.15.0
+SBOM_VERSION := v1.10.0
+FUZZTIME  ?= 30s
 LINT      := $(BIN)/golangci-lint-$(LINT_VERSION)
 PACKAGES  := ./...
 # Installations that make test-matrix looks through for libpython: directories that hold bin/python3.
 PYTHONS   ?= $(wildcard $(HOME)/.pyenv/versions/3.* /usr /usr/local /opt/python*)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-matrix test-asan lint bench stress fuzz clean unpack
+.PHONY: help build run test test-matrix test-asan lint bench stress fuzz sbom clean unpack
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,11 +51,14 @@ stress: unpack ## A random mix for 60 s against invariants, 10,000,000 handles a
 	$(GO) test -count=1 -timeout 10m -v ./stress -stress.duration=60s
 	$(GO) test -count=1 -timeout 10m -v ./handles -run '^TestMany' -handles.many=10000000 -handles.callbacks=10000000
 
-fuzz: unpack ## Each fuzz target for 30 s
+fuzz: unpack ## Each fuzz target for FUZZTIME, 30 s by default
 	@for p in $$($(GO) list -f '{{.Dir}}' ./...); do \
 	  for f in $$(grep -hoE 'func Fuzz[A-Za-z0-9_]+' $$p/*_test.go 2>/dev/null | cut -c6-); do \
-	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 30s $$p || exit 1; \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 	  done; done
+
+sbom: build ## bin/gilt.cdx.json: the Go modules of bin/gilt with their licences, in CycloneDX; gilt licenses adds the bundled Python's parts
+	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION) bin -json -licenses -version v0.0.0 -output $(BIN)/gilt.cdx.json $(BIN)/gilt
 
 clean: ## Remove what was built
 	rm -rf $(BIN) codestats.jsonl

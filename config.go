@@ -25,8 +25,17 @@ const (
 type Config struct {
 	// Python names an interpreter, a libpython, an installation or a virtual environment; "bundled" is
 	// package embedded's. Defaults to the environment variable GILT_PYTHON, an active virtual
-	// environment (VIRTUAL_ENV, .venv), the bundled Python if package embedded is imported, python3 on PATH.
+	// environment (VIRTUAL_ENV), the bundled Python if package embedded is imported, python3 on PATH. Nothing is taken from the
+	// working directory unless it is named: ".venv" names the virtual environment there.
 	Python string
+	// Verify has Open read every file of the bundled Python and compare it with the hash that was taken when gilt was built, some
+	// 0.1 s. What is wrong is written again. Without it Open reads the files that were written since their hashes were last
+	// compared. With another Python, of which there are no hashes, it is an error.
+	Verify bool
+	// Isolated starts Python as python3 -I does: no PYTHON* environment variable counts, no packages and .pth files of the user's site
+	// are loaded, and sys.path has no folder of the program or the working directory. For services. GILT_PYTHON and VIRTUAL_ENV still
+	// choose which Python runs, unless Python names one.
+	Isolated bool
 	// Path is put before sys.path, in every interpreter.
 	Path []string
 	// Modules are Python modules made of Go functions and values: see Runtime.AddModule.

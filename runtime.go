@@ -42,7 +42,7 @@ type Info struct {
 	Executable     string // sys.executable
 	Prefix         string
 	VirtualEnv     string // "" for none
-	Source         string // how it was found: "config", "GILT_PYTHON", "VIRTUAL_ENV", ".venv", "bundled", "python3 on PATH"
+	Source         string // how it was found: "config", "GILT_PYTHON", "VIRTUAL_ENV", "bundled", "python3 on PATH"
 	Mode           Mode
 	OwnGIL         bool // it can make interpreters with a GIL of their own
 	Interpreters   int
@@ -61,7 +61,7 @@ var ErrPythonRuns = thread.ErrPythonRuns
 // Open finds, loads and starts Python. ctx bounds the search, not the runtime's life. An error says what
 // is wrong with which file, and what to do; Python never ends the process.
 func Open(ctx context.Context, c Config) (*Runtime, error) {
-	found, err := discover.Find(ctx, discover.Options{Python: c.Python})
+	found, err := discover.Find(ctx, discover.Options{Python: c.Python, Verify: c.Verify})
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func Open(ctx context.Context, c Config) (*Runtime, error) {
 		}
 	}
 	python, err := thread.Start(thread.Options{
-		Library: found.Library, Program: found.Executable, Home: found.Home,
+		Library: found.Library, Program: found.Executable, Home: found.Home, Isolated: c.Isolated,
 		Interpreters: own, SwitchInterval: c.SwitchInterval,
 	})
 	if err != nil {

@@ -20,15 +20,15 @@ const (
 func init() { discover.RegisterBundled(find) }
 
 // find unpacks the bundled Python if needed and describes it. When ctx ends first the unpacking
-// goes on by itself, so that the next start finds it done.
-func find(ctx context.Context) (discover.Python, error) {
+// goes on by itself, so that the next start finds it done. With verify every file is read and compared with its hash.
+func find(ctx context.Context, verify bool) (discover.Python, error) {
 	type result struct {
 		dir string
 		err error
 	}
 	done := make(chan result, 1)
 	go func() {
-		dir, err := unpackAnywhere(environment())
+		dir, err := unpackAnywhere(ctx, environment(), verify)
 		done <- result{dir, err}
 	}()
 	select {

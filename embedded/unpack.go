@@ -3,6 +3,7 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
-
-	"github.com/kluctl/go-embed-python/python"
 
 	"gilt/internal/discover"
 )
@@ -26,10 +25,11 @@ type places struct {
 	cache    string // the user's cache directory, or ""
 	cacheErr error  // why there is none
 	private  string // the last resort, in the system's temporary directory
+	patience patience
 }
 
 func environment() places {
-	p := places{chosen: os.Getenv("GILT_CACHE_DIR")}
+	p := places{chosen: os.Getenv("GILT_CACHE_DIR"), patience: usual}
 	p.cache, p.cacheErr = os.UserCacheDir()
 	if p.cacheErr == nil {
 		p.cache = filepath.Join(p.cache, "gilt")
@@ -40,21 +40,19 @@ func environment() places {
 
 // unpackAnywhere returns the directory of the unpacked Python, in the first place that can hold it.
 // It moves on only from a place that may not be written: a full disk is reported, not dodged by filling
-// another one.
-func unpackAnywhere(p places) (string, error) {
+// another one, and so is a place that another user may change. all has it read every file.
+func unpackAnywhere(ctx context.Context, p places, all bool) (string, error) {
 	if p.chosen != "" {
-		dir, err := unpack(p.chosen, 0o755)
+		dir, err := unpack(ctx, p.chosen, 0o755, p.patience, all)
 		if err != nil {
 			return "", errUnpack("GILT_CACHE_DIR", p.chosen, err)
 		}
-		// Another user may have to take the lock of a cache that was filled while an image was built.
-		_ = os.Chmod(dir+".lock", 0o644)
 		return dir, nil
 	}
 	err := p.cacheErr
 	if err == nil {
 		var dir string
-		if dir, err = unpack(p.cache, 0o700); err == nil {
+		if dir, err = unpack(ctx, p.cache, 0o700, p.patience, all); err == nil {
 			return dir, nil
 		}
 		if !notWritable(err) {
@@ -64,7 +62,7 @@ func unpackAnywhere(p places) (string, error) {
 	if privateErr := makePrivate(p.private); privateErr != nil {
 		return "", errNowhere(p, err, privateErr)
 	}
-	dir, privateErr := unpack(p.private, 0o700)
+	dir, privateErr := unpack(ctx, p.private, 0o700, p.patience, all)
 	switch {
 	case privateErr == nil:
 		return dir, nil
@@ -74,10 +72,8 @@ func unpackAnywhere(p places) (string, error) {
 	return "", errUnpack("the private temporary directory", p.private, privateErr)
 }
 
-// unpack checks the Python in parent and writes what is missing, under the module's file lock. It
-// writes in place; what a full disk or a kill leaves half-written has the wrong size, so that
-// the next check writes it again.
-func unpack(parent string, mode fs.FileMode) (string, error) {
+// unpack returns the directory of the Python in parent, which it checks, and writes what is missing or wrong.
+func unpack(ctx context.Context, parent string, mode fs.FileMode, p patience, all bool) (string, error) {
 	parent, err := filepath.Abs(parent)
 	if err != nil {
 		return "", err
@@ -85,34 +81,12 @@ func unpack(parent string, mode fs.FileMode) (string, error) {
 	if err := os.MkdirAll(parent, mode); err != nil {
 		return "", err
 	}
-	p, err := python.NewEmbeddedPythonWithTmpDir(filepath.Join(parent, "python-"+version), true)
-	if err != nil {
+	g := newGuard()
+	if parent, err = g.folder(parent); err != nil {
 		return "", err
 	}
-	return p.GetExtractedPath(), nil
-}
-
-// makePrivate makes dir for this user alone. In a directory that all may write, somebody else may have put
-// it there first, to have us load their library: then it is refused.
-func makePrivate(dir string) error {
-	err := os.Mkdir(dir, 0o700)
-	if err == nil || !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !info.IsDir():
-		return fmt.Errorf("%s exists and is not a directory", dir)
-	case !ok || int(owner.Uid) != os.Getuid():
-		return fmt.Errorf("%s belongs to another user", dir)
-	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s is open to other users (mode %04o)", dir, info.Mode().Perm())
-	}
-	return nil
+	t := &tree{dir: filepath.Join(parent, "python-"+version+"-"+manifestHash()[:16]), guard: g, patience: p}
+	return t.dir, t.ready(ctx, all)
 }
 
 // notWritable reports an error that another directory may not have.
@@ -127,7 +101,13 @@ func noSpace(err error) bool {
 
 func errUnpack(what, dir string, err error) error {
 	e := &discover.Error{Path: dir, Err: err, Fix: fixCache, Source: discover.SourceBundled}
+	var u *untrusted
 	switch {
+	case errors.As(err, &u): // about the folder or file itself
+		e.Path, e.What, e.Fix = u.path, u.why+": "+errUntrusted.Error(), u.fix
+	case errors.Is(err, errLocked):
+		e.What = fmt.Sprintf("is %s, and another process still unpacks the bundled Python there, or repairs it", what)
+		e.Fix = "give that process some seconds, or end it if it hangs"
 	case noSpace(err):
 		e.What = fmt.Sprintf("is %s and has no room for the bundled Python, which takes %d MB unpacked", what, neededMB)
 		e.Fix = "make room there, or " + fixCache

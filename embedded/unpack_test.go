@@ -59,37 +59,37 @@ func TestWhereItIsUnpacked(t *testing.T) {
 		return dir
 	}
 	t.Run("the chosen directory first", func(t *testing.T) {
-		got, err := unpackAnywhere(places{chosen: cache, cache: blocked(t), private: blocked(t)})
+		got, err := unpackAnywhere(t.Context(), places{chosen: cache, cache: blocked(t), private: blocked(t)}, false)
 		if err != nil || filepath.Dir(got) != cache {
 			t.Errorf("got %s, %v; want %s", got, err, cache)
 		}
-		if info := stat(t, got+".lock"); info.Mode().Perm() != 0o644 {
-			t.Errorf("the lock of a chosen directory has mode %v; other users could not take it", info.Mode())
+		if info := stat(t, got+".lock"); info.Mode().Perm() != 0o600 {
+			t.Errorf("the lock has mode %v; other users could hold it", info.Mode())
 		}
 	})
 	t.Run("then the user's cache", func(t *testing.T) {
-		got, err := unpackAnywhere(places{cache: cache, private: blocked(t)})
+		got, err := unpackAnywhere(t.Context(), places{cache: cache, private: blocked(t)}, false)
 		if err != nil || filepath.Dir(got) != cache {
 			t.Errorf("got %s, %v; want %s", got, err, cache)
 		}
 	})
 	t.Run("without a home, the private one", func(t *testing.T) {
 		dir := private(t)
-		got, err := unpackAnywhere(places{cacheErr: noHome, private: dir})
+		got, err := unpackAnywhere(t.Context(), places{cacheErr: noHome, private: dir}, false)
 		if err != nil || filepath.Dir(got) != dir {
 			t.Errorf("got %s, %v; want %s", got, err, dir)
 		}
 	})
 	t.Run("with a cache that cannot be written, the private one", func(t *testing.T) {
 		dir := private(t)
-		got, err := unpackAnywhere(places{cache: filepath.Join(blocked(t), "gilt"), private: dir})
+		got, err := unpackAnywhere(t.Context(), places{cache: filepath.Join(blocked(t), "gilt"), private: dir}, false)
 		if err != nil || filepath.Dir(got) != dir {
 			t.Errorf("got %s, %v; want %s", got, err, dir)
 		}
 	})
 	t.Run("nowhere", func(t *testing.T) {
 		bad, worse := filepath.Join(blocked(t), "gilt"), blocked(t)
-		_, err := unpackAnywhere(places{cache: bad, private: worse})
+		_, err := unpackAnywhere(t.Context(), places{cache: bad, private: worse}, false)
 		if err == nil {
 			t.Fatal("got no error")
 		}

@@ -13,7 +13,7 @@ const maxClassesLimit = 1 << classBits
 // Config.Template, and gives an existing class whatever it was made with. The empty name is the default
 // class. Any goroutine may call it.
 //
-// It returns an error that matches ErrConfig for a bad cfg, or one that is not the existing class's, and
+// It returns an error that matches ErrConfig for a bad name (MaxClassName bytes of UTF-8 at most, without control characters) or a bad cfg, or one that is not the existing class's, and
 // ErrTooManyClasses when Config.MaxClasses are in use and none has been idle for Config.ClassIdle.
 func (s *Scheduler) Class(name string, cfg ClassConfig) (*Class, error) {
 	if name == "" {
@@ -34,6 +34,9 @@ func (s *Scheduler) Class(name string, cfg ClassConfig) (*Class, error) {
 			return nil, badConfig("class %q exists with %+v, and %+v was asked for: a class keeps what it was made with", name, c.config, asked)
 		}
 		return c, nil
+	}
+	if err := checkName(name); err != nil {
+		return nil, err
 	}
 	c := &Class{
 		s: s, name: name, config: given, weight: cfg.Weight, maxInFlight: cfg.MaxInFlight, maxQueued: cfg.MaxQueued, standing: standingAt(cfg.TargetWait), cancellation: cfg.Cancellation,

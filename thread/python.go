@@ -33,6 +33,7 @@ var ErrStopped = errors.New("gilt: Python's main thread has ended")
 // Options say which Python to start and how.
 type Options struct {
 	Library, Program, Home string        // absolute paths; Program and Home may be empty
+	Isolated               bool          // takes nothing from the environment or the user's site, as python3 -I
 	Interpreters           int           // with a GIL of their own, besides the main one; 0 for none
 	SwitchInterval         time.Duration // of every interpreter
 }
@@ -78,7 +79,7 @@ func (p *Python) serve(o Options, result chan<- error) {
 	defer p.end()
 	runtime.LockOSThread()
 	p.thread = cpython.ThisThread()
-	main, err := cpython.Start(o.Program, o.Home, o.SwitchInterval)
+	main, err := cpython.Start(o.Program, o.Home, o.Isolated, o.SwitchInterval)
 	p.main = main
 	for i := 0; err == nil && i < o.Interpreters; i++ {
 		var it *cpython.Interp

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-const shown = "import os, sys\nprint(ascii([sys.argv, __name__, globals().get('__file__'), sys.path[0], os.getcwd(), os.environ['X'], sys.prefix, sys.executable]))\n"
+const showArgs = "import os, sys\nprint(ascii([sys.argv, __name__, globals().get('__file__'), sys.path[0], os.getcwd(), os.environ['X'], sys.prefix, sys.executable]))\n"
 
 // python3 runs an interpreter in UTF-8 mode, in which gilt always is.
 func python3(t *testing.T, s setting, python string, args ...string) child {
@@ -26,7 +26,7 @@ func python3(t *testing.T, s setting, python string, args ...string) child {
 func TestRunBytes(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "d\xff\xc3")
-	for name, text := range map[string]string{"s.py": shown, "caf\xe9.py": shown, "app/__main__.py": shown, "a\xffpp/__main__.py": shown, "mm.py": shown, "pack/__main__.py": shown, "pack/__init__.py": "", "é.py": shown} {
+	for name, text := range map[string]string{"s.py": showArgs, "caf\xe9.py": showArgs, "app/__main__.py": showArgs, "a\xffpp/__main__.py": showArgs, "mm.py": showArgs, "pack/__main__.py": showArgs, "pack/__init__.py": "", "é.py": showArgs} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -40,7 +40,7 @@ func TestRunBytes(t *testing.T) {
 		"a script's arguments": {"s.py", "a\xffb", "\xff", "\xed\xa0\x80", "é"}, "a script by its whole path": {dir + "/s.py", "x"}, "a script's name": {"caf\xe9.py"}, "a valid name": {"é.py"},
 		"a directory": {"app", "\xff"}, "a directory's name": {"a\xffpp"}, "a directory by its whole path": {dir + "/app"},
 		"a module": {"-m", "mm", "\xff"}, "a package": {"-m", "pack", "\xff"}, "a module's name": {"-m", "caf\xe9", "1"}, "a module that is missing": {"-m", "no\xff"},
-		"code": {"-c", shown, "\xff", "b"}, "code that cannot be": {"-c", "print('\xff')"}, "an import beside code": {"-c", "import mm"}, "a missing script": {"none\xff.py"},
+		"code": {"-c", showArgs, "\xff", "b"}, "code that cannot be": {"-c", "print('\xff')"}, "an import beside code": {"-c", "import mm"}, "a missing script": {"none\xff.py"},
 	} {
 		for _, locale := range []string{"C", "C.UTF-8"} {
 			t.Run(name+" "+locale, func(t *testing.T) {

@@ -23,6 +23,7 @@ type report struct {
 	Problems     []problem     `json:"problems"`
 	Python       *pythonReport `json:"python"` // null when none can be opened
 	Alternatives []alternative `json:"alternatives"`
+	DotVenv      string        `json:"dot_venv,omitempty"` // why the working directory's .venv is not taken
 	Bundled      bool          `json:"bundled_linked_in"`
 	Platform     string        `json:"platform"`
 	Go           string        `json:"go"`
@@ -41,6 +42,7 @@ type pythonReport struct {
 	Prefix         string          `json:"prefix"`
 	VirtualEnv     string          `json:"virtual_env"`
 	Source         string          `json:"source"`
+	Why            string          `json:"why"` // what Source means
 	Mode           gilt.Mode       `json:"mode"`
 	Modes          map[string]bool `json:"modes"` // what this Python can do
 	Interpreters   int             `json:"interpreters"`
@@ -48,6 +50,7 @@ type pythonReport struct {
 	MaxThreads     int             `json:"max_threads"`
 	SwitchInterval string          `json:"switch_interval"`
 	StartedIn      string          `json:"started_in"`
+	Verified       bool            `json:"verified"` // every file has the hash that was taken when gilt was built
 }
 
 type alternative struct {
@@ -58,12 +61,13 @@ type alternative struct {
 }
 
 func (a *app) doctorCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, verify bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say which Python is used, what it can do, and what is missing",
 		Long: `Open Python as every program of gilt's does, and say which one it is, how it was found, what it can do,
-what is missing with the command that mends it, and which others were seen.
+what is missing with the command that mends it, and which others were seen. With --verify it reads every file of the
+bundled Python first, compares it with the hash that was taken when gilt was built, and writes again what is wrong.
 
 Exit codes:
   0    Python can be opened (something optional may be missing)
@@ -74,7 +78,7 @@ Exit codes:
 			if !a.needsStdout() {
 				return
 			}
-			r := a.diagnose(context.Background())
+			r := a.diagnose(context.Background(), verify)
 			if asJSON {
 				a.printJSON(r)
 			} else {
@@ -86,20 +90,22 @@ Exit codes:
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&verify, "verify", false, "compare every file of the bundled Python with its hash")
 	return cmd
 }
 
-func (a *app) diagnose(ctx context.Context) *report {
+func (a *app) diagnose(ctx context.Context, verify bool) *report {
 	r := &report{
 		Bundled: discover.HaveBundled(), Platform: platform(), Go: runtime.Version(), CPUs: runtime.NumCPU(),
-		Problems: []problem{},
+		Problems: []problem{}, DotVenv: notTaken(),
 	}
 	start := time.Now()
-	rt, err := a.open(ctx, gilt.Config{})
+	rt, err := a.open(ctx, gilt.Config{Verify: verify})
 	if err != nil {
 		r.Problems = append(r.Problems, problemOf(err))
 	} else {
 		r.OK, r.Python = true, describe(rt.Info(), time.Since(start))
+		r.Python.Verified = verify
 		r.Problems = append(r.Problems, missing(ctx, rt)...)
 		if err := rt.Shutdown(ctx); err != nil {
 			r.Problems = append(r.Problems, problemOf(err))
@@ -127,10 +133,28 @@ func describe(i gilt.Info, took time.Duration) *pythonReport {
 	}
 	return &pythonReport{
 		Version: i.Version, Library: i.Library, Executable: i.Executable, Prefix: i.Prefix, VirtualEnv: i.VirtualEnv,
-		Source: i.Source, Mode: i.Mode, Interpreters: i.Interpreters, Workers: i.Workers, MaxThreads: i.MaxThreads,
+		Source: i.Source, Why: reasons[i.Source], Mode: i.Mode, Interpreters: i.Interpreters, Workers: i.Workers, MaxThreads: i.MaxThreads,
 		SwitchInterval: i.SwitchInterval, StartedIn: took.Round(time.Millisecond).String(),
 		Modes: map[string]bool{string(gilt.GIL): !free, string(gilt.OwnGIL): i.OwnGIL && !free, string(gilt.FreeThreaded): free},
 	}
+}
+
+// reasons say for each way in which a Python is found why it was taken.
+var reasons = map[string]string{
+	"--python":                "named on the command line",
+	discover.SourceEnv:        "the environment variable names it, and --python is not given",
+	discover.SourceVirtualEnv: "this virtual environment is active, and neither --python nor GILT_PYTHON is given",
+	discover.SourceBundled:    "neither --python, GILT_PYTHON nor an active virtual environment (VIRTUAL_ENV) names another",
+	discover.SourcePath:       "nothing names a Python, and none is linked in",
+}
+
+// notTaken says that a virtual environment lies in the working directory, which is none of the alternatives: to look at these,
+// doctor runs them.
+func notTaken() string {
+	if _, err := os.Stat(filepath.Join(".venv", "pyvenv.cfg")); err != nil || os.Getenv("VIRTUAL_ENV") != "" {
+		return ""
+	}
+	return "lies in this directory and is not taken unasked: give --python .venv, or activate it"
 }
 
 // missing looks for parts of the standard library that a Python built from source lacks when their C
@@ -214,12 +238,15 @@ func choices() []string {
 
 func (r *report) print(a *app) {
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(a.stdout, "%-16s %s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(a.stdout, "%-16s %s\n", name, shown(fmt.Sprintf(format, args...)))
 	}
 	if p := r.Python; p != nil {
 		row("Python", "%s, started in %s", p.Version, p.StartedIn)
-		row("found by", "%s", p.Source)
+		row("found by", "%s: %s", p.Source, p.Why)
 		row("library", "%s", p.Library)
+		if p.Verified {
+			row("verified", "every file has the hash that was taken when gilt was built")
+		}
 		row("executable", "%s", orNone(p.Executable))
 		row("prefix", "%s", orNone(p.Prefix))
 		row("virtual env", "%s", orNone(p.VirtualEnv))
@@ -237,6 +264,9 @@ func (r *report) print(a *app) {
 	}
 	row("bundled Python", "%s", map[bool]string{true: "linked in", false: "not linked in (import _ \"gilt/embedded\")"}[r.Bundled])
 	row("platform", "%s, %d CPUs, %s", r.Platform, r.CPUs, r.Go)
+	if r.DotVenv != "" {
+		row(".venv", "%s", r.DotVenv)
+	}
 	for _, alt := range r.Alternatives {
 		if alt.Problem != "" {
 			row("not usable", "%s: %s", alt.Choice, alt.Problem)

@@ -37,6 +37,12 @@ const exitHelp = `Exit codes:
   2    the command line is wrong
   130  interrupted by Ctrl-C or SIGTERM`
 
+// whichPython stands in the helps.
+const whichPython = `It uses the Python that --python or GILT_PYTHON names (an interpreter, a libpython, the directory of an
+installation or of a virtual environment, or "bundled"), else the active virtual environment that VIRTUAL_ENV names, else
+the bundled CPython. A .venv in the working directory is not taken unasked, since whoever put it there would have their
+code run: give --python .venv. 'gilt doctor' says which Python is taken, and why.`
+
 func main() {
 	if isVetUnit(os.Args[1:]) {
 		vetUnit()
@@ -110,9 +116,7 @@ func (a *app) root() *cobra.Command {
 		Short: "Run Python inside a Go process, scheduled fairly",
 		Long: `gilt runs CPython inside a Go process.
 
-It uses the Python that --python or GILT_PYTHON names (an interpreter, a libpython, the directory of an
-installation or of a virtual environment, or "bundled"), else an active virtual environment, else the
-bundled CPython. 'gilt doctor' says which and why.
+` + whichPython + `
 
 ` + exitHelp,
 		SilenceErrors: true,
@@ -124,7 +128,7 @@ bundled CPython. 'gilt doctor' says which and why.
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.PersistentFlags().StringVar(&a.python, "python", "", "the Python to use (defaults to GILT_PYTHON)")
-	root.AddCommand(a.runCommand(), a.mapCommand(), a.doctorCommand(), a.benchCommand(), a.vetCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.mapCommand(), a.doctorCommand(), a.benchCommand(), a.vetCommand(), a.licensesCommand(), a.versionCommand())
 	return root
 }
 
@@ -158,13 +162,13 @@ func count(n int64, noun string) string {
 
 // fail prints one sentence on stderr.
 func (a *app) fail(format string, args ...any) {
-	fmt.Fprintf(a.stderr, "gilt: %s\n", fmt.Sprintf(format, args...))
+	fmt.Fprintf(a.stderr, "gilt: %s\n", shown(fmt.Sprintf(format, args...)))
 }
 
 // failed reports an error and remembers that the work failed.
 func (a *app) failed(err error) {
 	if f, ok := errors.AsType[*functionError](err); ok {
-		fmt.Fprint(a.stderr, f.why.Traceback)
+		fmt.Fprint(a.stderr, shownLines(f.why.Traceback))
 	}
 	a.fail("%s", message(err))
 	a.code = exitFailed

@@ -30,6 +30,7 @@ and given to the function, and what it returns becomes a line of the output, in 
 The function is NAME in FILE.py, or in a module found from the working directory or installed for this
 Python. Ints and floats stay exact. Empty lines are left out. What the function prints goes to stderr. So does
 what it and its child processes write to the descriptor of stdout, when the records go to stdout.
+What an exception says is shown without control characters.
 Keep in mind that with --workers above 1 it is called from several threads at once: that pays when it
 waits (network, disk); when it computes, use --interpreters. os._exit in the function ends everything.
 
@@ -44,6 +45,8 @@ short, an exception comes from outside), they are given to the function again on
 -o FILE appears, by a rename, when all is done. When the work ends early (an error, Ctrl-C), FILE is not
 touched, and the whole lines that were done are kept in FILE.partial. Ctrl-C lets the calls that run end
 (for 3 s; a second Ctrl-C does not wait) and says how far it came.
+
+` + whichPython + `
 
 Exit codes:
   0    all records were mapped
@@ -271,7 +274,7 @@ func (a *app) ended(o mapOptions, j *job, out *output, err error) {
 	case isRecord:
 		a.code = exitFailed
 		if failure.Traceback != "" {
-			fmt.Fprint(a.stderr, failure.Traceback)
+			fmt.Fprint(a.stderr, shownLines(failure.Traceback))
 		}
 		a.fail("%s; use --on-error skip or record to go on", failure)
 	default:

@@ -420,7 +420,7 @@ func (j *job) skipped(b *batch, i int, e *recordError, before int) {
 	const most = 10
 	switch {
 	case before < most:
-		fmt.Fprintf(j.stderr, "gilt: %s line %d skipped: %s\n", b.in, b.lines[i], e.Message)
+		fmt.Fprintf(j.stderr, "gilt: %s\n", shown(fmt.Sprintf("%s line %d skipped: %s", b.in, b.lines[i], e.Message)))
 	case before == most:
 		fmt.Fprintf(j.stderr, "gilt: more records are skipped; use --on-error record to see them all\n")
 	}

@@ -27,6 +27,8 @@ FILE is a script, a directory or zip archive with a __main__.py, a .pyc, or - fo
 FILE). All that follows FILE, -c CODE or -m MODULE belongs to the program. The PYTHON* environment
 variables work (PYTHONUNBUFFERED=1 for python3 -u); text is UTF-8 whatever the locale.
 
+` + whichPython + `
+
 What differs from python3: os._exit ends the process at once without flushing, as there; a crash in a C
 extension prints Go's report instead of the shell's; after an asyncio loop that used add_signal_handler,
 Ctrl-C ends a blocking call only when the call returns; there is no prompt when stdin is a terminal.

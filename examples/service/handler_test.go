@@ -83,7 +83,7 @@ func TestBadRequests(t *testing.T) {
 		{"an unknown path", "POST", "/scores", "a", likely, 404, "not found"},
 		{"a path below", "POST", "/score/1", "a", likely, 404, "not found"},
 		{"the wrong method", "GET", "/score", "a", "", 405, "Method Not Allowed"},
-		{"the wrong method for stats", "POST", "/stats", "a", likely, 405, "Method Not Allowed"},
+		{"stats, which are not for tenants", "GET", "/stats", "a", "", 404, "not found"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := serve(t.Context(), f, c.method, c.path, c.tenant, c.body)
@@ -102,7 +102,7 @@ func TestBadRequests(t *testing.T) {
 		t.Errorf("it logged %s", &f.log)
 	}
 	var st statsAnswer
-	decode(t, serve(t.Context(), f, "GET", "/stats", "", ""), &st)
+	decode(t, serve(t.Context(), f.admin, "GET", "/stats", "", ""), &st)
 	for _, c := range st.Classes {
 		if c.Name == "a" && c.Granted > 0 {
 			t.Error("a bad request came to Python: ", c)
@@ -212,7 +212,7 @@ func TestSaturated(t *testing.T) {
 		t.Error(w.Code, w.Header(), w.Body)
 	}
 	var st statsAnswer
-	decode(t, serve(t.Context(), f, "GET", "/stats", "", ""), &st)
+	decode(t, serve(t.Context(), f.admin, "GET", "/stats", "", ""), &st)
 	if st.All.InFlight != 1 || st.All.Queued != 1 || st.All.Rejected == 0 || len(st.Lanes) != 1 {
 		t.Errorf("stats %+v", st)
 	}
@@ -263,7 +263,7 @@ func TestStats(t *testing.T) {
 	f := newFixture(t, "service:score", time.Minute)
 	counted := func() (found classStats) {
 		var st statsAnswer
-		decode(t, serve(t.Context(), f, "GET", "/stats", "", ""), &st)
+		decode(t, serve(t.Context(), f.admin, "GET", "/stats", "", ""), &st)
 		for _, c := range st.Classes {
 			if c.Name == "counted" {
 				found = c
@@ -286,6 +286,7 @@ func TestStats(t *testing.T) {
 func TestRefused(t *testing.T) {
 	want := `late 429 "1" {"error":"too many tenants: try again later"}
 early 200 "" {"score":0.36123682485115804}
+health 200 "" {"status":"ok"}
 early 503 "" {"error":"the service is shutting down"}
 `
 	if got := pytest.Child(t, "refuse"); got != want {
@@ -312,7 +313,40 @@ func refuse() error {
 	}
 	say("late")
 	say("early")
+	w := serve(context.Background(), s.handler(), "GET", "/healthz", "", "")
+	fmt.Printf("health %d %q %s", w.Code, w.Header().Get("Retry-After"), w.Body)
 	err = closePython(rt)
 	say("early")
 	return err
+}
+
+// However many names are sent, tenants and /healthz are answered, and there are no more classes than the service allows.
+func TestFloodOfTenants(t *testing.T) {
+	f := newFixture(t, "service:score", time.Minute)
+	f.service.tenants = newTenants(3)
+	for i := range 500 {
+		if w := serve(t.Context(), f, "POST", "/score", fmt.Sprintf("flood-%d", i), likely); w.Code != http.StatusOK {
+			t.Fatalf("tenant %d: %d %s", i, w.Code, w.Body)
+		}
+	}
+	if w := serve(t.Context(), f, "GET", "/healthz", "", ""); w.Code != http.StatusOK {
+		t.Error("healthz:", w.Code, w.Body)
+	}
+	var st statsAnswer
+	decode(t, serve(t.Context(), f.admin, "GET", "/stats", "", ""), &st)
+	own, common := 0, 0
+	for _, c := range st.Classes {
+		if strings.HasPrefix(c.Name, "flood-") {
+			own++
+		}
+		if strings.HasPrefix(c.Name, "/shared-") {
+			common++
+		}
+	}
+	if own != 3 || common == 0 || common > sharedClasses {
+		t.Errorf("%d classes of tenants and %d that they share, want 3 and 1 to %d", own, common, sharedClasses)
+	}
+	if first, again := f.service.tenants.class("flood-0"), f.service.tenants.class("flood-400"); first != "flood-0" || again != f.service.tenants.class("flood-400") {
+		t.Errorf("classes %q and %q", first, again)
+	}
 }

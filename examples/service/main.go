@@ -2,11 +2,11 @@
 // classes: one that floods the service gets its share of Python's time and no more, and the others' short
 // requests go on being answered in milliseconds.
 //
-//	go run ./examples/service [-addr HOST:PORT] [-deadline D] [-queue N] [-grace D]
+//	go run ./examples/service [-addr HOST:PORT] [-admin HOST:PORT] [-deadline D] [-queue N] [-grace D]
 //
 //	curl -H 'X-Tenant: acme' http://127.0.0.1:8080/score \
 //		-d '{"features": {"age": 41, "visits": 3, "basket": 120, "country": "PT"}}'
-//	curl http://127.0.0.1:8080/stats
+//	curl http://127.0.0.1:PORT/stats # the address that it prints: it is not for tenants, whose names are in it
 //
 // Adding "ms": 20 to the request makes Python compute for that many milliseconds more.
 //
@@ -32,7 +32,7 @@ import (
 )
 
 type options struct {
-	addr            string
+	addr, admin     string
 	deadline, grace time.Duration
 	queue           int
 }
@@ -62,13 +62,14 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	fs := flag.NewFlagSet("service", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.addr, "addr", "127.0.0.1:8080", "listen on this `address`; port 0 picks a free one")
+	fs.StringVar(&o.admin, "admin", "127.0.0.1:0", "answer /stats on this `address`, which tenants must not reach; port 0 picks a free one")
 	fs.DurationVar(&o.deadline, "deadline", 50*time.Millisecond, "how long a request may wait for its turn")
 	fs.IntVar(&o.queue, "queue", 1000, "how many requests may wait; more are answered 429")
 	fs.DurationVar(&o.grace, "grace", 10*time.Second, "how long running requests have to end after SIGINT or SIGTERM")
 	err = fs.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintln(stderr, "usage: service [-addr HOST:PORT] [-deadline D] [-queue N] [-grace D]")
+		fmt.Fprintln(stderr, "usage: service [-addr HOST:PORT] [-admin HOST:PORT] [-deadline D] [-queue N] [-grace D]")
 		fs.SetOutput(stderr)
 		fs.PrintDefaults()
 	case err != nil:
@@ -90,6 +91,11 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 		return fmt.Errorf("-addr %s: %w", o.addr, err)
 	}
 	defer func() { _ = l.Close() }() // closed by then, when all went well
+	admin, err := net.Listen("tcp", o.admin)
+	if err != nil {
+		return fmt.Errorf("-admin %s: %w", o.admin, err)
+	}
+	defer func() { _ = admin.Close() }()
 	modules, err := unpackModule()
 	if err != nil {
 		return err
@@ -104,10 +110,11 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	if err != nil {
 		return errors.Join(err, rt.Close())
 	}
-	fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr())
-	srv := newServer(s.handler(), log)
-	failed := make(chan error, 1)
+	fmt.Fprintf(stdout, "listening on http://%s\nstats on http://%s/stats\n", l.Addr(), admin.Addr())
+	srv, adminSrv := newServer(s.handler(), log), newServer(s.admin(), log)
+	failed := make(chan error, 2)
 	go func() { failed <- srv.Serve(l) }()
+	go func() { failed <- adminSrv.Serve(admin) }()
 	select {
 	case err = <-failed: // the listener broke
 	case <-ctx.Done():
@@ -115,5 +122,5 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.grace)
 	defer cancel()
-	return errors.Join(err, shutdown(end, srv), rt.Shutdown(end))
+	return errors.Join(err, shutdown(end, srv), shutdown(end, adminSrv), rt.Shutdown(end))
 }

@@ -86,7 +86,9 @@ func closePython(rt *gilt.Runtime) error {
 // fixture is the handler over a function of Python's, and what it logs.
 type fixture struct {
 	http.Handler
-	log lockedBuffer
+	admin   http.Handler
+	service *service
+	log     lockedBuffer
 }
 
 func newFixture(t testing.TB, function string, deadline time.Duration) *fixture {
@@ -96,7 +98,7 @@ func newFixture(t testing.TB, function string, deadline time.Duration) *fixture 
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Handler = s.handler()
+	f.Handler, f.admin, f.service = s.handler(), s.admin(), s
 	return f
 }
 

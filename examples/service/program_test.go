@@ -38,7 +38,8 @@ type running struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	stderr *bytes.Buffer
-	url    string
+	url    string // for tenants
+	admin  string // of /stats
 }
 
 func start(t *testing.T, args ...string) *running {
@@ -51,13 +52,15 @@ func start(t *testing.T, args ...string) *running {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line, _ := bufio.NewReader(stdout).ReadString('\n')
+	said := bufio.NewReader(stdout)
+	line, _ := said.ReadString('\n')
 	url, listens := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
 	if !listens {
 		_ = cmd.Wait()
 		t.Fatalf("it said %q: %s", line, stderr)
 	}
-	return &running{t, cmd, stderr, url}
+	line, _ = said.ReadString('\n')
+	return &running{t, cmd, stderr, url, strings.TrimPrefix(strings.TrimSpace(line), "stats on ")}
 }
 
 // signal sends the signal; end waits for the program and gives its exit code.
@@ -104,7 +107,7 @@ func send(r *http.Request) answer {
 func (p *running) awaitAtPython(n int) {
 	p.t.Helper()
 	for {
-		resp, err := http.Get(p.url + "/stats")
+		resp, err := http.Get(p.admin)
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -127,11 +130,15 @@ func TestProgram(t *testing.T) {
 	if a := p.score("1"); a.status != http.StatusOK || !strings.Contains(a.body, `{"score":0.3612`) {
 		t.Errorf("score: %+v", a)
 	}
-	for path, says := range map[string]string{"/healthz": `{"status":"ok"}`, "/stats": `"name":"acme"`} {
-		r, _ := http.NewRequest(http.MethodGet, p.url+path, nil)
+	for url, says := range map[string]string{p.url + "/healthz": `{"status":"ok"}`, p.admin: `"name":"acme"`} {
+		r, _ := http.NewRequest(http.MethodGet, url, nil)
 		if a := send(r); a.status != http.StatusOK || !strings.Contains(a.body, says) {
-			t.Errorf("%s: %+v", path, a)
+			t.Errorf("%s: %+v", url, a)
 		}
+	}
+	r, _ := http.NewRequest(http.MethodGet, p.url+"/stats", nil)
+	if a := send(r); a.status != http.StatusNotFound {
+		t.Errorf("tenants get the stats: %+v", a)
 	}
 	p.signal(os.Interrupt)
 	if code := p.end(); code != 0 || !strings.Contains(p.stderr.String(), "shutting down") {
@@ -215,6 +222,7 @@ func TestBadUse(t *testing.T) {
 		{"no queue", []string{"-queue", "0"}, 1, "-queue 0: give 1 or more"},
 		{"a queue without end", []string{"-queue", "9999999999"}, 1, "Config.MaxQueued 9999999999"},
 		{"no address", []string{"-addr", "nowhere"}, 1, "-addr nowhere: "},
+		{"no admin address", []string{"-admin", "nowhere"}, 1, "-admin nowhere: "},
 		{"an address in use", []string{"-addr", l.Addr().String()}, 1, "address already in use"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

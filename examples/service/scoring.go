@@ -35,6 +35,9 @@ type service struct {
 	score    *gilt.Func[py.Args, float64] // of the features and the milliseconds to compute for
 	deadline time.Duration
 	log      *slog.Logger
+	tenants  *tenants
+
+	healthClass *gilt.Class
 }
 
 func newService(ctx context.Context, rt *gilt.Runtime, function string, deadline time.Duration, log *slog.Logger) (*service, error) {
@@ -42,14 +45,19 @@ func newService(ctx context.Context, rt *gilt.Runtime, function string, deadline
 	if err != nil {
 		return nil, err
 	}
-	return &service{rt: rt, score: score, deadline: deadline, log: log}, nil
+	// The classes that the service itself needs come first: however many tenants come, these have theirs.
+	health, err := rt.Class("/healthz") // no tenant has this name
+	if err != nil {
+		return nil, err
+	}
+	return &service{rt: rt, score: score, deadline: deadline, log: log, tenants: newTenants(maxTenants), healthClass: health}, nil
 }
 
 // call is the whole use of Python: the tenant's class, the deadline, the call. When the deadline passes
 // while the request waits, the call returns at once and Python never sees it; when Python has begun, the
 // call returns when Python does.
 func (s *service) call(ctx context.Context, tenant string, in scoreRequest) (float64, error) {
-	class, err := s.rt.Class(tenant)
+	class, err := s.rt.Class(s.tenants.class(tenant))
 	if err != nil {
 		return 0, err
 	}

@@ -182,12 +182,16 @@ func HasOwnGIL() bool {
 func StdoutWasClosed() bool { return C.gilt_stdout_was_closed() != 0 }
 
 // Start initializes Python. The calling goroutine is locked to its OS thread and stays so: that thread is
-// Python's main thread. program and home may be empty.
-func Start(program, home string, switchInterval time.Duration) (*Interp, error) {
+// Python's main thread. program and home may be empty. An isolated Python takes nothing from the environment or the user's site.
+func Start(program, home string, isolated bool, switchInterval time.Duration) (*Interp, error) {
 	p, h := C.CString(program), C.CString(home)
 	defer C.free(unsafe.Pointer(p))
 	defer C.free(unsafe.Pointer(h))
-	if err := sentence(C.gilt_start(p, h, C.double(switchInterval.Seconds()))); err != nil {
+	alone := C.int(0)
+	if isolated {
+		alone = 1
+	}
+	if err := sentence(C.gilt_start(p, h, alone, C.double(switchInterval.Seconds()))); err != nil {
 		return nil, err
 	}
 	return newInterp(C.gilt_main_interp()), nil

@@ -71,7 +71,7 @@ int gilt_has(const char *symbol);
 int gilt_hook_source(const char *source, uint64_t n);
 
 // start.c: once, on the thread that is to be Python's main thread.
-char *gilt_start(const char *program, const char *home, double switch_interval);
+char *gilt_start(const char *program, const char *home, int isolated, double switch_interval);
 char *gilt_new_interp(double switch_interval, gilt_interp **out); // same thread
 gilt_interp *gilt_main_interp(void);
 int gilt_stop(void); // same thread; nobody else inside. Ends the interpreters, finalizes Python; its exit status.

@@ -43,8 +43,7 @@ static const char *fill(void *lib, int minor) {
 	if (!py.PyObject_GetOptionalAttr) py.PyObject_GetOptionalAttr = py._PyObject_LookupAttr;
 	if (!py.PyObject_GetOptionalAttr) return "PyObject_GetOptionalAttr";
 	if (version >= 312 && !py.Py_NewInterpreterFromConfig) return "Py_NewInterpreterFromConfig";
-	if (version >= 314 && !py.PyInitConfig_Create) return "PyInitConfig_Create";
-	if (version < 314 && !py._PyConfig_InitCompatConfig) return "_PyConfig_InitCompatConfig";
+	if (!py._PyConfig_InitCompatConfig) return "_PyConfig_InitCompatConfig";
 	if (version < 312 && !py._PyEval_SetTrace) return "_PyEval_SetTrace";
 	return NULL;
 }

@@ -90,10 +90,13 @@ static void clear_state(gilt_interp *it, gilt_orphan *o) {
 
 // Gives states back whose threads have ended or will not come again. A state is cleared with the GIL
 // held and deleted without it, by way of a temporary state T of this thread: PyThreadState_Delete of
-// another thread's state also clears the caller's gilstate slot (3.12 on), so the slot must be T's. -1 without memory for T.
+// another thread's state also clears the caller's gilstate slot (3.12 on), so the slot must be T's. Before 3.12 the slot stays with the
+// state that this thread has, if any, and the debug allocators (PYTHONDEVMODE, PYTHONMALLOC) end a process that runs another: then T is
+// that state, and stays. -1 without memory for T.
 static int give_back(gilt_interp *it, gilt_orphan *list, size_t n) {
 	if (n == 0) return 0;
-	PyThreadState *t = py.PyThreadState_New(it->is);
+	PyThreadState *own = gilt_minor() < 12 && gilt_tls ? gilt_tls->states[it->id].ts : NULL;
+	PyThreadState *t = own ? own : py.PyThreadState_New(it->is);
 	if (!t) return -1;
 	pthread_mutex_lock(&it->states_mu);
 	py.PyEval_RestoreThread(t);
@@ -103,6 +106,7 @@ static int give_back(gilt_interp *it, gilt_orphan *list, size_t n) {
 	py.PyEval_SaveThread();
 	for (size_t i = 0; i < n; i++) py.PyThreadState_Delete(list[i].ts);
 	pthread_mutex_unlock(&it->states_mu);
+	if (own) return 0;
 	py.PyEval_RestoreThread(t);
 	py.PyThreadState_Clear(t);
 	py.PyThreadState_DeleteCurrent();

@@ -14,7 +14,6 @@
 typedef struct _object PyObject;
 typedef struct _ts PyThreadState;
 typedef struct _is PyInterpreterState;
-typedef struct PyInitConfig PyInitConfig;
 typedef struct gilt_hook gilt_hook;
 typedef ssize_t Py_ssize_t;
 typedef int (*gilt_tracer)(PyObject *self, PyObject *frame, int what, PyObject *arg); // Py_tracefunc

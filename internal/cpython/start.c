@@ -1,5 +1,6 @@
 // Starting and stopping Python, and interpreters with a GIL of their own.
 #include "objects.h"
+#include <stdio.h>
 #include <time.h>
 
 gilt_interp *gilt_interps[GILT_MAX_INTERPS];
@@ -34,99 +35,80 @@ static void clock_and_ticks(uint64_t *ns, uint64_t *ticks) {
 	}
 }
 
-// The bytes that one character of UTF-8 takes at s, or 0 where there is none: too long a form, a surrogate, a byte that begins nothing.
-static int utf8_length(const unsigned char *s, wchar_t *c) {
-	static const struct { unsigned char mask, lead; unsigned least; } forms[] = {{0x80, 0, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
-	for (int n = 0; n < 4; n++) {
-		if ((s[0] & forms[n].mask) != forms[n].lead) continue;
-		unsigned v = s[0] & (unsigned char)~forms[n].mask;
-		for (int i = 1; i <= n; i++) {
-			if ((s[i] & 0xC0) != 0x80) return 0; // the end too
-			v = v << 6 | (s[i] & 0x3F);
-		}
-		if (v < forms[n].least || v > 0x10FFFF || (v >= 0xD800 && v <= 0xDFFF)) return 0;
-		*c = (wchar_t)v;
-		return n + 1;
+// PyPreConfig, which has had these members since 3.8 (https://docs.python.org/3/c-api/init_config.html#c.PyPreConfig). CPython
+// knows no size of it: the last is proved by the values that the initializer writes.
+typedef struct {
+	int config_init, parse_argv, isolated, use_environment, configure_locale, coerce_c_locale, coerce_c_locale_warn, utf8_mode, dev_mode, allocator;
+	int room[64];
+} preconfig;
+
+static int is_set(const char *name) {
+	const char *value = getenv(name);
+	return value && *value;
+}
+
+// Encodings and the allocator. Text is UTF-8 whatever the locale is, unless the environment says how that is decided, as
+// python3 then decides it.
+static gilt_pystatus preinitialize(int isolated) {
+	preconfig c;
+	memset(&c, 0, sizeof c);
+	py.PyPreConfig_InitPythonConfig(&c);
+	if (c.isolated != 0 || c.use_environment != 1 || c.utf8_mode != -1 || c.dev_mode != -1 || c.allocator != 0 || c.room[0])
+		return (gilt_pystatus){.type = 1, .err_msg = "its PyPreConfig is laid out in a way that gilt does not know"};
+	int decided = !isolated && (is_set("PYTHONUTF8") || is_set("PYTHONCOERCECLOCALE"));
+	if (!decided) c.coerce_c_locale = c.coerce_c_locale_warn = 0;
+	if (!decided || !is_set("PYTHONUTF8")) c.utf8_mode = 1;
+	c.parse_argv = 0;
+	if (isolated) c.isolated = 1, c.use_environment = 0, c.dev_mode = 0;
+	return py.Py_PreInitialize(&c);
+}
+
+// The PYTHON* variables that are set, since one of them may be why Python did not start.
+static void name_variables(char *out, size_t room) {
+	extern char **environ;
+	*out = 0;
+	for (char **e = environ; e && *e; e++) {
+		if (strncmp(*e, "PYTHON", 6)) continue;
+		size_t n = strlen(out);
+		snprintf(out + n, room - n, "%s%.*s", n ? ", " : "; see the environment variables ", (int)strcspn(*e, "="), *e);
 	}
-	return 0;
 }
 
-// A path as Python has it in UTF-8 mode: what is not UTF-8 is escaped by surrogates. Py_DecodeLocale goes by the locale on 3.12 and 3.13,
-// whatever the mode will be. The result is never freed; NULL without memory.
-static wchar_t *decode_path(const char *path) {
-	wchar_t *text = calloc(strlen(path) + 1, sizeof *text), *end = text;
-	if (!text) return NULL;
-	for (const unsigned char *s = (const unsigned char *)path; *s; end++) {
-		int n = utf8_length(s, end);
-		if (!n) *end = 0xDC00 + *s, n = 1;
-		s += n;
-	}
-	return text;
+static char *did_not_start(gilt_pystatus s, int isolated) {
+	char variables[1024] = "";
+	const char *why = s.err_msg ? s.err_msg : "it gave no reason";
+	if (!isolated && !strstr(why, "PYTHON")) name_variables(variables, sizeof variables);
+	return gilt_sentence("Python did not start: %s%s%s%s", s.func ? s.func : "", s.func ? ": " : "", why, variables);
 }
 
-static int is_utf8(const char *path) {
-	wchar_t c;
-	const unsigned char *s = (const unsigned char *)path;
-	for (int n; *s; s += n)
-		if (!(n = utf8_length(s, &c))) return 0;
-	return 1;
-}
-
-// PyInitConfig takes UTF-8 only. What it is not given it takes from these functions, which keep a copy.
-static int set_path(PyInitConfig *c, const char *name, const char *path, void (*set)(const wchar_t *)) {
-	if (!*path) return 0;
-	if (is_utf8(path) || !set) return py.PyInitConfig_SetStr(c, name, path);
-	wchar_t *text = decode_path(path);
-	if (text) set(text);
-	return 0;
-}
-
-static char *initialize_new(const char *program, const char *home) { // 3.14 on
-	PyInitConfig *c = py.PyInitConfig_Create();
-	if (!c) return gilt_sentence("out of memory");
-	int bad = py.PyInitConfig_SetInt(c, "isolated", 0) || py.PyInitConfig_SetInt(c, "use_environment", 1) ||
-	          py.PyInitConfig_SetInt(c, "utf8_mode", 1) || py.PyInitConfig_SetInt(c, "configure_locale", 1) ||
-	          py.PyInitConfig_SetInt(c, "parse_argv", 0) || py.PyInitConfig_SetInt(c, "user_site_directory", 1) || py.PyInitConfig_SetInt(c, "safe_path", 0) ||
-	          py.PyInitConfig_SetInt(c, "install_signal_handlers", 0) ||
-	          set_path(c, "program_name", program, py.Py_SetProgramName) || set_path(c, "home", home, py.Py_SetPythonHome) || py.Py_InitializeFromInitConfig(c);
-	char *err = NULL;
-	if (bad) {
-		const char *msg = NULL;
-		py.PyInitConfig_GetError(c, &msg);
-		err = gilt_sentence("Python did not start: %s", msg ? msg : "it gave no reason");
-	}
-	py.PyInitConfig_Free(c);
-	return err;
-}
-
-static char *initialize_old(const char *program, const char *home) { // 3.10 to 3.13
-	int *utf8 = (int *)gilt_symbol("Py_UTF8Mode");
-	if (utf8) *utf8 = 1; // else LC_ALL=C makes files and stdout ASCII
+// PyInitConfig, which came with 3.14, cannot leave to the environment what PYTHONHASHSEED, PYTHONDEVMODE and others say: its values
+// begin as those of an isolated Python and cannot be set back. So every version is started by a PyConfig.
+static char *initialize_python(const char *program, const char *home, int isolated) {
+	gilt_pystatus s = preinitialize(isolated);
+	if (s.type != 0) return did_not_start(s, isolated);
 	// Python keeps both pointers for good, so they are never freed.
-	if (*program) py.Py_SetProgramName(decode_path(program));
-	if (*home) py.Py_SetPythonHome(decode_path(home));
+	if (*program) py.Py_SetProgramName(py.Py_DecodeLocale(program, NULL));
+	if (*home) py.Py_SetPythonHome(py.Py_DecodeLocale(home, NULL));
 	// PyConfig is some 400 bytes and never declared here. Its first five members are the same from 3.10
-	// to 3.13: _config_init, isolated, use_environment, dev_mode, install_signal_handlers; the values that
-	// the initializer writes prove it before the fifth is changed.
+	// to 3.14: _config_init, isolated, use_environment, dev_mode, install_signal_handlers; the values that
+	// the initializer writes prove it before any is changed.
 	static _Alignas(16) char config[8192];
 	memset(config, 0, sizeof config);
 	py._PyConfig_InitCompatConfig(config);
 	int *head = (int *)config;
 	if (head[1] != -1 || head[2] != -1 || head[3] != -1 || head[4] != 1)
 		return gilt_sentence("Python did not start: its PyConfig is laid out in a way that gilt does not know");
-	head[4] = 0; // signal handlers stay Go's
-	gilt_pystatus s = py.Py_InitializeFromConfig(config);
-	if (s.type != 0)
-		return gilt_sentence("Python did not start: %s%s%s", s.func ? s.func : "", s.func ? ": " : "",
-		                     s.err_msg ? s.err_msg : "it gave no reason");
-	return NULL;
+	if (isolated) head[1] = 1; // as -I: no environment, no user site, no unsafe path
+	head[4] = 0;               // signal handlers stay Go's
+	s = py.Py_InitializeFromConfig(config);
+	return s.type != 0 ? did_not_start(s, isolated) : NULL;
 }
 
-typedef struct { const char *program, *home; char *err; } starting;
+typedef struct { const char *program, *home; int isolated; char *err; } starting;
 
 static void initialize(void *arg) {
 	starting *s = arg;
-	s->err = gilt_minor() >= 14 ? initialize_new(s->program, s->home) : initialize_old(s->program, s->home);
+	s->err = initialize_python(s->program, s->home, s->isolated);
 }
 
 static gilt_interp *new_interp_struct(PyInterpreterState *is) {
@@ -182,12 +164,12 @@ static char *prepare_error(gilt_interp *it, gilt_thread *th) {
 	return gilt_sentence("Python started, but its standard library is broken: importing threading and opcode raised an exception");
 }
 
-char *gilt_start(const char *program, const char *home, double switch_interval) {
+char *gilt_start(const char *program, const char *home, int isolated, double switch_interval) {
 	uint64_t ns, ticks, ns_now, ticks_now;
 	clock_and_ticks(&ns, &ticks);
 	gilt_thread *th = gilt_thread_here();
 	if (!th) return gilt_sentence("out of memory");
-	starting s = {program, home, NULL};
+	starting s = {program, home, isolated, NULL};
 	gilt_faults_note();
 	gilt_faults_around(initialize, &s); // PYTHONFAULTHANDLER
 	char *err = s.err;

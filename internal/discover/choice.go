@@ -13,12 +13,12 @@ import (
 const fixChoice = "name an interpreter, a libpython, or the directory of an installation or of a virtual environment"
 
 // explicit follows a choice made by name: "bundled", a command on PATH, or a path.
-func explicit(ctx context.Context, choice string, env func(string) string) (Python, error) {
+func explicit(ctx context.Context, choice string, o Options) (Python, error) {
 	if choice == Bundled {
-		return bundled(ctx)
+		return bundled(ctx, o.Verify)
 	}
 	if !strings.ContainsRune(choice, filepath.Separator) {
-		if path := lookPath(choice, env("PATH")); path != "" {
+		if path := lookPath(choice, o.Env("PATH")); path != "" {
 			return fromInterpreter(ctx, path)
 		}
 		if _, err := os.Stat(choice); errors.Is(err, fs.ErrNotExist) {
@@ -132,13 +132,10 @@ func venvHome(cfg string) string {
 // lookPath finds an executable command in a PATH list, as a shell does, or returns "".
 func lookPath(name, list string) string {
 	for _, dir := range filepath.SplitList(list) {
-		if dir == "" {
-			continue // the working directory: never run what lies there unasked (see os/exec.ErrDot)
+		if !filepath.IsAbs(dir) {
+			continue // the working directory, or below: never run what lies there unasked (see os/exec.ErrDot)
 		}
-		path, err := filepath.Abs(filepath.Join(dir, name))
-		if err != nil {
-			continue
-		}
+		path := filepath.Join(dir, name)
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return path
 		}

@@ -9,18 +9,18 @@
 //
 //  1. [Options.Python], an explicit choice
 //  2. the environment variable GILT_PYTHON
-//  3. an active virtual environment: VIRTUAL_ENV, then .venv in [Options.Dir]
+//  3. an active virtual environment: VIRTUAL_ENV
 //  4. the bundled CPython, when gilt/embedded is linked in
 //  5. python3 on PATH
 //
 // The first that is present decides. One that is present and wrong is an error; the search never
-// goes on behind the user's back to another Python.
+// goes on behind the user's back to another Python. Nothing is taken from the working directory, unless the first two
+// name it: whoever can put files there would have their code run.
 package discover
 
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"sync"
 )
 
@@ -33,7 +33,6 @@ const (
 	SourceConfig     = "config"
 	SourceEnv        = "GILT_PYTHON"
 	SourceVirtualEnv = "VIRTUAL_ENV"
-	SourceDotVenv    = ".venv"
 	SourceBundled    = "bundled"
 	SourcePath       = "python3 on PATH"
 )
@@ -49,6 +48,7 @@ type Python struct {
 	VirtualEnv   string // path of the virtual environment, or ""
 	Source       string // which rule found it: one of the Source constants
 	FreeThreaded bool   // a build without the GIL (3.13t and later)
+	Bundled      bool   // the one of package embedded, whichever rule found it
 }
 
 // Options steers [Find]. The zero value works.
@@ -59,8 +59,9 @@ type Options struct {
 	Python string
 	// Env reads the environment. Defaults to os.Getenv.
 	Env func(string) string
-	// Dir is where .venv is looked for. Defaults to the working directory.
-	Dir string
+	// Verify has every file of the bundled CPython read and compared with the hash that was taken when gilt was built. Of another
+	// Python there are no hashes: then it is an error.
+	Verify bool
 }
 
 // Find decides which Python to load. It may be called from any goroutine, takes some 30 ms when an
@@ -69,36 +70,32 @@ func Find(ctx context.Context, o Options) (Python, error) {
 	if o.Env == nil {
 		o.Env = os.Getenv
 	}
-	if o.Dir == "" {
-		o.Dir = "."
-	}
 	p, source, err := find(ctx, o)
 	if err != nil {
 		return Python{}, withSource(err, source)
 	}
 	p.Source = source
+	if o.Verify && !p.Bundled {
+		return Python{}, &Error{What: "has no hashes to be verified with: they are the bundled Python's", Path: p.Library, Fix: "ask for no verification, or use the bundled Python", Source: source}
+	}
 	return p, nil
 }
 
 func find(ctx context.Context, o Options) (p Python, source string, err error) {
 	if o.Python != "" {
-		p, err = explicit(ctx, o.Python, o.Env)
+		p, err = explicit(ctx, o.Python, o)
 		return p, SourceConfig, err
 	}
 	if choice := o.Env("GILT_PYTHON"); choice != "" {
-		p, err = explicit(ctx, choice, o.Env)
+		p, err = explicit(ctx, choice, o)
 		return p, SourceEnv, err
 	}
 	if dir := o.Env("VIRTUAL_ENV"); dir != "" {
 		p, err = activeVenv(ctx, dir)
 		return p, SourceVirtualEnv, err
 	}
-	if dir := filepath.Join(o.Dir, ".venv"); isFile(filepath.Join(dir, "pyvenv.cfg")) {
-		p, err = activeVenv(ctx, dir)
-		return p, SourceDotVenv, err
-	}
 	if HaveBundled() {
-		p, err = bundled(ctx)
+		p, err = bundled(ctx, o.Verify)
 		return p, SourceBundled, err
 	}
 	path := lookPath("python3", o.Env("PATH"))
@@ -130,13 +127,13 @@ func Candidates(ctx context.Context, dirs []string) (found []Python, problems []
 
 var bundle struct {
 	sync.Mutex
-	find func(context.Context) (Python, error)
+	find func(ctx context.Context, verify bool) (Python, error)
 }
 
 // RegisterBundled makes a bundled CPython known. gilt/embedded calls it from init, as database
-// drivers register themselves; f unpacks what must be unpacked and describes the result. A second
-// registration panics.
-func RegisterBundled(f func(ctx context.Context) (Python, error)) {
+// drivers register themselves; f unpacks what must be unpacked, verifies all files if it is told to, and describes the result. A
+// second registration panics.
+func RegisterBundled(f func(ctx context.Context, verify bool) (Python, error)) {
 	bundle.Lock()
 	defer bundle.Unlock()
 	if f == nil {
@@ -155,9 +152,8 @@ func HaveBundled() bool {
 	return bundle.find != nil
 }
 
-// bundled asks the registered function, then checks the library as any other: a file of the right
-// size may still hold the wrong bytes.
-func bundled(ctx context.Context) (Python, error) {
+// bundled asks the registered function, then checks the library as any other: it may be of another architecture.
+func bundled(ctx context.Context, verify bool) (Python, error) {
 	bundle.Lock()
 	f := bundle.find
 	bundle.Unlock()
@@ -167,12 +163,13 @@ func bundled(ctx context.Context) (Python, error) {
 			Fix:  "add import _ \"gilt/embedded\" to the program (linux and darwin on amd64 and arm64), or name another Python",
 		}
 	}
-	p, err := f(ctx)
+	p, err := f(ctx, verify)
 	if err != nil {
 		return Python{}, err
 	}
 	if _, err := inspectLibrary(p.Library); err != nil {
 		return Python{}, err
 	}
+	p.Bundled = true
 	return p, nil
 }

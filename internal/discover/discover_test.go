@@ -125,7 +125,8 @@ func TestOrder(t *testing.T) {
 	real := onePython(t)
 	venv := makeVenv(t, real, "envA")
 	project := t.TempDir()
-	dotVenv := makeVenvAt(t, real, filepath.Join(project, ".venv"))
+	makeVenvAt(t, real, filepath.Join(project, ".venv")) // in the working directory: nobody asks for it
+	t.Chdir(project)
 	path := filepath.Dir(real.Executable)
 	bundledPython := Python{Library: real.Library, Executable: "/bundled/bin/python3", Version: real.Version, Major: real.Major, Minor: real.Minor}
 
@@ -134,25 +135,25 @@ func TestOrder(t *testing.T) {
 		name    string
 		python  string
 		env     []string
-		dir     string
 		bundled bool
 		source  string
 		venv    string
 	}{
-		{"config wins over all", venv, all, project, true, SourceConfig, venv},
-		{"then GILT_PYTHON", "", all, project, true, SourceEnv, ""},
-		{"then VIRTUAL_ENV", "", all[2:], project, true, SourceVirtualEnv, venv},
-		{"then .venv", "", all[4:], project, true, SourceDotVenv, dotVenv},
-		{"then the bundled one", "", all[4:], t.TempDir(), true, SourceBundled, ""},
-		{"then python3 on PATH", "", all[4:], t.TempDir(), false, SourcePath, ""},
-		{"bundled by name in config", "bundled", all, project, true, SourceConfig, ""},
-		{"bundled by name in GILT_PYTHON", "", append([]string{"VIRTUAL_ENV", venv}, "GILT_PYTHON", "bundled"), project, true, SourceEnv, ""},
+		{"config wins over all", venv, all, true, SourceConfig, venv},
+		{"then GILT_PYTHON", "", all, true, SourceEnv, ""},
+		{"then VIRTUAL_ENV", "", all[2:], true, SourceVirtualEnv, venv},
+		{"then the bundled one", "", all[4:], true, SourceBundled, ""},
+		{"then python3 on PATH", "", all[4:], false, SourcePath, ""},
+		{"bundled by name in config", "bundled", all, true, SourceConfig, ""},
+		{".venv by name in config", ".venv", all, true, SourceConfig, filepath.Join(project, ".venv")},
+		{".venv by name in GILT_PYTHON", "", append([]string{"GILT_PYTHON", ".venv"}, all[2:]...), true, SourceEnv, filepath.Join(project, ".venv")},
+		{"bundled by name in GILT_PYTHON", "", append([]string{"VIRTUAL_ENV", venv}, "GILT_PYTHON", "bundled"), true, SourceEnv, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.bundled {
-				register(t, func(context.Context) (Python, error) { return bundledPython, nil })
+				register(t, func(context.Context, bool) (Python, error) { return bundledPython, nil })
 			}
-			p, err := Find(t.Context(), Options{Python: test.python, Env: environ(test.env...), Dir: test.dir})
+			p, err := Find(t.Context(), Options{Python: test.python, Env: environ(test.env...)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +172,7 @@ func sameOrEmpty(got, want string) bool {
 }
 
 // register makes f the bundled Python for one test.
-func register(t *testing.T, f func(context.Context) (Python, error)) {
+func register(t *testing.T, f func(context.Context, bool) (Python, error)) {
 	t.Helper()
 	RegisterBundled(f)
 	t.Cleanup(func() {
@@ -185,7 +186,7 @@ func TestRegisterBundledTwicePanics(t *testing.T) {
 	if HaveBundled() {
 		t.Fatal("something registered a bundled Python in this test binary")
 	}
-	f := func(context.Context) (Python, error) { return Python{}, nil }
+	f := func(context.Context, bool) (Python, error) { return Python{}, nil }
 	register(t, f)
 	if !HaveBundled() {
 		t.Error("HaveBundled is false after RegisterBundled")
@@ -213,7 +214,7 @@ func TestWrongChoiceNeverFallsThrough(t *testing.T) {
 		{"GILT_PYTHON", Options{Env: env("GILT_PYTHON", "/no/such/python")}, "/no/such/python (from GILT_PYTHON) does not exist"},
 		{"VIRTUAL_ENV", Options{Env: env("VIRTUAL_ENV", "/no/such/env")}, "/no/such/env (from VIRTUAL_ENV) is not a virtual environment"},
 		{"bundled, not linked in", Options{Python: "bundled", Env: env()}, "is not linked into this program"},
-		{"nothing at all", Options{Env: environ(), Dir: t.TempDir()}, "no Python was found"},
+		{"nothing at all", Options{Env: environ()}, "no Python was found"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p, err := Find(t.Context(), test.o)
@@ -224,8 +225,8 @@ func TestWrongChoiceNeverFallsThrough(t *testing.T) {
 
 func TestBundledErrorsAreReported(t *testing.T) {
 	cause := errors.New("no room")
-	register(t, func(context.Context) (Python, error) { return Python{}, cause })
-	p, err := Find(t.Context(), Options{Env: environ(), Dir: t.TempDir()})
+	register(t, func(context.Context, bool) (Python, error) { return Python{}, cause })
+	p, err := Find(t.Context(), Options{Env: environ()})
 	checkError(t, p, err, "no room")
 	if !errors.Is(err, cause) {
 		t.Errorf("%v does not unwrap to its cause", err)
@@ -234,8 +235,8 @@ func TestBundledErrorsAreReported(t *testing.T) {
 
 func TestBundledLibraryIsChecked(t *testing.T) {
 	lib := writeFile(t, "libpython3.14.so.1.0", strings.Repeat("x", 1000), 0o755)
-	register(t, func(context.Context) (Python, error) { return Python{Library: lib}, nil })
-	p, err := Find(t.Context(), Options{Env: environ(), Dir: t.TempDir()})
+	register(t, func(context.Context, bool) (Python, error) { return Python{Library: lib}, nil })
+	p, err := Find(t.Context(), Options{Env: environ()})
 	checkError(t, p, err, "libpython3.14.so.1.0 (bundled) is not")
 }
 
@@ -322,15 +323,41 @@ func TestVirtualEnvironmentWhoseBaseIsGone(t *testing.T) {
 	checkError(t, p, err, "is a symbolic link to /gone/bin/python3, which does not exist")
 }
 
-func TestDotVenvThatIsNoVenvIsIgnored(t *testing.T) {
-	real := onePython(t)
+// Nothing in the working directory is run unasked: no .venv, and no python3 by an entry of PATH that is relative or empty.
+func TestNothingOfTheWorkingDirectoryIsRun(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, ".venv"), 0o755); err != nil {
+	t.Chdir(dir)
+	mark := filepath.Join(dir, "ran")
+	for _, name := range []string{".venv/bin/python3", "python3", "bin/python3"} {
+		mustMkdir(t, filepath.Dir(name))
+		if err := os.WriteFile(name, []byte("#!/bin/sh\ntouch "+mark+"\nexit 1\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(".venv/pyvenv.cfg", []byte("home = /usr/bin\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p, err := Find(t.Context(), Options{Dir: dir, Env: environ("PATH", filepath.Dir(real.Executable))})
-	if err != nil || p.Source != SourcePath {
-		t.Errorf("got %+v, %v; want python3 on PATH", p, err)
+	for _, path := range []string{"", ":", ".", "bin", ":bin:.", "./bin"} {
+		p, err := Find(t.Context(), Options{Env: environ("PATH", path)})
+		checkError(t, p, err, "no Python was found")
+		if _, err := os.Stat(mark); err == nil {
+			t.Fatalf("with PATH=%q a file of the working directory was run", path)
+		}
+	}
+}
+
+// Of a Python that is not the bundled one there are no hashes: asking for a verification is an error, never a silent yes.
+func TestVerifyNeedsTheBundledPython(t *testing.T) {
+	real := onePython(t)
+	p, err := Find(t.Context(), Options{Python: real.Executable, Verify: true})
+	checkError(t, p, err, "has no hashes to be verified with")
+	asked := false
+	register(t, func(_ context.Context, verify bool) (Python, error) {
+		asked = verify
+		return Python{Library: real.Library}, nil
+	})
+	if p, err := Find(t.Context(), Options{Python: Bundled, Verify: true}); err != nil || !p.Bundled || !asked {
+		t.Errorf("got %+v, %v, verified %v", p, err, asked)
 	}
 }
 
@@ -441,7 +468,7 @@ func TestCallerGivesUp(t *testing.T) {
 func TestWrapperScripts(t *testing.T) {
 	real := onePython(t)
 	path := writeFile(t, "python3", "#!/bin/sh\necho activating\nexec "+real.Executable+" \"$@\"\n", 0o755)
-	p, err := Find(t.Context(), Options{Env: environ("PATH", filepath.Dir(path)), Dir: t.TempDir()})
+	p, err := Find(t.Context(), Options{Env: environ("PATH", filepath.Dir(path))})
 	if err != nil {
 		t.Fatal(err)
 	}
