@@ -129,7 +129,7 @@ typedef struct {
 	int64_t tended;  // how long the task that is tended has used it beside that, unless Go has taken it (gilt_gil_words)
 } gilt_look;
 // As scheduler.Order says. Paces: not until it is armed; each millisecond; each 100 us; the same, and each look is told.
-enum { GILT_REST = 0, GILT_TEND, GILT_WATCH, GILT_RUSH };
+enum { GILT_WANT_REST = 0, GILT_WANT_TEND, GILT_WANT_WATCH, GILT_WANT_RUSH };
 typedef struct { int32_t pace; uint64_t tag; int64_t quiet; } gilt_order; // quiet in nanoseconds
 gilt_look gilt_pacer_wait(gilt_interp *it, gilt_order o);
 void gilt_pacer_arm(gilt_interp *it, int pace);

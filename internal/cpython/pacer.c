@@ -39,7 +39,7 @@ static void pause_for(gilt_interp *it, int64_t ns, int whatever) { // with pace_
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	t.tv_nsec += ns;
 	t.tv_sec += t.tv_nsec / 1000000000, t.tv_nsec %= 1000000000;
-	while (!it->pace_stop && (whatever || (it->armed < GILT_WATCH && !it->unsaid)) && pthread_cond_timedwait(&it->pace_cond, &it->pace_mu, &t) == 0) {}
+	while (!it->pace_stop && (whatever || (it->armed < GILT_WANT_WATCH && !it->unsaid)) && pthread_cond_timedwait(&it->pace_cond, &it->pace_mu, &t) == 0) {}
 #endif
 }
 
@@ -150,8 +150,8 @@ static void look(gilt_interp *it, gilt_look *l, int64_t grace_ns) {
 static int quiet(gilt_interp *it, gilt_look *l, gilt_order o) {
 	if (l->user && l->user != o.tag) return 0;
 	if (l->user) atomic_fetch_add(&it->tended, l->used), l->used = 0;
-	if (it->armed >= GILT_WATCH || it->unsaid || it->pace_stop) return 0;
-	if (!l->taken) return l->pending > 0 || (o.pace == GILT_TEND && it->unused < 2); // it is on its way from one to the next
+	if (it->armed >= GILT_WANT_WATCH || it->unsaid || it->pace_stop) return 0;
+	if (!l->taken) return l->pending > 0 || (o.pace == GILT_WANT_TEND && it->unused < 2); // it is on its way from one to the next
 	return !l->computes || l->holder == o.tag;
 }
 
@@ -159,7 +159,7 @@ static int quiet(gilt_interp *it, gilt_look *l, gilt_order o) {
 static void rest(gilt_interp *it, gilt_order *o) { // with pace_mu held
 	while (!it->armed && !it->unsaid && !it->pace_stop) pthread_cond_wait(&it->pace_cond, &it->pace_mu);
 	begin_looks(it);
-	o->pace = it->armed < GILT_TEND ? GILT_TEND : it->armed;
+	o->pace = it->armed < GILT_WANT_TEND ? GILT_WANT_TEND : it->armed;
 }
 
 // Looks once a pause, until one has passed in which no attach of ours got the GIL, or some task has used it for long:
@@ -168,12 +168,12 @@ static void rest(gilt_interp *it, gilt_order *o) { // with pace_mu held
 static gilt_look looks(gilt_interp *it, gilt_order o) { // with pace_mu held
 	enum { GRACE = 100 * 1000, TENDING = 1000 * 1000, RARELY = 20 * 1000 * 1000, IDLE = 20 }; // nanoseconds; looks
 	gilt_look l = {.what = GILT_PACE_CHECK};
-	int most = o.pace == GILT_RUSH ? 1 : 50, idle = 0;
+	int most = o.pace == GILT_WANT_RUSH ? 1 : 50, idle = 0;
 	uint64_t began = gilt_ticks();
 	for (int i = 0; i < most && !it->pace_stop && l.what == GILT_PACE_CHECK; i++) {
 		uint64_t newest = atomic_load(&it->newest);
-		if (o.pace == GILT_TEND && it->armed < GILT_WATCH) pause_for(it, (idle < IDLE ? TENDING : RARELY) - GRACE, 0);
-		if (it->armed >= GILT_WATCH) most = 1; // somebody has begun to wait since the last answer
+		if (o.pace == GILT_WANT_TEND && it->armed < GILT_WANT_WATCH) pause_for(it, (idle < IDLE ? TENDING : RARELY) - GRACE, 0);
+		if (it->armed >= GILT_WANT_WATCH) most = 1; // somebody has begun to wait since the last answer
 		it->armed = 0;
 		pause_for(it, GRACE, 1);
 		l.user = 0, l.used = 0;
@@ -197,7 +197,7 @@ gilt_look gilt_pacer_wait(gilt_interp *it, gilt_order o) {
 	if (!it->pace_ready) prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	it->pace_ready = 1;
 #endif
-	if (o.pace == GILT_REST) rest(it, &o);
+	if (o.pace == GILT_WANT_REST) rest(it, &o);
 	gilt_look l = looks(it, o);
 	l.newest = atomic_load(&it->newest);
 	l.arrived = atomic_load(&it->arrived);

@@ -9,6 +9,33 @@ import (
 	"gilt/internal/pytest"
 )
 
+// A pacer that rests is not back before it is armed, whatever runs.
+func TestPacer_Rests(t *testing.T) {
+	const rest, watch = 0, 2
+	in(t, func(it *cpython.Interp, e cpython.Entry) {
+		looked := make(chan cpython.Look, 1)
+		go func() { looked <- it.PacerWait(rest, 0, 0) }()
+		for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+			run(t, e, "1")
+		}
+		select {
+		case l := <-looked:
+			t.Errorf("it came back: %+v", l)
+			return
+		default:
+		}
+		pytest.Eventually(t, "an armed pacer comes back", func() bool {
+			it.PacerArm(watch) // another pacer of the process may take it
+			select {
+			case l := <-looked:
+				return l.Pace == cpython.PaceTick
+			default:
+				return false
+			}
+		})
+	})
+}
+
 // The pacer stays in C beside a long task while others come and go, and adds up what that task uses: each time that it came back to Go,
 // whoever was in C lost his processor of Go's.
 func TestPacer_IsQuietBesideALongTask(t *testing.T) {
