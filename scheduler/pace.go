@@ -27,7 +27,8 @@ type Order struct {
 // returns Go's monitor looks every 20 µs for a while, and takes the processor of whoever is in C.
 const (
 	// mostQuiet bounds Order.Quiet when somebody waits: deadlines and limits of time are looked after then.
-	mostQuiet  = int64(5 * time.Millisecond)
+	mostQuiet = int64(5 * time.Millisecond)
+	// leastQuiet is two looks: for less the pacer tells each look.
 	leastQuiet = int64(200 * time.Microsecond)
 	// aloneQuiet is Order.Quiet when nobody waits.
 	aloneQuiet = int64(time.Second)
@@ -52,6 +53,7 @@ func (s *Scheduler) wants(l *lane, k Look) Order {
 	}
 	l.busy = false
 	l.paced, l.tended = o.Pace, 0
+	// A pacer that is quiet is armed when somebody comes, though others wait already.
 	if tag := l.user(k); tag != 0 && l.quiet >= leastQuiet && o.Pace != Rush {
 		l.tended, l.paced = tag, min(o.Pace, Tend)
 		o.Tag, o.Quiet = tag, time.Duration(l.quiet)

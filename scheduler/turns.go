@@ -30,8 +30,10 @@ func (s *Scheduler) await(c *Class, now int64, served bool) {
 		t.at = s.turnAt(c, now)
 		s.turns.push(t)
 	case !waits && t.place >= 0:
-		s.competing -= c.weight
 		s.turns.remove(t.place)
+		if s.competing -= c.weight; s.turns.len() == 0 {
+			s.competing = 0 // what rounding has left
+		}
 	case waits && served:
 		t.at = s.turnAt(c, now)
 		s.turns.fix(t.place)
