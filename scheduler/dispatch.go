@@ -163,11 +163,11 @@ func (s *Scheduler) beside(c *Class, h *History, which int) (Grant, bool) {
 // admit refuses a waiter for whom there is no room.
 func (s *Scheduler) admit(c *Class) error {
 	e := &SaturatedError{Class: c.name}
-	switch {
+	switch full := c.fullQueue(); {
 	case s.queued >= s.cfg.MaxQueued:
 		e.Queued, e.Limit, e.RetryAfter = s.queued, s.cfg.MaxQueued, s.clears(&s.leaving, c, s.queued)
-	case c.maxQueued > 0 && c.queued >= c.maxQueued:
-		e.Queued, e.Limit, e.PerClass, e.RetryAfter = c.queued, c.maxQueued, true, s.clears(&c.leaving, c, c.queued)
+	case full != nil:
+		e.Class, e.Queued, e.Limit, e.PerClass, e.RetryAfter = full.name, full.whole().queued, full.maxQueued, true, s.clears(&c.leaving, c, max(c.queued, 1))
 	default:
 		return nil
 	}
@@ -235,7 +235,7 @@ func (s *Scheduler) finished(l *lane, g Grant, ns int64) {
 	g.history.learn(paid, ns)
 	now := s.cfg.Now()
 	g.history.ended(ns, since(l.at(g.gen), ns, now))
-	g.class.activeAt = now
+	g.class.touch(now)
 	s.leave(g.class)
 }
 
@@ -275,12 +275,12 @@ func (s *Scheduler) vacate(l *lane, c *Class, leaving int) {
 
 // renew gives class c another slice if it has had less than its share and only others wait.
 func (s *Scheduler) renew(l *lane, c *Class, next *waiter) {
-	ahead := next.class.vtime - c.vtime
+	ahead := c.lead(next.class)
 	if next.class == c || ahead <= 0 || l.renewals >= maxRenewals {
 		return
 	}
 	l.renewals++
-	l.sliceLeft = min(s.slice(), int64(min(ahead*c.weight, 1e15)))
+	l.sliceLeft = min(s.slice(), int64(min(ahead, 1e15)))
 }
 
 // dispatch grants lane l, if it is free, to whoever is next.
@@ -425,7 +425,7 @@ const leftAfter = int64(200 * time.Microsecond)
 func (s *Scheduler) expects(c *Class) bool {
 	now := s.cfg.Now()
 	for _, x := range s.seats {
-		if x.class != nil && x.class != c && x.class.vtime < c.vtime && now-x.at < leftAfter {
+		if x.class != nil && x.class != c && x.class.lead(c) > 0 && now-x.at < leftAfter {
 			return true
 		}
 	}
@@ -438,7 +438,11 @@ const longPatience = int64(time.Second)
 // freshest is the first line of h once what its class was charged without the lock is taken in.
 func freshest(h *heap[*line]) *line {
 	for h.len() > 0 {
-		if ln := h.top(); !ln.class.fold() {
+		ln := h.top()
+		for ln.inner {
+			ln = ln.kids.top()
+		}
+		if !ln.class.fold() {
 			return ln
 		}
 	}
@@ -471,11 +475,11 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 	l.proxy = nil
 	l.seated = int(c.index)
 	if from.held() {
-		s.classes[from.class()].activeAt = s.cfg.Now()
+		s.classes[from.class()].touch(s.cfg.Now())
 	}
 	isResume := w.line.kind == kindResume
 	s.hasTurn(w)
-	s.clock = max(s.clock, c.vtime)
+	c.hasLane()
 	if w.line.kind == kindCold {
 		c.coldAt = s.cfg.Now()
 	}
@@ -521,7 +525,7 @@ func (s *Scheduler) aside(l *lane, g Grant, computes bool) {
 // behind reports whether c has used less than the class of every runner: then it need not wait for them.
 func (l *lane) behind(c *Class) bool {
 	for _, r := range l.runners {
-		if r.class == c || r.class.vtime <= c.vtime {
+		if r.class.lead(c) >= 0 { // c's own is level
 			return false
 		}
 	}

@@ -27,6 +27,7 @@ func known(t *testing.T, so bool) func(string, ...any) {
 // caller asks for the program again and again.
 type caller struct {
 	class   *simClass
+	of      func() *simClass // instead of class: that of the next task
 	lane    int
 	job     bool
 	rounds  int
@@ -43,6 +44,9 @@ func (m *world) add(c caller) {
 	ask = func() {
 		if c.rounds--; c.rounds < 0 {
 			return
+		}
+		if c.of != nil {
+			c.class = c.of()
 		}
 		t := &simTask{class: c.class, lane: c.lane, job: c.job, history: c.history, prog: c.prog(), mark: c.mark}
 		t.then = func() {

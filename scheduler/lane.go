@@ -179,9 +179,10 @@ func (s *Scheduler) reflag() {
 		l.waiting = waiting
 		if !waiting {
 			l.clear(flagWaiting)
-			if s.waiting--; s.waiting == 0 {
+			if s.waiting == 1 { // while somebody waits still: see advance
 				s.foldDirty()
 			}
+			s.waiting--
 			continue
 		}
 		s.waiting++
@@ -201,7 +202,7 @@ func (s *Scheduler) pace(l *lane, p Pace) {
 
 // taken notes that somebody took l beside its runners, whose books the pacer keeps.
 func (s *Scheduler) taken(l *lane, c *Class) {
-	c.activeAt = s.cfg.Now()
+	c.touch(s.cfg.Now())
 	s.seats[0].at = c.activeAt
 	if s.seats[0].class != c {
 		s.seats[1], s.seats[0].class = s.seats[0], c
