@@ -200,8 +200,8 @@ func (c *Class) charge(lane uint32, held int64) (ok bool) {
 // gather adds to the cell of a lane, and gives its sum; ok as charge. Without cellGrant no grant has finished.
 func (c *Class) gather(lane uint32, delta uint64) (sum uint64, ok bool) {
 	cell := &c.cells[lane]
-	if sum = cell.sum.Add(delta); sum == delta {
-		c.s.markDirty(cell)
+	if sum = cell.sum.Add(delta); sum == delta && !c.s.markDirty(cell) {
+		return sum, false
 	}
 	return sum, sum < cellFull && sum&cellHeld < cellLimit
 }
@@ -209,6 +209,7 @@ func (c *Class) gather(lane uint32, delta uint64) (sum uint64, ok bool) {
 // foldNow is fold for somebody without the lock.
 func (s *Scheduler) foldNow(c *Class) {
 	s.mu.Lock()
+	s.foldMany()
 	c.fold()
 	s.unlock()
 }
@@ -228,6 +229,7 @@ func (c *Class) Record(held, waited time.Duration) {
 // grant (grants 0: AllowThreads).
 func (c *Class) chargeLocked(held int64, grants uint64) {
 	c.released += grants
+	c.s.released += grants
 	c.took(held)
 	if c.sampleLeft -= int(grants); c.sampleLeft <= 0 {
 		c.sampleLeft = sampleEvery
@@ -256,26 +258,40 @@ func (c *Class) foldCell(cell *cell) bool {
 	}
 	sum := cell.sum.Swap(0)
 	c.released += sum / cellGrant
+	c.s.released += sum / cellGrant
 	c.took(int64(sum & cellHeld))
 	c.sampleLeft -= int(sum / cellGrant % sampleEvery) // charge itself samples each 64th
 	return true
 }
 
-func (s *Scheduler) markDirty(cell *cell) {
+// mostDirty is how many cells may want folding, which somebody does while s.mu is held once.
+const mostDirty = 1024
+
+// markDirty notes that a cell wants folding. It returns false if too many do: the caller then goes on under the lock, with foldMany.
+func (s *Scheduler) markDirty(cell *cell) bool {
 	if !cell.dirty.CompareAndSwap(false, true) {
-		return
+		return true
 	}
+	n := s.dirtied.Add(1)
 	for {
 		head := s.dirty.Load()
 		cell.next = head
 		if s.dirty.CompareAndSwap(head, cell) {
-			return
+			return n < mostDirty
 		}
+	}
+}
+
+// foldMany is foldDirty when too many cells want it.
+func (s *Scheduler) foldMany() {
+	if s.dirtied.Load() >= mostDirty {
+		s.foldDirty()
 	}
 }
 
 // foldDirty folds every cell charged since the last time.
 func (s *Scheduler) foldDirty() {
+	s.dirtied.Store(0)
 	for cell := s.dirty.Swap(nil); cell != nil; {
 		next := cell.next
 		cell.dirty.Store(false)

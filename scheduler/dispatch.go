@@ -211,6 +211,7 @@ func (s *Scheduler) releaseSlow(g Grant, ns int64, charged, counted bool) {
 		return
 	}
 	if charged {
+		s.foldMany()
 		c.fold()
 	} else {
 		c.chargeLocked(ns, 1)

@@ -238,10 +238,6 @@ func (s *Scheduler) Jammed() (full bool, waiting int, ended uint64) {
 	defer s.unlock()
 	if full = s.inFlight() >= s.cfg.MaxInFlight; full {
 		s.foldDirty()
-		for _, c := range s.classes {
-			waiting += c.queued
-			ended += c.released
-		}
 	}
-	return full, waiting, ended
+	return full, s.queued, s.released
 }

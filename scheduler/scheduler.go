@@ -95,11 +95,12 @@ func (cfg Config) normalise() (Config, error) {
 
 // Scheduler hands out grants. Any goroutine may call any of its methods.
 type Scheduler struct {
-	cfg   Config
-	lanes []lane
-	def   *Class
-	turn  atomic.Uint32        // where the search for a free lane starts
-	dirty atomic.Pointer[cell] // cells charged since they were last folded
+	cfg     Config
+	lanes   []lane
+	def     *Class
+	turn    atomic.Uint32        // where the search for a free lane starts
+	dirty   atomic.Pointer[cell] // cells charged since they were last folded,
+	dirtied atomic.Int32         // and about how many
 
 	mu      sync.Mutex
 	byName  map[string]*Class
@@ -122,14 +123,15 @@ type Scheduler struct {
 	shedding []*Class // those that shed, or did a moment ago
 	shedAt   int64    // when shedStale looked at them
 
-	seats   [2]seating // the last two classes that were
-	root    group
-	idled   bool // somebody used a GIL while nobody waited: see startContention
-	stamps  uint64
-	seq     uint64
-	queued  int // waiters, resumers not included
-	resumes int // waiting resumers
-	waiting int // lanes that somebody waits for
+	seats    [2]seating // the last two classes that were
+	root     group
+	released uint64 // grants that ended, of all classes
+	idled    bool   // somebody used a GIL while nobody waited: see startContention
+	stamps   uint64
+	seq      uint64
+	queued   int // waiters, resumers not included
+	resumes  int // waiting resumers
+	waiting  int // lanes that somebody waits for
 
 	away     map[ticket]*absence // lapsed and suspended grants
 	slow     bool                // flagSlow is set on every lane
