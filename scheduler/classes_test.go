@@ -95,7 +95,7 @@ func TestClass_AFewLooksUnderOneLock(t *testing.T) {
 	}
 	now += int64(20 * time.Second)
 	s.swept = 0
-	passes, before := 0, 0
+	passes := 0
 	for ; passes == 0 || s.swept != 0; passes++ {
 		now++
 		s.mu.Lock()
@@ -104,7 +104,6 @@ func TestClass_AFewLooksUnderOneLock(t *testing.T) {
 		if n := s.seenAt(now); n > lookedAt {
 			t.Fatalf("a sweep looked at %d", n)
 		}
-		before++
 	}
 	if passes < classes/lookedAt || len(s.byName) != classes {
 		t.Errorf("%d passes, %d classes", passes, len(s.byName))

@@ -305,6 +305,7 @@ func (s *Scheduler) dispatch(l *lane) bool {
 // pick is who is next for lane l, nil if nobody may be granted. With full only resumed and nested work
 // may: its thread counts already. Waiters whose context has ended are told and passed over.
 func (s *Scheduler) pick(l *lane, full bool) *waiter {
+	s.classes[l.load().class()].fold() // who had the lane last may not wait again: its parents are charged, and joins moves on, all the same
 	for {
 		var best *line
 		for i, h := range [...]*heap[*line]{&s.nested, &l.pinned, &s.general} {

@@ -113,8 +113,13 @@ func randomWorld(tb testing.TB, seed uint64) *world {
 	}
 	m := newWorld(tb, seed, wc)
 	m.byGrant, m.rearms = *simFixed, *simFixed
+	tree := rand.New(rand.NewPCG(seed, 13))
 	for i := range rnd.IntN(4) {
-		m.class(fmt.Sprint("c", i), ClassConfig{Weight: float64(1 + rnd.IntN(5)), MaxInFlight: pick(rnd, 0, 0, 1, 2)})
+		parent := []*Class{nil, nil}
+		for _, c := range m.classes {
+			parent = append(parent, c.Class)
+		}
+		m.class(fmt.Sprint("c", i), ClassConfig{Parent: pick(tree, parent...), Weight: float64(1 + rnd.IntN(5)), MaxInFlight: pick(rnd, 0, 0, 1, 2)})
 	}
 	for range rnd.IntN(14) + 2 {
 		long := rnd.IntN(3) == 0
