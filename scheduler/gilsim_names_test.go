@@ -87,7 +87,8 @@ func TestSimulatedNames(t *testing.T) {
 	}
 }
 
-// TestSimulatedStatsOfAClassThatWasAlone: what a class used while nobody waited is nobody's loss, also when its books were looked at meanwhile.
+// TestSimulatedUseAlone: what a class used while nobody waited is nobody's loss, also when it is bounded, or its books are looked at just before
+// others come.
 func TestSimulatedUseAlone(t *testing.T) {
 	for _, limited := range []bool{false, true} {
 		m := newWorld(t, 1, worldConfig{})
@@ -98,8 +99,7 @@ func TestSimulatedUseAlone(t *testing.T) {
 		}
 		a, b := m.class("a", cfg), m.class("b", ClassConfig{})
 		m.loops(a, 1, hold(200*us))
-		m.after(1e9, func() { m.s.Stats() })
-		m.after(1e9+10*ms, func() { m.loops(b, 4, hold(200*us)); m.loops(a, 3, hold(200*us)) })
+		m.after(1e9+10*ms, func() { m.s.Stats(); m.loops(b, 4, hold(200*us)); m.loops(a, 3, hold(200*us)) })
 		m.play(1e9 + 20*ms)
 		share := m.shareOf(a)
 		t.Logf("limited %v: share %.3f", limited, share)

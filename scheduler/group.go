@@ -257,8 +257,7 @@ func (s *Scheduler) activate(c *Class) {
 // those who stay get nothing. So those who come start at joins, which moves on by what they use, as the virtual time of one class with all
 // their weights: they go first until they have used as much as if they had stayed.
 //
-// One that was here a moment ago, or
-// computes beside a lane, keeps its place, for a moment between two tasks is not sleep; but its credit is
+// One that was here a moment ago, or computes beside a lane, keeps its place, for a moment between two tasks is not sleep; but its credit is
 // bounded. The virtual clock bounds it too: a class that computes beside the lane gets the moments between two tasks of others, and may be
 // far ahead of all of them.
 func (s *Scheduler) join(x *share, now int64) {

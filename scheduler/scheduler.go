@@ -104,11 +104,11 @@ type Scheduler struct {
 
 	mu      sync.Mutex
 	byName  map[string]*Class
-	classes []*Class // by Class.index
-	unused  []uint32 // indices of expired classes
-	idlest  heap[*Class]
-	swept   int   // the index of the class that a sweep looks at next
-	sweptAt int64 // when the sweep began
+	classes []*Class     // by Class.index
+	unused  []uint32     // indices of expired classes
+	idlest  heap[*Class] // all, the one first that was found to have had work the longest time ago
+	swept   int          // the index of the class that a sweep looks at next
+	sweptAt int64        // when the sweep began
 	general heap[*line]
 	nested  heap[*line]
 	long    heap[*line] // work that is known to be long
