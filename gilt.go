@@ -161,11 +161,12 @@ func (rt *Runtime) WeightedClass(name string, weight float64) (*Class, error) {
 	return rt.ClassWith(name, ClassConfig{Weight: weight})
 }
 
-// ClassWith is Class with a configuration of its own. Limits below 0 are errors; 0 is the runtime's limit.
+// ClassWith is Class with a configuration of its own. Limits below 0 are errors; 0 is the runtime's limit. With a Parent the
+// class shares what the parent gets: an endpoint its tenant's part, many names one part.
 func (rt *Runtime) ClassWith(name string, c ClassConfig) (*Class, error) {
 	return rt.host.Scheduler().Class(name, c)
 }
 
 // DropClass forgets a class at once, or returns an error that matches ErrClassBusy while its work waits or
-// runs.
+// runs, or it is a parent that has children.
 func (rt *Runtime) DropClass(c *Class) error { return rt.host.Scheduler().Drop(c) }

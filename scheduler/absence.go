@@ -192,7 +192,7 @@ func (s *Scheduler) releaseLapsed(g Grant, ns int64, charged bool) {
 		c.chargeAbsent(a, ns, 1)
 	}
 	if a.computing {
-		c.activeAt = s.cfg.Now()
+		c.touch(s.cfg.Now())
 	}
 	if a.grantedAt == 0 {
 		g.Interrupted() // it is not known how long it took, but it was not less

@@ -33,6 +33,11 @@ type ClassConfig struct {
 	TargetWait time.Duration
 	// Cancellation says when the class's work is interrupted that runs. The scheduler only keeps it.
 	Cancellation Cancellation
+	// Parent, if it is given, is the class of which this is a part: an endpoint's tenant. Beside other classes a parent and its children together
+	// have the parent's Weight; inside, the children share by their weights, and the parent's own work counts as one more of
+	// weight 1. The parent's MaxInFlight and MaxQueued bound what it has together with its children; TargetWait and Cancellation are its
+	// own. A parent stays as long as it has children. At most 8 classes may be above each other. Not for a template.
+	Parent *Class
 }
 
 // Cancellation says when a context interrupts work that runs; work that waits leaves the queue in any case.
@@ -66,7 +71,6 @@ type Class struct {
 	config  ClassConfig // as asked for
 	expired atomic.Bool // it has no index any more: see Scheduler.current
 	index   uint32      // written under the lock; tryFast reads it without
-	weight  float64
 
 	cancellation Cancellation
 
@@ -77,25 +81,20 @@ type Class struct {
 
 	// Under Scheduler.mu.
 
-	vtime    float64 // nanoseconds held, divided by weight
-	stamp    uint64  // breaks ties of vtime: who changed last goes last
-	activeAt int64   // when it last got or lost a lane under the lock, or came to wait; see activate
-	lines    []*line // every line of this class that was ever used
+	share           // of its own work
+	group    *group // nil: it is no parent, and never was
+	parent   *Class // nil: none
+	children int    // that have not expired
 	// The three kinds of line. The bound ones are made when first used.
 	general         *line
 	nested, long    *line // nil until used
 	jobs, cold      *line // likewise
 	coldAt          int64 // when work of the cold line was last let in
 	pinned, resumes []*line
-	inUse           int // in flight; kept only for classes with a bound
-	queued          int // waiters, resumers not included
-	resuming        int
+	inUse           int // in flight, of its children too; kept only for classes with a bound
 	lapsed          int
 	suspended       int
 	sampleLeft      int // grants until the next hold is recorded
-
-	runners int // lapsed grants that compute
-	turn    turn
 
 	preemptions uint64
 	released    uint64
@@ -114,8 +113,9 @@ type Class struct {
 
 	histories histories
 
-	sweptAt  int64  // when a sweep found it changed, and
-	sweptHad uint64 // its finished grants then
+	changedAt   int64  // when it was found to have had work, see look, and
+	hadReleased uint64 // its finished grants then
+	idlePlace   int    // in Scheduler.idlest
 }
 
 // Cancellation is the policy the class was made with.
@@ -123,6 +123,9 @@ func (c *Class) Cancellation() Cancellation { return c.cancellation }
 
 // Name is the name the class was made with.
 func (c *Class) Name() string { return c.name }
+
+// String is Name.
+func (c *Class) String() string { return c.Name() }
 
 // Default is the class of work that names none.
 func (s *Scheduler) Default() *Class { return s.def }
@@ -152,8 +155,18 @@ func (cfg *ClassConfig) normalise(name string, maxInFlight int) error {
 // limited reports whether the class counts its grants, which takes the lock.
 func (c *Class) limited() bool { return c.maxInFlight != 0 }
 
-// barred reports whether the class may have no new grant now.
-func (c *Class) barred() bool { return c.limited() && c.inUse >= c.maxInFlight }
+// atLimit reports whether as many grants of the class and its children are in flight as may be.
+func (c *Class) atLimit() bool { return c.limited() && c.inUse >= c.maxInFlight }
+
+// barred reports whether the class may have no new grant now: it is at its limit, or one of its parents is.
+func (c *Class) barred() bool {
+	for ; c != nil && c.limited(); c = c.parent {
+		if c.atLimit() {
+			return true
+		}
+	}
+	return false
+}
 
 // cell gathers what releases on one lane charge to a class, so that a release is one atomic add and no
 // lock: [grants: 24][nanoseconds: 40]. The lock's holder folds it into the class.
@@ -187,8 +200,8 @@ func (c *Class) charge(lane uint32, held int64) (ok bool) {
 // gather adds to the cell of a lane, and gives its sum; ok as charge. Without cellGrant no grant has finished.
 func (c *Class) gather(lane uint32, delta uint64) (sum uint64, ok bool) {
 	cell := &c.cells[lane]
-	if sum = cell.sum.Add(delta); sum == delta {
-		c.s.markDirty(cell)
+	if sum = cell.sum.Add(delta); sum == delta && !c.s.markDirty(cell) {
+		return sum, false
 	}
 	return sum, sum < cellFull && sum&cellHeld < cellLimit
 }
@@ -196,6 +209,7 @@ func (c *Class) gather(lane uint32, delta uint64) (sum uint64, ok bool) {
 // foldNow is fold for somebody without the lock.
 func (s *Scheduler) foldNow(c *Class) {
 	s.mu.Lock()
+	s.foldMany()
 	c.fold()
 	s.unlock()
 }
@@ -215,6 +229,7 @@ func (c *Class) Record(held, waited time.Duration) {
 // grant (grants 0: AllowThreads).
 func (c *Class) chargeLocked(held int64, grants uint64) {
 	c.released += grants
+	c.s.released += grants
 	c.took(held)
 	if c.sampleLeft -= int(grants); c.sampleLeft <= 0 {
 		c.sampleLeft = sampleEvery
@@ -226,12 +241,6 @@ func (c *Class) chargeLocked(held int64, grants uint64) {
 func (c *Class) took(ns int64) {
 	c.held += ns
 	c.advance(float64(ns))
-}
-
-// advance moves the class's virtual time by ns of held time.
-func (c *Class) advance(ns float64) {
-	c.vtime += ns / c.weight
-	c.s.restamp(c)
 }
 
 // fold takes over what the cells gathered and reports whether there was anything.
@@ -249,36 +258,46 @@ func (c *Class) foldCell(cell *cell) bool {
 	}
 	sum := cell.sum.Swap(0)
 	c.released += sum / cellGrant
+	c.s.released += sum / cellGrant
 	c.took(int64(sum & cellHeld))
 	c.sampleLeft -= int(sum / cellGrant % sampleEvery) // charge itself samples each 64th
 	return true
 }
 
-func (s *Scheduler) markDirty(cell *cell) {
+// mostDirty is how many cells may want folding, which somebody does while s.mu is held once.
+const mostDirty = 1024
+
+// markDirty notes that a cell wants folding. It returns false if too many do: the caller then goes on under the lock, with foldMany.
+func (s *Scheduler) markDirty(cell *cell) bool {
 	if !cell.dirty.CompareAndSwap(false, true) {
-		return
+		return true
 	}
+	n := s.dirtied.Add(1)
 	for {
 		head := s.dirty.Load()
 		cell.next = head
 		if s.dirty.CompareAndSwap(head, cell) {
-			return
+			return n < mostDirty
 		}
 	}
 }
 
-// foldDirty folds every cell charged since the last time and returns the highest virtual time among
-// their classes.
-func (s *Scheduler) foldDirty() (highest float64) {
+// foldMany is foldDirty when too many cells want it.
+func (s *Scheduler) foldMany() {
+	if s.dirtied.Load() >= mostDirty {
+		s.foldDirty()
+	}
+}
+
+// foldDirty folds every cell charged since the last time.
+func (s *Scheduler) foldDirty() {
+	s.dirtied.Store(0)
 	for cell := s.dirty.Swap(nil); cell != nil; {
 		next := cell.next
 		cell.dirty.Store(false)
-		if cell.class.foldCell(cell) {
-			highest = max(highest, cell.class.vtime)
-		}
+		cell.class.foldCell(cell)
 		cell = next
 	}
-	return highest
 }
 
 // clampHeld brings a measured hold into what can be charged: 0 to 2 years.

@@ -32,8 +32,7 @@ func TestClass_MadeFromTheTemplate(t *testing.T) {
 	}
 }
 
-// A name for which there is no room costs a look at all classes only when one of them may have been idle for long enough; and that one
-// goes at once.
+// A name for which there is no room costs a look only when a class may have been idle for long enough; and that one goes at once.
 func TestClass_RefusedNamesAreCheap(t *testing.T) {
 	now := int64(1)
 	s := newScheduler(t, Config{MaxClasses: 4, ClassIdle: time.Minute, Now: func() int64 { return now }})
@@ -43,23 +42,89 @@ func TestClass_RefusedNamesAreCheap(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	swept := func() (swept bool) {
-		t.Helper()
-		s.sweptAt = -1
-		_, err := s.Class("more", ClassConfig{})
-		if swept = s.sweptAt != -1; (err == nil) != (now == int64(time.Minute)) {
-			t.Fatalf("at %v: %v", time.Duration(now), err)
+	for _, tc := range []struct {
+		at   time.Duration
+		made bool
+	}{{3 * time.Second, false}, {time.Minute - 1, false}, {time.Minute, true}} {
+		now = int64(tc.at)
+		s.swept, s.sweptAt = 0, now // no sweep is due
+		_, err := s.Class(fmt.Sprint("at ", tc.at), ClassConfig{})
+		if n := s.seenAt(now); (err == nil) != tc.made || n > 2 {
+			t.Errorf("at %v: %d were looked at, %v", tc.at, n, err)
 		}
-		return swept
 	}
-	if !swept() || swept() || swept() {
-		t.Error("only the first that is refused looks at all classes")
+}
+
+// seenAt is how many classes were found to have had work at that moment.
+func (s *Scheduler) seenAt(now int64) (n int) {
+	for _, c := range s.byName {
+		if c.changedAt == now {
+			n++
+		}
 	}
-	if now = int64(time.Minute) - 1; swept() {
-		t.Error("none can be idle for long enough yet")
+	return n
+}
+
+// TestClass_AFewLooksUnderOneLock: of 10,000 classes that all had work since, no more than 64 are looked at while the lock is held once, and
+// those that are idle go all the same, four times each ClassIdle if somebody asks for new names, and at once when there is no room.
+func TestClass_AFewLooksUnderOneLock(t *testing.T) {
+	const classes = 10000
+	now := int64(1)
+	s := newScheduler(t, Config{MaxClasses: classes, ClassIdle: time.Minute, Now: func() int64 { return now }})
+	var all []*Class
+	for i := range classes - 1 {
+		c, err := s.Class(fmt.Sprint(i), ClassConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
 	}
-	if now++; !swept() {
-		t.Error("the oldest has been idle for long enough")
+	for _, c := range all {
+		g, err := s.Acquire(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Release(g, 1)
+	}
+	dirty := 0
+	for cell := s.dirty.Load(); cell != nil; cell = cell.next {
+		dirty++
+	}
+	if dirty > mostDirty+1 {
+		t.Errorf("%d cells are folded at once", dirty)
+	}
+	now += int64(20 * time.Second)
+	s.swept = 0
+	passes := 0
+	for ; passes == 0 || s.swept != 0; passes++ {
+		now++
+		s.mu.Lock()
+		s.sweep(now)
+		s.unlock()
+		if n := s.seenAt(now); n > lookedAt {
+			t.Fatalf("a sweep looked at %d", n)
+		}
+	}
+	if passes < classes/lookedAt || len(s.byName) != classes {
+		t.Errorf("%d passes, %d classes", passes, len(s.byName))
+	}
+	// Nobody is idle: all are looked at, with the lock let go of in between, and none goes.
+	for _, c := range all[1:] {
+		g, err := s.Acquire(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Release(g, 1)
+	}
+	now += int64(2 * time.Minute)
+	s.sweptAt = now
+	if _, err := s.Class("more", ClassConfig{}); err != nil || s.byName["0"] != nil {
+		t.Error("the only one that was idle is still there:", err)
+	}
+	now++
+	s.sweptAt = now
+	if _, err := s.Class("still more", ClassConfig{}); !errors.Is(err, ErrTooManyClasses) {
+		t.Error("all had work since:", err)
 	}
 }
 

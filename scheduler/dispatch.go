@@ -166,11 +166,11 @@ func (s *Scheduler) beside(c *Class, h *History, which int) (Grant, bool) {
 // admit refuses a waiter for whom there is no room.
 func (s *Scheduler) admit(c *Class) error {
 	e := &SaturatedError{Class: c.name}
-	switch {
+	switch full := c.fullQueue(); {
 	case s.queued >= s.cfg.MaxQueued:
 		e.Queued, e.Limit, e.RetryAfter = s.queued, s.cfg.MaxQueued, s.clears(&s.leaving, c, s.queued)
-	case c.maxQueued > 0 && c.queued >= c.maxQueued:
-		e.Queued, e.Limit, e.PerClass, e.RetryAfter = c.queued, c.maxQueued, true, s.clears(&c.leaving, c, c.queued)
+	case full != nil:
+		e.Class, e.Queued, e.Limit, e.PerClass, e.RetryAfter = full.name, full.whole().queued, full.maxQueued, true, s.clears(&c.leaving, c, max(c.queued, 1))
 	default:
 		return nil
 	}
@@ -214,6 +214,7 @@ func (s *Scheduler) releaseSlow(g Grant, ns int64, charged, counted bool) {
 		return
 	}
 	if charged {
+		s.foldMany()
 		c.fold()
 	} else {
 		c.chargeLocked(ns, 1)
@@ -238,7 +239,7 @@ func (s *Scheduler) finished(l *lane, g Grant, ns int64) {
 	g.history.learn(paid, ns)
 	now := s.cfg.Now()
 	g.history.ended(ns, since(l.at(g.gen), ns, now))
-	g.class.activeAt = now
+	g.class.touch(now)
 	s.leave(g.class)
 }
 
@@ -278,12 +279,12 @@ func (s *Scheduler) vacate(l *lane, c *Class, leaving int) {
 
 // renew gives class c another slice if it has had less than its share and only others wait.
 func (s *Scheduler) renew(l *lane, c *Class, next *waiter) {
-	ahead := next.class.vtime - c.vtime
+	ahead := c.lead(next.class)
 	if next.class == c || next.overdue || ahead <= 0 || l.renewals >= maxRenewals {
 		return
 	}
 	l.renewals++
-	l.sliceLeft = min(s.slice(), int64(min(ahead*c.weight, 1e15)))
+	l.sliceLeft = min(s.slice(), int64(min(ahead, 1e15)))
 }
 
 // dispatch grants lane l, if it is free, to whoever is next.
@@ -311,6 +312,7 @@ func (s *Scheduler) dispatch(l *lane) bool {
 // pick is who is next for lane l, nil if nobody may be granted. With full only resumed and nested work
 // may: its thread counts already. Waiters whose context has ended are told and passed over.
 func (s *Scheduler) pick(l *lane, full bool) *waiter {
+	s.classes[l.load().class()].fold() // who had the lane last may not wait again: its parents are charged, and joins moves on, all the same
 	for {
 		var best *line
 		overdue := s.overdue(l, full)
@@ -442,7 +444,7 @@ const leftAfter = int64(200 * time.Microsecond)
 func (s *Scheduler) expects(c *Class) bool {
 	now := s.cfg.Now()
 	for _, x := range s.seats {
-		if x.class != nil && x.class != c && x.class.vtime < c.vtime && now-x.at < leftAfter {
+		if x.class != nil && x.class != c && x.class.lead(c) > 0 && now-x.at < leftAfter {
 			return true
 		}
 	}
@@ -455,7 +457,11 @@ const longPatience = int64(time.Second)
 // freshest is the first line of h once what its class was charged without the lock is taken in.
 func freshest(h *heap[*line]) *line {
 	for h.len() > 0 {
-		if ln := h.top(); !ln.class.fold() {
+		ln := h.top()
+		for ln.inner {
+			ln = ln.kids.top()
+		}
+		if !ln.class.fold() {
 			return ln
 		}
 	}
@@ -488,11 +494,11 @@ func (s *Scheduler) seat(l *lane, from word, w *waiter) bool {
 	l.proxy = nil
 	l.seated = int(c.index)
 	if from.held() {
-		s.classes[from.class()].activeAt = s.cfg.Now()
+		s.classes[from.class()].touch(s.cfg.Now())
 	}
 	isResume := w.line.kind == kindResume
 	s.hasTurn(w)
-	s.clock = max(s.clock, c.vtime)
+	c.hasLane()
 	if w.line.kind == kindCold {
 		c.coldAt = s.cfg.Now()
 	}
@@ -538,7 +544,7 @@ func (s *Scheduler) aside(l *lane, g Grant, computes bool) {
 // behind reports whether c has used less than the class of every runner: then it need not wait for them.
 func (l *lane) behind(c *Class) bool {
 	for _, r := range l.runners {
-		if r.class == c || r.class.vtime <= c.vtime {
+		if r.class.lead(c) >= 0 { // c's own is level
 			return false
 		}
 	}

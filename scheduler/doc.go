@@ -20,8 +20,9 @@
 // # Who is next
 //
 // Work belongs to classes. A class has a virtual time, which its held time advances, divided by its
-// weight; the class with the lowest goes next, over all lanes together. A class that had nothing to do
-// starts again where the others are: sleeping earns no credit. (This is start-time fair queueing, Goyal, Vin
+// weight; the class with the lowest goes next, over all lanes together. Classes form a tree (ClassConfig.Parent), in which that holds
+// between the children of each parent. A class that had nothing to do
+// starts again where the others are: sleeping earns no credit, and coming again and again earns none either (join). (This is start-time fair queueing, Goyal, Vin
 // and Cheng, 1996.) A lapsed task that is seen to compute, a runner, goes on competing: when its class has
 // used least, the lane is kept for it alone. Work that is known to be long (History) waits in a line of its
 // own, of which no more than Config.MaxLong compute at once. Inside a class resumed work goes first, then the nearest deadline, then

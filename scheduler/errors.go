@@ -36,7 +36,7 @@ var (
 // SaturatedError says which queue was full, or, if Shed, that work was sent away after it had waited: see
 // ClassConfig.TargetWait. It matches ErrSaturated.
 type SaturatedError struct {
-	Class  string // the class that asked
+	Class  string // the class that asked, or its parent if that one's queue was full
 	Queued int    // how many waited: of this class if PerClass, else over all classes
 	Limit  int    // how many may; 0 if Shed
 	// PerClass tells the class's own limit from the scheduler's.

@@ -27,6 +27,7 @@ func known(t *testing.T, so bool) func(string, ...any) {
 // caller asks for the program again and again.
 type caller struct {
 	class   *simClass
+	of      func() *simClass // instead of class: that of the next task
 	lane    int
 	job     bool
 	rounds  int
@@ -43,6 +44,9 @@ func (m *world) add(c caller) {
 	ask = func() {
 		if c.rounds--; c.rounds < 0 {
 			return
+		}
+		if c.of != nil {
+			c.class = c.of()
 		}
 		t := &simTask{class: c.class, lane: c.lane, job: c.job, history: c.history, prog: c.prog(), mark: c.mark}
 		t.then = func() {
@@ -109,8 +113,13 @@ func randomWorld(tb testing.TB, seed uint64) *world {
 	}
 	m := newWorld(tb, seed, wc)
 	m.byGrant = *simFixed
+	tree := rand.New(rand.NewPCG(seed, 13))
 	for i := range rnd.IntN(4) {
-		m.class(fmt.Sprint("c", i), ClassConfig{Weight: float64(1 + rnd.IntN(5)), MaxInFlight: pick(rnd, 0, 0, 1, 2)})
+		parent := []*Class{nil, nil}
+		for _, c := range m.classes {
+			parent = append(parent, c.Class)
+		}
+		m.class(fmt.Sprint("c", i), ClassConfig{Parent: pick(tree, parent...), Weight: float64(1 + rnd.IntN(5)), MaxInFlight: pick(rnd, 0, 0, 1, 2)})
 	}
 	for range rnd.IntN(14) + 2 {
 		long := rnd.IntN(3) == 0

@@ -1180,8 +1180,14 @@ func (m *world) check(queued, resuming int) {
 		return
 	}
 	for _, c := range m.classes {
-		if c.maxInFlight > 0 && (c.inFlight > c.maxInFlight || c.inFlight != c.inUse) {
-			m.tb.Fatalf("class %q: in flight %d, by the scheduler %d, limit %d", c.name, c.inFlight, c.inUse, c.maxInFlight)
+		n := 0
+		for _, o := range m.classes {
+			if o.below(c.Class) {
+				n += o.inFlight
+			}
+		}
+		if c.maxInFlight > 0 && (n > c.maxInFlight || n != c.inUse) {
+			m.tb.Fatalf("class %q: in flight %d, by the scheduler %d, limit %d", c.name, n, c.inUse, c.maxInFlight)
 		}
 	}
 }

@@ -181,9 +181,10 @@ func (s *Scheduler) reflag() {
 		l.waiting = waiting
 		if !waiting {
 			l.clear(flagWaiting)
-			if s.waiting--; s.waiting == 0 {
+			if s.waiting == 1 { // while somebody waits still: see advance
 				s.foldDirty()
 			}
+			s.waiting--
 			continue
 		}
 		s.waiting++
@@ -195,7 +196,7 @@ func (s *Scheduler) reflag() {
 
 // taken notes that somebody took l beside its runners, whose books the pacer keeps.
 func (s *Scheduler) taken(l *lane, c *Class) {
-	c.activeAt = s.cfg.Now()
+	c.touch(s.cfg.Now())
 	s.await(c, c.activeAt, true)
 	s.seats[0].at = c.activeAt
 	if s.seats[0].class != c {
@@ -236,10 +237,6 @@ func (s *Scheduler) Jammed() (full bool, waiting int, ended uint64) {
 	defer s.unlock()
 	if full = s.inFlight() >= s.cfg.MaxInFlight; full {
 		s.foldDirty()
-		for _, c := range s.classes {
-			waiting += c.queued
-			ended += c.released
-		}
 	}
-	return full, waiting, ended
+	return full, s.queued, s.released
 }

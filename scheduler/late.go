@@ -60,6 +60,11 @@ func (s *Scheduler) others(l *lane, w *waiter) bool {
 	if w.line.waiters.len() > 1 {
 		return true
 	}
+	for ln := w.line; ln.above != nil; ln = ln.above {
+		if ln.home.len() > 1 { // in its group
+			return true
+		}
+	}
 	lines := s.general.len() + s.nested.len() + l.pinned.len() + l.resumes.len()
 	if s.idle > 0 {
 		lines += s.jobs.len()

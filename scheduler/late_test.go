@@ -168,7 +168,7 @@ func TestDeadlinesAreMetInOverload(t *testing.T) {
 }
 
 // TestNobodyIsRefusedBelowCapacity: at 0.7 of what the GIL can do nobody is refused who has time. Short deadlines, which some miss
-// at that load, are met by as many as without refusals: by at most 0.003 fewer on average, and by 0.02 fewer in one run of chance.
+// at that load, are met by as many as without refusals: by at most 0.002 fewer on average, and by 0.02 fewer in one run of chance.
 func TestNobodyIsRefusedBelowCapacity(t *testing.T) {
 	const d = 1500 * ms
 	play := func(seed uint64, shortest int64, p Cancellation) (inTime float64, late, falsely int) {
@@ -186,19 +186,20 @@ func TestNobodyIsRefusedBelowCapacity(t *testing.T) {
 		return float64(all) / float64(came), late, falsely
 	}
 	const seeds = 24
-	lost := 0.0
+	all := 0.0
 	for seed := range uint64(seeds) {
 		if _, late, falsely := play(seed, 50*ms, OnDeadline); late > 1 || falsely > 0 { // chance may bring so many at once that one of some hundred has no time
 			t.Errorf("seed %d: %d were refused, %d of them falsely", seed, late, falsely)
 		}
 		with, _, _ := play(seed, 0, OnDeadline)
 		without, none, _ := play(seed, 0, interruptedAnyway)
-		if lost += without - with; with < without-0.02 || none > 0 {
+		if with < without-0.02 || none > 0 { // some of some hundred, by chance
 			t.Errorf("seed %d: %.3f are in time, %.3f of those that nobody refuses", seed, with, without)
 		}
+		all += (with - without) / seeds
 	}
-	if lost/seeds > 0.003 {
-		t.Errorf("%.4f fewer are in time than of those that nobody refuses", lost/seeds)
+	if t.Logf("%+.4f more are in time", all); all < -0.002 {
+		t.Errorf("%.4f fewer are in time than of those that nobody refuses", -all)
 	}
 }
 

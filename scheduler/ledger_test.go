@@ -85,7 +85,7 @@ func newLedger(tb testing.TB, o *ops) *ledger {
 	m.cfg = m.s.cfg
 	m.classes = []*Class{m.s.Default()}
 	for i := range o.next() % 4 {
-		c, err := m.s.Class(string(rune('a'+i)), ClassConfig{Weight: pickOne(o, 1.0, 1, 2, 10), MaxInFlight: pickOne(o, 0, 0, 0, 1, 2), MaxQueued: pickOne(o, 0, 0, 3), TargetWait: pickOne(o, 0, 0, time.Millisecond)})
+		c, err := m.s.Class(string(rune('a'+i)), ClassConfig{Parent: pickOne(o, append([]*Class{nil, nil}, m.classes...)...), Weight: pickOne(o, 1.0, 1, 2, 10), MaxInFlight: pickOne(o, 0, 0, 0, 1, 2), MaxQueued: pickOne(o, 0, 0, 3), TargetWait: pickOne(o, 0, 0, time.Millisecond)})
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -182,7 +182,10 @@ func (m *ledger) ask(e *entry) {
 	if n := m.next(); n%4 == 0 {
 		e.ctx.deadline = m.s.epoch.Add(time.Duration(m.now + int64(n)*10*us + 1 - m.s.epochNow))
 	}
-	room := m.waiters(nil) < m.cfg.MaxQueued && (e.class.maxQueued == 0 || m.waiters(e.class) < e.class.maxQueued)
+	room := m.waiters(nil) < m.cfg.MaxQueued
+	for c := e.class; c != nil; c = c.parent {
+		room = room && (c.maxQueued == 0 || m.waiters(c) < c.maxQueued)
+	}
 	m.entries = append(m.entries, e)
 	var err error
 	if e.job {
@@ -466,19 +469,20 @@ func (m *ledger) hire() {
 
 // ---- what must hold
 
+// waiters counts those of c and the classes below it; nil: all.
 func (m *ledger) waiters(c *Class) (n int) {
 	for _, e := range m.entries {
-		if e.state == queued && (e.job || e.asleep()) && (c == nil || e.class == c) {
+		if e.state == queued && (e.job || e.asleep()) && (c == nil || e.class.below(c)) {
 			n++
 		}
 	}
 	return n
 }
 
-// inFlight counts the grants out, and those of them that no cap held up.
+// inFlight counts the grants out of c and the classes below it, and those of them that no cap held up; nil: all.
 func (m *ledger) inFlight(c *Class) (n, nested int) {
 	for _, e := range m.entries {
-		if e.state == queued || c != nil && e.class != c {
+		if e.state == queued || c != nil && !e.class.below(c) {
 			continue
 		}
 		if n++; e.nested {
@@ -628,19 +632,22 @@ func (m *ledger) checkStats() {
 	m.tb.Helper()
 	st := m.s.Stats()
 	for _, c := range m.classes {
-		want, states := m.sums[c], map[taskState]int{}
+		want, states, n, waits := m.sums[c], map[taskState]int{}, 0, 0
 		for _, e := range m.entries {
 			if e.class == c {
-				states[e.state]++
+				if states[e.state]++; e.state != queued {
+					n++
+				} else if e.job || e.asleep() {
+					waits++
+				}
 			}
 		}
 		got := st.Class(c.name)
-		n, _ := m.inFlight(c)
 		if got.Granted != want.granted || got.Rejected != want.rejected || got.Cancelled != want.cancelled || got.Shed != want.shed || got.Late != want.late || got.Held != time.Duration(want.held) {
 			m.tb.Fatalf("class %q: %+v, want %+v", c.name, got, want)
 		}
-		if got.InFlight != n || got.Lapsed != states[lapsed] || got.Suspended != states[suspended]+states[resuming] || got.Queued != m.waiters(c) || got.Resuming != states[resuming] {
-			m.tb.Fatalf("class %q: in flight %d, %+v, want %d, %v and %d queued", c.name, n, got, n, states, m.waiters(c))
+		if got.InFlight != n || got.Lapsed != states[lapsed] || got.Suspended != states[suspended]+states[resuming] || got.Queued != waits || got.Resuming != states[resuming] {
+			m.tb.Fatalf("class %q: in flight %d, %+v, want %d, %v and %d queued", c.name, n, got, n, states, waits)
 		}
 	}
 }

@@ -112,5 +112,5 @@ func (l *lane) nobodySoon() {
 
 // ahead is what c may use until its virtual time is o's.
 func (c *Class) ahead(o *Class) int64 {
-	return int64(min((o.vtime-c.vtime)*c.weight, float64(mostQuiet)))
+	return int64(min(c.lead(o), float64(mostQuiet)))
 }

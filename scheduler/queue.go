@@ -29,12 +29,17 @@ const (
 )
 
 // line is the queue of one class for one kind of grant. It is in its heap, ranked by the class's virtual
-// time, while it has waiters who may be granted.
+// time, while it has waiters who may be granted. A group's line has those of its children instead of waiters.
 type line struct {
+	share   *share
 	class   *Class
+	inner   bool // a group's
 	kind    kind
+	lane    *lane // nil: any
 	home    *heap[*line]
-	place   int // in home, -1 if not
+	above   *line // the group's line whose kids home is, nil at the root
+	place   int   // in home, -1 if not
+	kids    heap[*line]
 	waiters heap[*waiter]
 	holds   int64 // the sums of theirs
 	takes   int64
@@ -44,7 +49,7 @@ type line struct {
 func (l *line) setPlace(i int) { l.place = i }
 
 func (l *line) before(o *line) bool {
-	a, b := l.class, o.class
+	a, b := rivals(l.share, o.share)
 	if a == b {
 		switch v, w := l.waiters.top(), o.waiters.top(); {
 		case l.kind == o.kind:
@@ -63,8 +68,9 @@ func (l *line) before(o *line) bool {
 	return a.stamp < b.stamp
 }
 
-func (c *Class) addLine(home *heap[*line], k kind) *line {
-	l := &line{class: c, kind: k, home: home, place: -1}
+func (c *Class) addLine(k kind, at *lane) *line {
+	l := &line{share: &c.share, class: c, kind: k, lane: at, place: -1}
+	l.home, l.above = c.s.homeOf(c.up, k, at)
 	c.lines = append(c.lines, l)
 	return l
 }
@@ -77,25 +83,24 @@ func (c *Class) line(k kind, at *lane) *line {
 	for _, one := range [...]struct {
 		kind kind
 		line **line
-		home *heap[*line]
-	}{{kindNested, &c.nested, &c.s.nested}, {kindLong, &c.long, &c.s.long}, {kindJob, &c.jobs, &c.s.jobs}, {kindCold, &c.cold, &c.s.cold}} {
+	}{{kindNested, &c.nested}, {kindLong, &c.long}, {kindJob, &c.jobs}, {kindCold, &c.cold}} {
 		if k != one.kind {
 			continue
 		}
 		if *one.line == nil {
-			*one.line = c.addLine(one.home, k)
+			*one.line = c.addLine(k, nil)
 		}
 		return *one.line
 	}
-	lines, home := &c.pinned, &at.pinned
+	lines := &c.pinned
 	if k == kindResume {
-		lines, home = &c.resumes, &at.resumes
+		lines = &c.resumes
 	}
 	if *lines == nil {
 		*lines = make([]*line, len(c.s.lanes))
 	}
 	if (*lines)[at.index] == nil {
-		(*lines)[at.index] = c.addLine(home, k)
+		(*lines)[at.index] = c.addLine(k, at)
 	}
 	return (*lines)[at.index]
 }
@@ -294,90 +299,71 @@ func (s *Scheduler) callOff(w *waiter) {
 }
 
 func (s *Scheduler) count(ln *line, n int) {
+	resuming := 0
 	if ln.kind == kindResume {
-		ln.class.resuming += n
-		s.resumes += n
-	} else {
-		ln.class.queued += n
-		s.queued += n
+		resuming = n
+	}
+	s.queued += n - resuming
+	s.resumes += resuming
+	for x := ln.share; x.up != nil; x = &x.up.share {
+		x.count(n, resuming, x.fresh)
 	}
 }
 
 // place puts a line into its heap, in its right place, or takes it out, as its waiters and the class's
-// limit say.
+// limit say; and the line above it, if that is its first or was its last.
 func (s *Scheduler) place(ln *line) {
-	in := ln.waiters.len() > 0 && (ln.kind == kindResume || ln.kind == kindNested || !ln.class.barred())
+	in := ln.waiters.len()+ln.kids.len() > 0 && (ln.kind == kindResume || ln.kind == kindNested || !ln.class.atLimit())
 	switch {
 	case in && ln.place < 0:
 		ln.home.push(ln)
 	case !in && ln.place >= 0:
 		ln.home.remove(ln.place)
+	default:
+		return
+	}
+	if ln.above != nil {
+		s.place(ln.above)
 	}
 }
 
-// restamp puts c behind the classes of equal virtual time and its lines where they belong.
+// unplace takes a line out of its heap.
+func (s *Scheduler) unplace(ln *line) {
+	ln.home.remove(ln.place)
+	if ln.above != nil {
+		s.place(ln.above)
+	}
+}
+
+// restamp puts c, and the groups it is in, behind those of equal virtual time, and their lines where they belong.
 func (s *Scheduler) restamp(c *Class) {
 	s.stamps++
-	c.stamp = s.stamps
-	for _, ln := range c.lines {
-		if ln.place >= 0 {
-			ln.home.fix(ln.place)
+	for x := &c.share; x.up != nil; x = &x.up.share {
+		x.stamp = s.stamps
+		for _, ln := range x.lines {
+			if ln.place >= 0 {
+				ln.home.fix(ln.place)
+			}
 		}
 	}
 }
 
 // startContention is called when somebody begins to wait and nobody did. What was used up to now was
-// nobody else's loss: the virtual clock moves to the class that used most, and everybody starts there.
+// nobody else's loss: the virtual clock has moved to the class that used most (advance), and everybody starts there.
 func (s *Scheduler) startContention() {
-	used := s.foldDirty()
-	idled := used > s.clock
-	s.clock = max(s.clock, used)
+	s.foldDirty()
+	idled := s.idled
+	s.idled = false
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		w := l.load()
 		// A class that was seated and still holds had its turn by rank: it keeps its place.
 		if w.held() && (idled || l.seated != w.class()) {
-			c := s.classes[w.class()]
-			c.vtime = max(c.vtime, s.clock)
-		}
-	}
-}
-
-// activate is called when a class that has no waiters gets one. One that has been away starts where the one
-// is that has used least of those who are here: sleeping earns no credit. One that was here a moment ago, or
-// computes beside a lane, keeps its place, for a moment between two tasks is not sleep; but its credit is
-// bounded. The virtual clock bounds it too: a class that computes beside the lane gets the moments between two tasks of others, and may be
-// far ahead of all of them.
-func (s *Scheduler) activate(c *Class) {
-	c.fold()
-	now, floor := s.cfg.Now(), s.least(c)
-	if c.runners > 0 || now-c.activeAt < spread {
-		floor = min(floor, s.clock) - maxCredit
-	}
-	c.vtime = max(c.vtime, floor)
-	c.activeAt = now
-	s.restamp(c)
-}
-
-// least is the lowest virtual time of the other classes that wait or compute, the clock if there is none.
-func (s *Scheduler) least(c *Class) float64 {
-	least := math.Inf(1)
-	for _, h := range [...]*heap[*line]{&s.general, &s.long, &s.cold, &s.jobs} {
-		if h.len() > 0 {
-			least = min(least, h.top().class.vtime)
-		}
-	}
-	for i := range s.lanes {
-		for _, r := range s.lanes[i].runners {
-			if r.class != c {
-				least = min(least, r.class.vtime)
+			for x := &s.classes[w.class()].share; x.up != nil; x = &x.up.share {
+				x.vtime = max(x.vtime, x.up.clock)
 			}
 		}
 	}
-	if math.IsInf(least, 1) {
-		return s.clock
-	}
-	return least
 }
 
 // maxCredit is how far a class that has work again and again may be behind the virtual clock, in held
@@ -385,25 +371,28 @@ func (s *Scheduler) least(c *Class) float64 {
 // lost 9% of their share beside such tasks.
 const maxCredit = 50e6
 
-// enter and leave keep a bounded class's count, and its lines in or out of their heaps.
-func (s *Scheduler) enter(c *Class) {
-	if c.limited() {
-		c.inUse++
-		s.barring(c)
-	}
-}
+// enter and leave keep the counts of a bounded class and its bounded parents, and their lines in or out of their heaps.
+func (s *Scheduler) enter(c *Class) { s.inside(c, 1) }
 
 func (s *Scheduler) leave(c *Class) {
 	if c.limited() {
-		c.inUse--
-		s.barring(c)
+		s.inside(c, -1)
 		s.revisit = true
 	}
 }
 
-func (s *Scheduler) barring(c *Class) {
-	for _, ln := range c.lines {
-		s.place(ln)
+// inside notes that n more grants of c are in flight. Below a bounded class all are bounded.
+func (s *Scheduler) inside(c *Class, n int) {
+	for ; c != nil && c.limited(); c = c.parent {
+		c.inUse += n
+		for _, ln := range c.lines {
+			s.place(ln)
+		}
+		if c.group != nil {
+			for _, ln := range c.group.lines {
+				s.place(ln)
+			}
+		}
+		s.reflag()
 	}
-	s.reflag()
 }

@@ -32,14 +32,16 @@ func TestHammer(t *testing.T) {
 		cfg     Config
 		pacer   bool
 		classes []ClassConfig
+		tree    bool // each is the next one's parent
 	}{
-		{"one lane", Config{}, true, []ClassConfig{{}}},
-		{"no pacer", Config{}, false, []ClassConfig{{}}},
-		{"no pacer, two lanes", Config{Lanes: 2}, false, []ClassConfig{{}, {Weight: 3}}},
-		{"three lanes, classes", Config{Lanes: 3}, true, []ClassConfig{{}, {Weight: 3}, {MaxInFlight: 2}}},
-		{"tight cap", Config{Lanes: 2, MaxInFlight: 3}, true, []ClassConfig{{}, {}}},
-		{"cap of one", Config{Lanes: 2, MaxInFlight: 1}, false, []ClassConfig{{}, {MaxInFlight: 1}}},
-		{"small queue", Config{MaxQueued: 4}, true, []ClassConfig{{}, {MaxQueued: 1}}},
+		{"one lane", Config{}, true, []ClassConfig{{}}, false},
+		{"no pacer", Config{}, false, []ClassConfig{{}}, false},
+		{"no pacer, two lanes", Config{Lanes: 2}, false, []ClassConfig{{}, {Weight: 3}}, false},
+		{"three lanes, classes", Config{Lanes: 3}, true, []ClassConfig{{}, {Weight: 3}, {MaxInFlight: 2}}, false},
+		{"tight cap", Config{Lanes: 2, MaxInFlight: 3}, true, []ClassConfig{{}, {}}, false},
+		{"cap of one", Config{Lanes: 2, MaxInFlight: 1}, false, []ClassConfig{{}, {MaxInFlight: 1}}, false},
+		{"small queue", Config{MaxQueued: 4}, true, []ClassConfig{{}, {MaxQueued: 1}}, false},
+		{"a tree", Config{Lanes: 2}, true, []ClassConfig{{}, {Weight: 3}, {MaxInFlight: 3}, {}}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newScheduler(t, tc.cfg)
@@ -48,6 +50,9 @@ func TestHammer(t *testing.T) {
 			}
 			var classes []*Class
 			for i, cfg := range tc.classes {
+				if tc.tree && i > 0 {
+					cfg.Parent = classes[i-1]
+				}
 				c, err := s.Class(fmt.Sprint("c", i), cfg)
 				if err != nil {
 					t.Fatal(err)

@@ -83,6 +83,9 @@ func (cfg Config) normalise() (Config, error) {
 		return cfg, badConfig("ClassIdle %v: give 0 (the default, 1m) or more", cfg.ClassIdle)
 	}
 	template := cfg.Template
+	if template.Parent != nil {
+		return cfg, badConfig("Template.Parent: a template has none: name the parent in each class's own configuration")
+	}
 	if err := template.normalise("template", cfg.MaxInFlight); err != nil {
 		return cfg, err
 	}
@@ -95,40 +98,43 @@ func (cfg Config) normalise() (Config, error) {
 
 // Scheduler hands out grants. Any goroutine may call any of its methods.
 type Scheduler struct {
-	cfg   Config
-	lanes []lane
-	def   *Class
-	turn  atomic.Uint32        // where the search for a free lane starts
-	dirty atomic.Pointer[cell] // cells charged since they were last folded
+	cfg     Config
+	lanes   []lane
+	def     *Class
+	turn    atomic.Uint32        // where the search for a free lane starts
+	dirty   atomic.Pointer[cell] // cells charged since they were last folded,
+	dirtied atomic.Int32         // and about how many
 
 	mu      sync.Mutex
 	byName  map[string]*Class
-	classes []*Class // by Class.index
-	unused  []uint32 // indices of expired classes
-	sweptAt int64
-	// noneIdleBefore: until then no class can have been idle for Config.ClassIdle. So a name that is refused costs no look at all classes.
-	noneIdleBefore int64
-	general        heap[*line]
-	nested         heap[*line]
-	long           heap[*line] // work that is known to be long
-	cold           heap[*line] // work of which nothing is known but that its function computes
-	jobs           heap[*line] // queued work, for an idle worker
-	idle           int         // workers that have nothing to run: see Queue
-	started        []started   // queued work that has its grant, to be told
-	near           atomic.Bool // one more lapse could reach the cap: see NearLimit
+	classes []*Class     // by Class.index
+	unused  []uint32     // indices of expired classes
+	idlest  heap[*Class] // all, the one first that was found to have had work the longest time ago
+	swept   int          // the index of the class that a sweep looks at next
+	sweptAt int64        // when the sweep began
+	general heap[*line]
+	nested  heap[*line]
+	long    heap[*line] // work that is known to be long
+	cold    heap[*line] // work of which nothing is known but that its function computes
+	jobs    heap[*line] // queued work, for an idle worker
+	idle    int         // workers that have nothing to run: see Queue
+	started []started   // queued work that has its grant, to be told
+	near    atomic.Bool // one more lapse could reach the cap: see NearLimit
 
 	triedAt  int64 // when somebody had a turn though it was expected to end too late: see late
 	leaving  leaving
 	shedding []*Class // those that shed, or did a moment ago
 	shedAt   int64    // when shedStale looked at them
 
-	seats   [2]seating // the last two classes that were
-	clock   float64    // virtual time: that of the class granted last, never going back
-	stamps  uint64
-	seq     uint64
-	queued  int // waiters, resumers not included
-	resumes int // waiting resumers
-	waiting int // lanes that somebody waits for
+	seats    [2]seating // the last two classes that were
+	root     group
+	released uint64 // grants that ended, of all classes
+	idled    bool   // somebody used a GIL while nobody waited: see startContention
+	stamps   uint64
+	seq      uint64
+	queued   int // waiters, resumers not included
+	resumes  int // waiting resumers
+	waiting  int // lanes that somebody waits for
 
 	turns     heap[*turn] // of the classes that wait
 	competing float64     // the sum of their weights

@@ -23,6 +23,7 @@ type Stats struct {
 // ClassStats is what a class has had and has.
 type ClassStats struct {
 	Name   string
+	Parent string // the name of ClassConfig.Parent. What is told of a parent is of its own work, but for VirtualTime
 	Weight float64
 
 	Granted     uint64        // grants, those in flight included
@@ -149,9 +150,13 @@ func (c *Class) numbers() ClassStats {
 			}
 		}
 	}
+	whole, parent := c.whole(), ""
+	if c.parent != nil {
+		parent = c.parent.name
+	}
 	return ClassStats{
-		Name: c.name, Weight: c.weight,
-		Granted: c.released + uint64(c.lapsed+c.suspended+primary), Held: time.Duration(c.held), VirtualTime: time.Duration(c.vtime),
+		Name: c.name, Parent: parent, Weight: whole.weight,
+		Granted: c.released + uint64(c.lapsed+c.suspended+primary), Held: time.Duration(c.held), VirtualTime: time.Duration(whole.vtime),
 		Lapses: c.lapses, Preemptions: c.preemptions, Rejected: c.rejected, Shed: c.shed, Late: c.late, Cancelled: c.cancelled.Load(),
 		InFlight: c.lapsed + c.suspended + primary, Lapsed: c.lapsed, Suspended: c.suspended,
 		Queued: c.queued, Resuming: c.resuming,

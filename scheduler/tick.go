@@ -79,11 +79,12 @@ func (s *Scheduler) credit(l *lane, gen uint64, used time.Duration) {
 
 // use moves a class on by what it used, and the virtual clock to where it stood, if it was its turn.
 func (s *Scheduler) use(c *Class, ns int64) {
-	before := c.vtime
-	c.advance(float64(ns))
-	if s.general.len() > 0 && before <= s.general.top().class.vtime {
-		s.clock = max(s.clock, before)
+	for x := &c.share; x.up != nil; x = &x.up.share {
+		if y := s.first(x.up, kindNew); y != nil && x.vtime <= y.vtime {
+			x.up.clock = max(x.up.clock, x.vtime)
+		}
 	}
+	c.advance(float64(ns))
 }
 
 // sight keeps the set of runners: lapsed grants that were seen to compute. That a lapsed grant does not have
@@ -148,7 +149,7 @@ func (s *Scheduler) run(l *lane, a *absence) {
 		l.set(flagGuard)
 	}
 	l.runners = append(l.runners, a)
-	a.class.runners++
+	a.class.runs(1)
 	a.usedTick = l.ticks
 }
 
@@ -159,7 +160,7 @@ func (s *Scheduler) stop(l *lane, a *absence) {
 	}
 	a.computing = false
 	a.history.compute(-1)
-	a.class.runners--
+	a.class.runs(-1)
 	for i, r := range l.runners {
 		if r == a {
 			l.runners[i] = l.runners[len(l.runners)-1]
@@ -187,7 +188,7 @@ func (s *Scheduler) owed(l *lane, c *Class, peer *History) *absence {
 	var best *absence
 	for _, r := range l.runners {
 		r.class.fold()
-		if best == nil || r.class.vtime < best.class.vtime || r.class == best.class && r.usedTick < best.usedTick {
+		if best == nil || r.class.lead(best.class) > 0 || r.class == best.class && r.usedTick < best.usedTick {
 			best = r
 		}
 	}
@@ -195,7 +196,7 @@ func (s *Scheduler) owed(l *lane, c *Class, peer *History) *absence {
 	case best == nil:
 		return nil
 	case best.class != c:
-		if best.class.vtime < c.vtime {
+		if best.class.lead(c) > 0 {
 			return best
 		}
 	case l.ticks-best.usedTick > starvedTicks:
@@ -286,7 +287,7 @@ func (s *Scheduler) follow(l *lane, k Look) bool {
 		c := s.classes[w.class()]
 		computes := k.Known && k.Computes && k.Holder == w.gen()
 		if computes {
-			if c.fold(); c != next.class && !next.overdue && c.vtime < next.class.vtime {
+			if c.fold(); c != next.class && !next.overdue && c.lead(next.class) > 0 {
 				l.quiet = c.ahead(next.class)
 				return false // it is its turn still
 			}

@@ -9,77 +9,85 @@ const (
 	turnAfter = int64(8 * time.Millisecond)
 	// leastTask is what a task counts for at the least, and one of which nothing is known.
 	leastTask = int64(100 * time.Microsecond)
+	// mostPassed bounds for how many classes one pick finds that their turn is of no use now.
+	mostPassed = 16
 )
 
-// turn is when a class that waits is overdue.
+// turn is when a class that waits is overdue: one that has no parent, with all below it.
 type turn struct {
-	class *Class
+	share *share
 	at    int64
-	place int // in Scheduler.turns, -1 while nobody of the class waits
+	place int // in Scheduler.turns, -1 while nobody waits
 }
 
 func (t *turn) before(o *turn) bool { return t.at < o.at }
 func (t *turn) setPlace(i int)      { t.place = i }
 
-// await begins and ends the wait for c's turn as it has somebody waiting or not; with served it has just had one.
+// await begins and ends the wait for the turn of c, or of the class that c is below, as somebody waits or not; with served it has just had one.
 func (s *Scheduler) await(c *Class, now int64, served bool) {
-	waits := c.queued+c.resuming > 0
-	switch t := &c.turn; {
+	x := c.under(&s.root)
+	if x.turn == nil {
+		x.turn = &turn{share: x, place: -1}
+	}
+	waits := x.queued+x.resuming > 0
+	switch t := x.turn; {
 	case waits && t.place < 0:
-		s.competing += c.weight
-		t.at = s.turnAt(c, now)
+		s.competing += x.weight
+		t.at = s.turnAt(x, c, now)
 		s.turns.push(t)
 	case !waits && t.place >= 0:
 		s.turns.remove(t.place)
-		if s.competing -= c.weight; s.turns.len() == 0 {
+		if s.competing -= x.weight; s.turns.len() == 0 {
 			s.competing = 0 // what rounding has left
 		}
 	case waits && served:
-		t.at = s.turnAt(c, now)
+		t.at = s.turnAt(x, c, now)
 		s.turns.fix(t.place)
 	}
 }
 
-// turnAt is when c is overdue that was served now. Of the classes that compete only those count that wait: more would only make it later.
-func (s *Scheduler) turnAt(c *Class, now int64) int64 {
+// turnAt is when x is overdue that was served now, with work like that of c. Of those who compete only those count that wait: more would only make
+// it later.
+func (s *Scheduler) turnAt(x *share, c *Class, now int64) int64 {
 	task := leastTask
 	if c.general.waiters.len() > 0 {
 		if h := c.general.waiters.top().history; h != nil {
 			task = max(task, h.holds())
 		}
 	}
-	return now + turnAfter + int64(min(float64(task)*s.competing/c.weight, float64(Patience)))
+	return now + turnAfter + int64(min(float64(task)*s.competing/x.weight, float64(Patience)))
 }
 
 // overdue is the line whose turn it is on lane l whatever the virtual times are, nil if there is none. With full as pick.
 func (s *Scheduler) overdue(l *lane, full bool) *line {
-	for s.turns.len() > 0 && s.turns.top().at <= s.tickedAt {
-		c := s.turns.top().class
-		if ln := c.shortest(l, full); ln != nil && c.runners == 0 {
+	for range mostPassed {
+		if s.turns.len() == 0 || s.turns.top().at > s.tickedAt {
+			break
+		}
+		t := s.turns.top()
+		if ln := s.shortest(t.share, l, full); ln != nil && t.share.runners == 0 {
 			return ln
 		}
-		s.await(c, s.tickedAt, true) // what it has is long, or for another lane, or a task of the class computes
+		t.at = s.tickedAt + int64(time.Millisecond) // what it has is long, or for another lane, or a task of it computes
+		s.turns.fix(t.place)
 	}
 	return nil
 }
 
-// shortest is the next of c's lines for lane l whose work is not long, nil if there is none.
-func (c *Class) shortest(l *lane, full bool) (best *line) {
-	lines := [...]*line{c.nested, nil, nil, nil, nil}
-	if c.resumes != nil {
-		lines[1] = c.resumes[l.index]
-	}
-	if !full {
-		lines[2] = c.general
-		if c.pinned != nil {
-			lines[3] = c.pinned[l.index]
+// shortest is the next of x's lines for lane l whose work is not long, nil if there is none.
+func (s *Scheduler) shortest(x *share, l *lane, full bool) (best *line) {
+	for _, ln := range x.lines {
+		fits := ln.kind == kindNested || ln.kind == kindResume && ln.lane == l
+		if !full {
+			fits = fits || ln.kind == kindNew || ln.kind == kindPinned && ln.lane == l || ln.kind == kindJob && s.idle > 0
 		}
-		if c.s.idle > 0 {
-			lines[4] = c.jobs
+		if !fits || ln.place < 0 {
+			continue
 		}
-	}
-	for _, ln := range lines {
-		if ln != nil && ln.place >= 0 && (best == nil || ln.before(best)) {
+		for ln.inner {
+			ln = ln.kids.top()
+		}
+		if best == nil || ln.before(best) {
 			best = ln
 		}
 	}
