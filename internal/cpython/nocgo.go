@@ -36,7 +36,7 @@ func Load(string) error                                                         
 func Version() string                                                           { return "" }
 func Minor() int                                                                { return 0 }
 func HasOwnGIL() bool                                                           { return false }
-func Start(string, string, bool, time.Duration) (*Interp, error)                      { return nil, ErrNoCgo }
+func Start(string, string, bool, time.Duration) (*Interp, error)                { return nil, ErrNoCgo }
 func NewInterp(time.Duration) (*Interp, error)                                  { return nil, ErrNoCgo }
 func None() Object                                                              { return 0 }
 func Ellipsis() Object                                                          { return 0 }
