@@ -140,8 +140,19 @@ func (p *Program) Exec(tok *py.Token, before *Program) error {
 
 func (p *Program) prepare(call caller, path0 string) error {
 	p.path0 = path0
-	_, err := call("prepare", p.Argv, path0)
+	_, err := call("prepare", p.Argv, p.original(), path0)
 	return err
+}
+
+// original is sys.orig_argv after the interpreter, from which programs start themselves again.
+func (p *Program) original() []string {
+	switch {
+	case p.Kind == Code || p.Kind == Module:
+		return append([]string{"-" + string(p.Kind), p.Text}, p.Argv[1:]...)
+	case p.Kind == Stdin && p.Argv[0] == "":
+		return []string{}
+	}
+	return p.Argv
 }
 
 func (p *Program) module(tok *py.Token, call caller, name string, alterArgv bool, path0 string) error {
@@ -197,9 +208,13 @@ func (p *Program) code(builtins, main py.Bound, call caller, file string, compil
 	case p.Kind != Code:
 		return builtins.Method("compile", p.source, file, "exec", flags, dontInherit)
 	}
-	code, err := builtins.Method("compile", p.Text, "<string>", "exec", flags, dontInherit)
+	text, err := call("dedent", p.Text)
+	if err != nil {
+		return text, err
+	}
+	code, err := builtins.Method("compile", text, "<string>", "exec", flags, dontInherit)
 	if err == nil {
-		_, err = call("known_source", code, p.Text)
+		_, err = call("known_source", code, text)
 	}
 	return code, err
 }
