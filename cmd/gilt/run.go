@@ -28,8 +28,8 @@ FILE is a script, a directory or zip archive with a __main__.py, a .pyc, or - fo
 FILE). All that follows FILE, -c CODE or -m MODULE belongs to the program. The PYTHON* environment
 variables work (PYTHONUNBUFFERED=1 for python3 -u); text is UTF-8 whatever the locale.
 
-What differs from python3: there is no prompt when stdin is a terminal; a handler of SIGURG is Go's; where
-the main thread blocks SIGCHLD, sigwait and sigpending may miss it.
+What differs from python3: there is no prompt when stdin is a terminal; a handler of SIGURG is Go's; SIGRTMAX-3
+is gilt's.
 
 Exit codes: the program's own (sys.exit(3) gives 3), and
   0    it ended

@@ -161,7 +161,7 @@ for i in range(20):
     signal.pause()
     print(len(got) == i + 1)`,
 		"blocked": `
-for s in signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM:
+for s in signal.SIGUSR1, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP:
     signal.pthread_sigmask(signal.SIG_BLOCK, [s])
     os.kill(os.getpid(), s)
     print(s in signal.sigpending(), signal.sigwait([s]) == s)`,

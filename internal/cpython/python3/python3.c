@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static sigset_t before; // the mask that the process was started with
-static int stands_in;
+int gilt_python3_stands_in;
 static struct rlimit files; // Go raises the soft limit
 
 // Signals of faults come to the thread that made the fault, and Go's runtime sends SIGURG to its own threads.
@@ -29,11 +29,14 @@ __attribute__((constructor)) static void begin(int argc, char **argv) {
 	sigset_t set;
 	sigfillset(&set);
 	for (size_t i = 0; i < sizeof goes_on / sizeof *goes_on; i++) sigdelset(&set, goes_on[i]);
-	stands_in = !pthread_sigmask(SIG_BLOCK, &set, &before);
+#ifdef SIGRTMAX
+	sigdelset(&set, SIGRTMAX - 3); // see threads.c
+#endif
+	gilt_python3_stands_in = !pthread_sigmask(SIG_BLOCK, &set, &before);
 }
 
 void gilt_python3_begin(void) {
-	if (!stands_in) return;
+	if (!gilt_python3_stands_in) return;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	setrlimit(RLIMIT_NOFILE, &files);
 }
