@@ -25,8 +25,8 @@ const runHelp = `Run existing Python code as python3 would: in the real __main__
 sys.argv, sys.path, signals, tracebacks and exit codes as they are there.
 
 FILE is a script, a directory or zip archive with a __main__.py, a .pyc, or - for stdin (also without
-FILE). All that follows FILE, -c CODE or -m MODULE belongs to the program. The PYTHON* environment
-variables work (PYTHONUNBUFFERED=1 for python3 -u); text is UTF-8 whatever the locale.
+FILE). All that follows FILE, -c CODE or -m MODULE belongs to the program. python3's options -W -X -O -u -I -E -B -V -v -q -s -S -b
+and the PYTHON* environment variables work; text is UTF-8 whatever the locale.
 
 What differs from python3: there is no prompt when stdin is a terminal; a handler of SIGURG is Go's; SIGRTMAX-3
 is gilt's.
@@ -65,6 +65,8 @@ func (a *app) runCommand() *cobra.Command {
 }
 
 func (a *app) parseRun(args []string) (p program.Program, help bool, err error) {
+	var options []string
+	defer func() { p.Options = options }()
 	for len(args) > 0 {
 		arg, rest := args[0], args[1:]
 		name, value, attached := strings.Cut(arg, "=")
@@ -98,7 +100,16 @@ func (a *app) parseRun(args []string) (p program.Program, help bool, err error) 
 			}
 			return program.Program{Kind: program.File, Text: rest[0], Argv: rest}, false, nil
 		case strings.HasPrefix(arg, "-"):
-			return p, false, fmt.Errorf("unknown option %s: options of the program go behind FILE; python3's own are set by PYTHON* variables", arg)
+			used, err := a.options(arg, rest)
+			if err != nil {
+				return p, false, err
+			}
+			options, args = append(options, args[:1+used]...), rest[used:]
+			if a.version > 0 {
+				text := map[bool]string{false: "sys.version.split()[0]", true: "sys.version"}[a.version > 1]
+				return program.Program{Kind: program.Code, Text: `import sys; print("Python", ` + text + ")", Argv: []string{"-c"}}, false, nil
+			}
+			continue
 		default:
 			return program.Program{Kind: program.File, Text: arg, Argv: args}, false, nil
 		}

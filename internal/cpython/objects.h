@@ -67,4 +67,6 @@ int gilt_give_way(gilt_thread *th);
 enum { LARGE_BUFFER = 1 << 20 };
 void gilt_buf_shrink(gilt_thread *th, const uint8_t **p);
 
+int gilt_options_new(PyInitConfig *c);
+void gilt_options_old(int *dev_mode);
 #endif

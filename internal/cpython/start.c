@@ -42,7 +42,7 @@ static char *initialize_new(const char *program, const char *home) { // 3.14 on
 	          py.PyInitConfig_SetInt(c, "parse_argv", 0) || py.PyInitConfig_SetInt(c, "user_site_directory", 1) || py.PyInitConfig_SetInt(c, "safe_path", 0) ||
 	          py.PyInitConfig_SetInt(c, "install_signal_handlers", 0) ||
 	          (*program && py.PyInitConfig_SetStr(c, "program_name", program)) ||
-	          (*home && py.PyInitConfig_SetStr(c, "home", home)) || py.Py_InitializeFromInitConfig(c);
+	          (*home && py.PyInitConfig_SetStr(c, "home", home)) || gilt_options_new(c) || py.Py_InitializeFromInitConfig(c);
 	char *err = NULL;
 	if (bad) {
 		const char *msg = NULL;
@@ -69,6 +69,7 @@ static char *initialize_old(const char *program, const char *home) { // 3.10 to 
 	if (head[1] != -1 || head[2] != -1 || head[3] != -1 || head[4] != 1)
 		return gilt_sentence("Python did not start: its PyConfig is laid out in a way that gilt does not know");
 	head[4] = 0; // signal handlers stay Go's
+	gilt_options_old(&head[3]);
 	gilt_pystatus s = py.Py_InitializeFromConfig(config);
 	if (s.type != 0)
 		return gilt_sentence("Python did not start: %s%s%s", s.func ? s.func : "", s.func ? ": " : "",

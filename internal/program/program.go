@@ -34,6 +34,8 @@ type Program struct {
 	Text string   // the file's path, the code, or the module's name
 	Argv []string // sys.argv, the first included
 
+	Options []string // python3's options that came before it, for sys.orig_argv
+
 	source []byte // of a file or of stdin
 	path0  any    // what it has put before sys.path, nil for nothing
 }
@@ -146,13 +148,14 @@ func (p *Program) prepare(call caller, path0 string) error {
 
 // original is sys.orig_argv after the interpreter, from which programs start themselves again.
 func (p *Program) original() []string {
+	all := append([]string{}, p.Options...)
 	switch {
 	case p.Kind == Code || p.Kind == Module:
-		return append([]string{"-" + string(p.Kind), p.Text}, p.Argv[1:]...)
+		return append(append(all, "-"+string(p.Kind), p.Text), p.Argv[1:]...)
 	case p.Kind == Stdin && p.Argv[0] == "":
-		return []string{}
+		return all
 	}
-	return p.Argv
+	return append(all, p.Argv...)
 }
 
 func (p *Program) module(tok *py.Token, call caller, name string, alterArgv bool, path0 string) error {

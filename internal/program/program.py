@@ -19,7 +19,7 @@ def after(path0):
 def prepare(argv, original, path0):
     sys.argv[:] = argv
     sys.orig_argv[:] = [sys.executable or "python3", *original]
-    if path0 is not None and not os.environ.get("PYTHONSAFEPATH"):
+    if path0 is not None and not sys.flags.isolated and not getattr(sys.flags, "safe_path", False) and (sys.flags.ignore_environment or not os.environ.get("PYTHONSAFEPATH")):
         sys.path.insert(0, path0)
 
 
