@@ -67,11 +67,39 @@ func Start(o Options) (*Python, error) {
 	}
 	p := &Python{lane: make(chan func()), closing: make(chan struct{}), done: make(chan struct{})}
 	result := make(chan error)
-	go p.serve(o, result)
+	serve := func() { p.serve(o, result) }
+	if first != nil {
+		first <- serve
+	} else {
+		go serve()
+	}
 	if err := <-result; err != nil {
 		return nil, fmt.Errorf("gilt: %w", err)
 	}
 	return p, nil
+}
+
+// first takes the main lane to the thread that is in AsMain. Set before any Start, nil without AsMain.
+var first chan func()
+
+// AsMain runs work on a new goroutine and returns when work has. A Start by work makes the caller's OS thread Python's main
+// thread, where there is a new thread otherwise. For a process that stands in for python3: the main goroutine calls AsMain,
+// once, on the process's first thread.
+func AsMain(work func()) {
+	first = make(chan func())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work()
+	}()
+	for {
+		select {
+		case serve := <-first:
+			serve()
+		case <-done:
+			return
+		}
+	}
 }
 
 // serve is the main lane. The goroutine never unlocks its OS thread, so the thread ends with it.

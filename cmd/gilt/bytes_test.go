@@ -11,8 +11,8 @@ import (
 
 const showArgs = "import os, sys\nprint(ascii([sys.argv, __name__, globals().get('__file__'), sys.path[0], os.getcwd(), os.environ['X'], sys.prefix, sys.executable]))\n"
 
-// python3 runs an interpreter in UTF-8 mode, in which gilt always is.
-func python3(t *testing.T, s setting, python string, args ...string) child {
+// pythonItself runs an interpreter in UTF-8 mode, in which gilt always is.
+func pythonItself(t *testing.T, s setting, python string, args ...string) child {
 	t.Helper()
 	cmd := command(t, s, args...)
 	cmd.Path, cmd.Args[0] = python, python
@@ -46,7 +46,7 @@ func TestRunBytes(t *testing.T) {
 			t.Run(name+" "+locale, func(t *testing.T) {
 				t.Parallel()
 				s := setting{dir: dir, env: []string{"X=v\xff", "LC_ALL=" + locale, "GILT_PYTHON=" + testOr(python)}}
-				got, want := run(t, s, append([]string{"run"}, args...)...), python3(t, s, python, args...)
+				got, want := run(t, s, append([]string{"run"}, args...)...), pythonItself(t, s, python, args...)
 				if got.code != want.code || got.stdout != want.stdout {
 					t.Errorf("exit code %d, stdout %s\nwant      %d, stdout %s\nstderr %s\nwant   %s", got.code, got.stdout, want.code, want.stdout, got.stderr, want.stderr)
 				}
@@ -84,7 +84,7 @@ func TestRunVenvBytes(t *testing.T) {
 				}
 				env := []string{"X=", "LC_ALL=" + locale}
 				code := []string{"-c", "import sys; print(ascii([sys.prefix, sys.exec_prefix, sys.executable, sys.base_prefix, sys.path]))"}
-				want := python3(t, setting{env: env}, filepath.Join(bin, "python3"), code...)
+				want := pythonItself(t, setting{env: env}, filepath.Join(bin, "python3"), code...)
 				for _, choice := range []string{"GILT_PYTHON=" + venv, "GILT_PYTHON=" + filepath.Join(bin, "python3"), "VIRTUAL_ENV=" + venv} {
 					s := setting{env: append(slices.Clone(env), choice)}
 					if strings.HasPrefix(choice, "VIRTUAL_ENV") {
@@ -108,7 +108,7 @@ func TestRunInstallationBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	code := []string{"-c", "import json, sys; print(ascii([sys.prefix, sys.executable, sys.base_prefix]))"}
-	want := python3(t, setting{env: []string{"LC_ALL=C"}}, filepath.Join(link, "bin", "python3"), code...)
+	want := pythonItself(t, setting{env: []string{"LC_ALL=C"}}, filepath.Join(link, "bin", "python3"), code...)
 	for _, choice := range []string{link, filepath.Join(link, "bin", "python3")} {
 		got := run(t, setting{env: []string{"LC_ALL=C", "GILT_PYTHON=" + choice}}, append([]string{"run"}, code...)...)
 		if got.code != want.code || got.stdout != want.stdout || want.code != 0 && !strings.Contains(got.stderr, "surrogates not allowed") {

@@ -57,6 +57,9 @@ type app struct {
 	stderr io.Writer
 	python string // --python
 	code   int
+
+	version int            // how often gilt run was given -V
+	counts  map[string]int // python3's options that may be given again, such as -OO
 }
 
 // doMain runs the command line and gives the exit code. Python's own output goes to the process's

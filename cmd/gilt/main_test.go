@@ -205,7 +205,7 @@ func TestUsage(t *testing.T) {
 		"map of half a function":         {[]string{"map", "-f", "a"}, 2, "", "FILE.py:NAME or MODULE:NAME"},
 		"map of a file that is missing":  {[]string{"map", "-f", "nosuch.py:f"}, 2, "", "nosuch.py cannot be read: no such file"},
 		"map of a file without the form": {[]string{"map", "-f", "./a-b.py:f"}, 2, "", "a-b.py"},
-		"run with an unknown option":     {[]string{"run", "-x"}, 2, "", "unknown option -x"},
+		"run with an unknown option":     {[]string{"run", "-z"}, 2, "", "unknown option -z"},
 		"run -c without code":            {[]string{"run", "-c"}, 2, "", "-c needs a value"},
 		"run of a file that is missing":  {[]string{"run", "nosuch.py"}, 2, "", "script nosuch.py cannot be read"},
 	} {

@@ -5,16 +5,17 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"gilt"
 	py "gilt/handles"
+	"gilt/internal/cpython/python3"
 	"gilt/internal/program"
+	"gilt/thread"
 )
 
 //go:embed run.py
@@ -24,21 +25,23 @@ const runHelp = `Run existing Python code as python3 would: in the real __main__
 sys.argv, sys.path, signals, tracebacks and exit codes as they are there.
 
 FILE is a script, a directory or zip archive with a __main__.py, a .pyc, or - for stdin (also without
-FILE). All that follows FILE, -c CODE or -m MODULE belongs to the program. The PYTHON* environment
-variables work (PYTHONUNBUFFERED=1 for python3 -u); text is UTF-8 whatever the locale.
+FILE). All that follows FILE, -c CODE or -m MODULE belongs to the program. python3's options -W -X -O -u -I -E -B -V -v -q -s -S -b
+and the PYTHON* environment variables work; text is UTF-8 whatever the locale.
 
 ` + whichPython + `
 
-What differs from python3: os._exit ends the process at once without flushing, as there; a crash in a C
-extension prints Go's report instead of the shell's; after an asyncio loop that used add_signal_handler,
-Ctrl-C ends a blocking call only when the call returns; there is no prompt when stdin is a terminal.
+What differs from python3: there is no prompt when stdin is a terminal; a handler of SIGURG is Go's; SIGRTMAX-3
+is gilt's.
 
 Exit codes: the program's own (sys.exit(3) gives 3), and
   0    it ended
   1    it raised an exception; or Python could not be opened
   2    the command line is wrong, or FILE cannot be read
   120  buffered output could not be written at the end
-  130  KeyboardInterrupt (Ctrl-C)`
+An uncaught KeyboardInterrupt (Ctrl-C) ends the process by SIGINT: a shell says 130.`
+
+// exitSIGINT is run.py's: the program did not catch Ctrl-C, and the process ends by SIGINT, as python3 does.
+const exitSIGINT = -int(syscall.SIGINT)
 
 func (a *app) runCommand() *cobra.Command {
 	return &cobra.Command{
@@ -64,6 +67,8 @@ func (a *app) runCommand() *cobra.Command {
 }
 
 func (a *app) parseRun(args []string) (p program.Program, help bool, err error) {
+	var options []string
+	defer func() { p.Options = options }()
 	for len(args) > 0 {
 		arg, rest := args[0], args[1:]
 		name, value, attached := strings.Cut(arg, "=")
@@ -97,7 +102,16 @@ func (a *app) parseRun(args []string) (p program.Program, help bool, err error) 
 			}
 			return program.Program{Kind: program.File, Text: rest[0], Argv: rest}, false, nil
 		case strings.HasPrefix(arg, "-"):
-			return p, false, fmt.Errorf("unknown option %s: options of the program go behind FILE; python3's own are set by PYTHON* variables", arg)
+			used, err := a.options(arg, rest)
+			if err != nil {
+				return p, false, err
+			}
+			options, args = append(options, args[:1+used]...), rest[used:]
+			if a.version > 0 {
+				text := map[bool]string{false: "sys.version.split()[0]", true: "sys.version"}[a.version > 1]
+				return program.Program{Kind: program.Code, Text: `import sys; print("Python", ` + text + ")", Argv: []string{"-c"}}, false, nil
+			}
+			continue
 		default:
 			return program.Program{Kind: program.File, Text: arg, Argv: args}, false, nil
 		}
@@ -108,7 +122,17 @@ func (a *app) parseRun(args []string) (p program.Program, help bool, err error) 
 	return program.Program{Kind: program.Stdin, Argv: []string{""}}, false, nil
 }
 
-func (a *app) run(p program.Program) int {
+// run is called by the main goroutine, whose thread becomes Python's main thread.
+func (a *app) run(p program.Program) (code int) {
+	python3.Begin()
+	thread.AsMain(func() { code = a.runBeside(p) })
+	if code == exitSIGINT {
+		python3.Die(syscall.SIGINT) // so that a shell's loop ends too
+	}
+	return code
+}
+
+func (a *app) runBeside(p program.Program) int {
 	if err := p.Read(a.stdin); err != nil {
 		a.fail("%s", message(err))
 		return exitUsage
@@ -123,13 +147,14 @@ func (a *app) run(p program.Program) int {
 	code, err := a.runOn(ctx, rt, p)
 	switch {
 	case errors.Is(err, py.KeyboardInterrupt): // between the program and its report
-		code = exitInterrupted
+		code = exitSIGINT
 	case err != nil:
 		a.fail("%s", message(err))
 		code = exitFailed
 	}
 	// Exit functions run now, and buffered output is written.
 	switch err := rt.Shutdown(ctx); {
+	case code == exitSIGINT:
 	case errors.Is(err, gilt.ErrOutputLost):
 		code = exitOutputLost // Python has printed why
 	case err != nil:
@@ -140,10 +165,6 @@ func (a *app) run(p program.Program) int {
 }
 
 func (a *app) runOn(ctx context.Context, rt *gilt.Runtime, p program.Program) (code int, err error) {
-	wake, number, err := os.Pipe() // open until the process ends: signals come until then
-	if err != nil {
-		return 0, fmt.Errorf("no pipe for signals: %w", err)
-	}
 	err = rt.OnMain(ctx, func(tok *gilt.Token) error {
 		builtins, err := py.Import(tok, "builtins")
 		if err != nil {
@@ -163,7 +184,7 @@ func (a *app) runOn(ctx context.Context, rt *gilt.Runtime, p program.Program) (c
 			}
 			return f.Call(args...)
 		}
-		if err := interruptible(rt, around.Bound, call, wake, number); err != nil {
+		if _, err := call("signals"); err != nil {
 			return err
 		}
 		raised := p.Exec(tok, nil)
@@ -182,56 +203,4 @@ func (a *app) runOn(ctx context.Context, rt *gilt.Runtime, p program.Program) (c
 		return err
 	})
 	return code, err
-}
-
-type caller func(name string, args ...any) (py.Bound, error)
-
-// interruptible makes signals reach the program as under python3: see run.py.
-func interruptible(rt *gilt.Runtime, around py.Bound, call caller, wake, number *os.File) error {
-	raw, err := number.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var fd uintptr
-	if err := raw.Control(func(n uintptr) { fd = n }); err != nil {
-		return err
-	}
-	got, err := call("signals", int(fd))
-	if err != nil {
-		return err
-	}
-	nudge, err := got.Int64()
-	if err != nil {
-		return err
-	}
-	ident, err := call("thread")
-	if err != nil {
-		return err
-	}
-	main, err := ident.Int64()
-	if err != nil {
-		return err
-	}
-	f, err := around.Item("nudge")
-	if err != nil {
-		return err
-	}
-	send := f.Unbind()
-	go func() {
-		var caught [16]byte
-		for {
-			n, err := wake.Read(caught[:])
-			if err != nil {
-				return
-			}
-			if !slices.ContainsFunc(caught[:n], func(b byte) bool { return int64(b) != nudge }) {
-				continue // the nudge itself
-			}
-			_ = rt.Do(context.Background(), func(tok *gilt.Token) error {
-				_, err := send.Bind(tok).Call(main, nudge)
-				return err
-			})
-		}
-	}()
-	return nil
 }

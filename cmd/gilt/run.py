@@ -5,18 +5,14 @@ import _signal
 import os
 import sys
 
-_FAULTS = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS", "SIGURG", "SIGKILL", "SIGSTOP"}
+_GOES_ON = {"SIGURG", "SIGKILL", "SIGSTOP"}  # Go's runtime sends SIGURG to its threads
 
 
-def signals(wakeup):
-    """Make signals what they are under python3, but for those that Go's runtime needs (_FAULTS).
-
-    The kernel gives Ctrl-C to any thread. CPython's handler notes it there and writes its number to
-    wakeup, where Go reads it and sends this thread the signal that is returned, so that a blocking call
-    ends (EINTR) and the handlers run."""
+def signals():
+    """Make signals what they are under python3. Go's own faults stay Go's: internal/cpython/faults.c."""
     for name in dir(_signal):
         number = getattr(_signal, name)
-        if not name.startswith("SIG") or name.startswith("SIG_") or name.startswith("SIGRT") or name in _FAULTS:
+        if not name.startswith("SIG") or name.startswith("SIG_") or name.startswith("SIGRT") or name in _GOES_ON:
             continue
         if _signal.getsignal(number) is None:  # Go's: neither the default nor ignored
             _signal.signal(number, _signal.SIG_DFL)
@@ -25,22 +21,6 @@ def signals(wakeup):
             _signal.signal(getattr(_signal, name), _signal.SIG_IGN)
     if _signal.getsignal(_signal.SIGINT) is _signal.SIG_DFL:
         _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-    nudge = _signal.SIGRTMAX - 3 if hasattr(_signal, "SIGRTMAX") else 7  # SIGEMT on darwin
-    _signal.signal(nudge, lambda *_: None)
-    _signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-    os.register_at_fork(after_in_child=lambda: _signal.set_wakeup_fd(-1))  # its other end is the parent's
-    return nudge
-
-
-def nudge(thread, number):
-    """End a blocking call of the main thread. It runs on another thread."""
-    _signal.pthread_kill(thread, number)
-
-
-def thread():
-    import _thread
-
-    return _thread.get_ident()
 
 
 def finish(value):
@@ -72,7 +52,7 @@ def _report(value):
         _show(e)
         print("\nOriginal exception was:", file=sys.stderr)
         sys.__excepthook__(type(value), value, value.__traceback__)
-    return 130 if isinstance(value, KeyboardInterrupt) else 1
+    return -_signal.SIGINT if type(value) is KeyboardInterrupt else 1
 
 
 def _show(e):
@@ -120,4 +100,7 @@ def _leave(code):
             stream.flush()
         except Exception:
             code = code or 120
+    if code == -_signal.SIGINT:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        _signal.raise_signal(_signal.SIGINT)
     os._exit(code)

@@ -40,6 +40,7 @@ f()
 		"aio.py", "import asyncio\nasync def m():\n  await asyncio.sleep(.01)\n  raise ValueError(1)\nasyncio.run(m())\n",
 		"pkg/__init__.py", "",
 		"pkg/__main__.py", "import sys; print(__name__, sys.argv, sys.path[0], __package__, __file__)\n",
+		"original.py", "import sys; print(sys.orig_argv[1:], sys.argv[1:])",
 		"chain.py", "try: 1/0\nexcept ZeroDivisionError as e: raise KeyError('k') from e\n",
 		"deep.py", "def f(): f()\nf()\n",
 		"children.py", `import multiprocessing as mp
@@ -92,6 +93,11 @@ print("the end")
 		"exception chain":       {"chain.py"},
 		"endless recursion":     {"deep.py"},
 		"multiprocessing":       {"children.py"},
+		"arguments of a module": {"-m", "original", "a", "-b"},
+		"arguments of code":     {"-c", "import sys; print(sys.orig_argv[1:])", "a", "-m"},
+		"arguments of a script": {"original.py", "a", "-c"},
+		"indented code":         {"-c", "\n   if 1:\n     print('''a\n  \n     b''')\n   print(2)\n"},
+		"code with odd indents": {"-c", "  print(1)\n\tprint(2)"},
 		"children of os.fork":   {"forked.py"},
 		"code":                  {"-c", "import sys; print(sys.argv, repr(sys.path[0])); 1/0", "a", "-b"},
 		"code that is broken":   {"-c", "def f(: pass"},
@@ -100,7 +106,7 @@ print("the end")
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := setting{dir: dir, stdin: "import sys; print(sys.argv, repr(sys.path[0]), '__file__' in globals())"}
+			s := setting{dir: dir, stdin: "import sys; print(sys.argv, sys.orig_argv[1:], repr(sys.path[0]), '__file__' in globals())"}
 			got := run(t, s, append([]string{"run"}, args...)...)
 			cmd := command(t, s, args...)
 			cmd.Path, cmd.Args[0] = python.Executable, python.Executable
@@ -133,6 +139,58 @@ func plain(s string) string {
 	return repeated.ReplaceAllString(address.ReplaceAllString(s, "ADDRESS"), "REPEATED")
 }
 
+// bySIGINT stands for a process that a signal has ended: its exit code for package os.
+const bySIGINT = -1
+
+// A program's signals come as under python3, and its children have their masks and limits.
+func TestRunSignals(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]string{
+		"to itself": `
+missed, got = 0, []
+signal.signal(signal.SIGUSR1, lambda *_: got.append(1))
+for i in range(1000):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    missed += len(got) <= i
+print("late:", missed, threading.get_native_id() == os.getpid())`,
+		"pause": `
+got = []
+signal.signal(signal.SIGALRM, lambda *_: got.append(1))
+for i in range(20):
+    signal.setitimer(signal.ITIMER_REAL, .01)
+    signal.pause()
+    print(len(got) == i + 1)`,
+		"blocked": `
+for s in signal.SIGUSR1, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [s])
+    os.kill(os.getpid(), s)
+    print(s in signal.sigpending(), signal.sigwait([s]) == s)`,
+		"no descriptor of gilt's": `print(signal.set_wakeup_fd(-1))`,
+		"masks":                   `threading.Thread(target=lambda: print(signal.pthread_sigmask(signal.SIG_BLOCK, []), subprocess.run(["grep", "SigBlk", "/proc/self/status"], capture_output=True).stdout)).start()`,
+		"limit of open files":     `print(subprocess.run("ulimit -S -n", shell=True, capture_output=True).stdout, resource.getrlimit(resource.RLIMIT_NOFILE))`,
+		"uncaught Ctrl-C":         `os.kill(os.getpid(), signal.SIGINT); time.sleep(10)`,
+		"fault":                   `signal.signal(signal.SIGINT, signal.SIG_IGN); import ctypes; ctypes.string_at(0)`,
+		"abort":                   `os.abort()`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if name == "masks" {
+				needsLinux(t)
+			}
+			python := childPython(t)
+			args := []string{"-c", "import os, resource, signal, subprocess, threading, time\n" + code}
+			ours := command(t, setting{}, append([]string{"run"}, args...)...)
+			theirs := command(t, setting{}, args...)
+			theirs.Path, theirs.Args[0] = python.Executable, python.Executable
+			a, _ := ours.Output()
+			b, _ := theirs.Output()
+			if got, want := ours.ProcessState.String(), theirs.ProcessState.String(); got != want || string(a) != string(b) {
+				t.Errorf("%s and %q; python3 %s and %q", got, a, want, b)
+			}
+		})
+	}
+}
+
 func TestRunIsInterrupted(t *testing.T) {
 	t.Parallel()
 	const ready = "print('ready', flush=True)\n"
@@ -143,12 +201,12 @@ func TestRunIsInterrupted(t *testing.T) {
 		stdout string
 		stderr string
 	}{
-		"in sleep":      {"import time\n" + ready + "time.sleep(20)", os.Interrupt, 130, "ready\n", "KeyboardInterrupt\n"},
-		"in a loop":     {ready + "while True: pass", os.Interrupt, 130, "ready\n", "KeyboardInterrupt\n"},
-		"in input":      {ready + "input()", os.Interrupt, 130, "ready\n", "KeyboardInterrupt\n"},
-		"at a lock":     {"import threading\nl=threading.Lock(); l.acquire()\n" + ready + "l.acquire()", os.Interrupt, 130, "ready\n", "KeyboardInterrupt\n"},
+		"in sleep":      {"import time\n" + ready + "time.sleep(20)", os.Interrupt, bySIGINT, "ready\n", "KeyboardInterrupt\n"},
+		"in a loop":     {ready + "while True: pass", os.Interrupt, bySIGINT, "ready\n", "KeyboardInterrupt\n"},
+		"in input":      {ready + "input()", os.Interrupt, bySIGINT, "ready\n", "KeyboardInterrupt\n"},
+		"at a lock":     {"import threading\nl=threading.Lock(); l.acquire()\n" + ready + "l.acquire()", os.Interrupt, bySIGINT, "ready\n", "KeyboardInterrupt\n"},
 		"and caught":    {"import time, sys\ntry:\n  " + ready + "  time.sleep(20)\nexcept KeyboardInterrupt: print('caught'); sys.exit(4)", os.Interrupt, 4, "ready\ncaught\n", ""},
-		"in asyncio":    {"import asyncio\nasync def m():\n  " + ready + "  await asyncio.sleep(20)\nasyncio.run(m())", os.Interrupt, 130, "ready\n", "KeyboardInterrupt\n"},
+		"in asyncio":    {"import asyncio\nasync def m():\n  " + ready + "  await asyncio.sleep(20)\nasyncio.run(m())", os.Interrupt, bySIGINT, "ready\n", "KeyboardInterrupt\n"},
 		"own SIGTERM":   {"import time, sys, signal\nsignal.signal(signal.SIGTERM, lambda *a: sys.exit(7))\n" + ready + "time.sleep(20)", syscall.SIGTERM, 7, "ready\n", ""},
 		"own alarm":     {"import time, sys, signal\nsignal.signal(signal.SIGALRM, lambda *a: sys.exit(8))\nsignal.setitimer(signal.ITIMER_REAL, .3)\n" + ready + "time.sleep(20)", syscall.Signal(0), 8, "ready\n", ""},
 		"while it ends": {"import threading, time\ndef f():\n  time.sleep(.3)\n  " + ready + "  time.sleep(20)\nthreading.Thread(target=f).start()", os.Interrupt, 0, "ready\n", "KeyboardInterrupt"},

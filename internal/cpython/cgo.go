@@ -181,6 +181,24 @@ func HasOwnGIL() bool {
 // without an error: Go opens /dev/null in its place.
 func StdoutWasClosed() bool { return C.gilt_stdout_was_closed() != 0 }
 
+// SetFlag sets a member of CPython's PyConfig, under the name that 3.14 has. Called before Start.
+func SetFlag(name string, value int) {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	C.gilt_set_flag(c, C.int(value))
+}
+
+// AddOption adds the value of a python3 option, 'W' or 'X'. Called before Start. False when there are too many.
+func AddOption(option byte, text string) bool {
+	c := C.CString(text)
+	defer C.free(unsafe.Pointer(c))
+	x := 0
+	if option == 'X' {
+		x = 1
+	}
+	return C.gilt_add_option(C.int(x), c) == 0
+}
+
 // Start initializes Python. The calling goroutine is locked to its OS thread and stays so: that thread is
 // Python's main thread. program and home may be empty. An isolated Python takes nothing from the environment or the user's site.
 func Start(program, home string, isolated bool, switchInterval time.Duration) (*Interp, error) {

@@ -121,6 +121,14 @@ static PyObject *guarded(PyObject *self, PyObject *const *args, Py_ssize_t n, Py
 	return o;
 }
 
+// Set by package python3, in a process that stands in for python3.
+extern void gilt_python3_block(void) __attribute__((weak));
+
+static PyObject *change_mask(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+	gilt_python3_block();
+	return gilt_vectorcall(self, args, (size_t)n, names);
+}
+
 enum { METH_FASTCALL = 0x80, METH_KEYWORDS = 0x02 };
 
 typedef struct { // PyMethodDef
@@ -154,6 +162,8 @@ int gilt_faults_guard(void) {
 	static method_def enable = {"enable", guarded, METH_FASTCALL | METH_KEYWORDS, "enable(file=sys.stderr, all_threads=True): Python's own, whose handlers come after Go's"},
 	                  later = {"register", guarded, METH_FASTCALL | METH_KEYWORDS, "register(signum, file=sys.stderr, all_threads=True, chain=False): Python's own"},
 	                  signal = {"signal", guarded, METH_FASTCALL | METH_KEYWORDS, "signal(signalnum, handler): Python's own, whose handlers of faults come after Go's"};
+	static method_def mask = {"pthread_sigmask", change_mask, METH_FASTCALL | METH_KEYWORDS, "pthread_sigmask(how, mask, /): Python's own, after Go's threads have blocked the signals"};
+	if (gilt_python3_block && guard("_signal", "pthread_sigmask", &mask)) return -1;
 	return guard_faulthandler(&enable, &later) || guard("_signal", "signal", &signal) ? -1 : 0;
 }
 #else

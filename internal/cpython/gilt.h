@@ -310,5 +310,7 @@ int gilt_error_indicator(gilt_thread *th, uint64_t serial);           // for tes
 
 // fds.c
 int gilt_stdout_was_closed(void);
+void gilt_set_flag(const char *name, int value); // before gilt_start, as the next one
+int gilt_add_option(int x, const char *text); // -W or -X
 
 #endif

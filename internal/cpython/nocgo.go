@@ -16,6 +16,12 @@ var ErrNoCgo = errors.New("this program was built without cgo, and gilt loads CP
 // StdoutWasClosed cannot tell without cgo.
 func StdoutWasClosed() bool { return false }
 
+// SetFlag does nothing.
+func SetFlag(string, int) {}
+
+// AddOption does nothing.
+func AddOption(byte, string) bool { return true }
+
 // Without cgo everything compiles and Load fails, so nothing below is ever reached.
 
 // Interp is an interpreter of the running Python.

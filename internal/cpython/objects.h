@@ -67,4 +67,5 @@ int gilt_give_way(gilt_thread *th);
 enum { LARGE_BUFFER = 1 << 20 };
 void gilt_buf_shrink(gilt_thread *th, const uint8_t **p);
 
+void gilt_options(int *dev_mode);
 #endif

@@ -100,6 +100,7 @@ static char *initialize_python(const char *program, const char *home, int isolat
 		return gilt_sentence("Python did not start: its PyConfig is laid out in a way that gilt does not know");
 	if (isolated) head[1] = 1; // as -I: no environment, no user site, no unsafe path
 	head[4] = 0;               // signal handlers stay Go's
+	gilt_options(&head[3]);
 	s = py.Py_InitializeFromConfig(config);
 	return s.type != 0 ? did_not_start(s, isolated) : NULL;
 }

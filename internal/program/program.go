@@ -34,6 +34,8 @@ type Program struct {
 	Text string   // the file's path, the code, or the module's name
 	Argv []string // sys.argv, the first included
 
+	Options []string // python3's options that came before it, for sys.orig_argv
+
 	source []byte  // of a file or of stdin
 	path0  *string // what it has put before sys.path, nil for nothing
 }
@@ -154,14 +156,30 @@ func (p *Program) prepare(tok *py.Token, call caller, path0 string) error {
 	if err != nil {
 		return err
 	}
+	original, err := py.FSDecodeList(tok, p.original())
+	if err != nil {
+		return err
+	}
 	first, err := py.FSDecode(tok, path0)
 	if err != nil {
 		return err
 	}
-	if _, err = call("prepare", argv, first); err == nil {
+	if _, err = call("prepare", argv, original, first); err == nil {
 		p.path0 = &path0 // not before: the next program takes out what is there
 	}
 	return err
+}
+
+// original is sys.orig_argv after the interpreter, from which programs start themselves again.
+func (p *Program) original() []string {
+	all := append([]string{}, p.Options...)
+	switch {
+	case p.Kind == Code || p.Kind == Module:
+		return append(append(all, "-"+string(p.Kind), p.Text), p.Argv[1:]...)
+	case p.Kind == Stdin && p.Argv[0] == "":
+		return all
+	}
+	return append(all, p.Argv...)
 }
 
 func (p *Program) module(tok *py.Token, call caller, name string, alterArgv bool, path0 string) error {
@@ -224,7 +242,11 @@ func (p *Program) code(tok *py.Token, builtins, main py.Bound, call caller, file
 	case p.Kind != Code:
 		return builtins.Method("compile", p.source, file, "exec", flags, dontInherit)
 	}
-	text, err := py.FSDecode(tok, p.Text)
+	raw, err := py.FSDecode(tok, p.Text)
+	if err != nil {
+		return raw, err
+	}
+	text, err := call("dedent", raw)
 	if err != nil {
 		return text, err
 	}

@@ -18,10 +18,10 @@ def after(path0):
     sys.modules["__main__"] = module
 
 
-def prepare(argv, path0):
+def prepare(argv, original, path0):
     sys.argv = argv
-    sys.orig_argv = [sys.executable or "python3", *argv]
-    if path0 is not None and not os.environ.get("PYTHONSAFEPATH"):
+    sys.orig_argv = [sys.executable or "python3", *original]
+    if path0 is not None and not sys.flags.isolated and not getattr(sys.flags, "safe_path", False) and (sys.flags.ignore_environment or not os.environ.get("PYTHONSAFEPATH")):
         sys.path.insert(0, path0)
 
 
@@ -48,6 +48,18 @@ def main(file, source_file=True):
             namespace["__cached__"] = None
         namespace["__loader__"] = loader("__main__", file)
     return namespace
+
+
+def dedent(source):
+    """Since 3.14 python3 -c takes away the indentation that all lines have."""
+    if sys.version_info < (3, 14):
+        return source
+    lines = source.split("\n")
+    full = [line for line in lines if line.strip(" \t")]
+    if not full:
+        return source
+    margin = os.path.commonprefix([line[: len(line) - len(line.lstrip(" \t"))] for line in full])
+    return "\n".join(line[len(margin) :] if line.strip(" \t") else "" for line in lines)
 
 
 def known_source(code, source):
