@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"gilt/internal/clock"
@@ -82,17 +81,9 @@ func NewHost(c Config) (*Host, error) {
 		return nil, err
 	}
 	h.sched = s
-	// The shim's descriptor stays open for the process; this is a copy to wait on and to close.
-	syscall.ForkLock.RLock()
-	fd, err := syscall.Dup(cpython.OrphanFD())
-	if err == nil {
-		syscall.CloseOnExec(fd)
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
+	if h.orphans, err = cpython.Orphans(); err != nil {
 		return nil, fmt.Errorf("gilt: cannot watch for ended threads: %w", err)
 	}
-	h.orphans = os.NewFile(uintptr(fd), "orphans")
 	h.pool = thread.NewPool(c.Workers)
 	h.sched.Idle(c.Workers)
 	for it, lanes := range h.byInterp() {

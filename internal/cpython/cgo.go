@@ -110,9 +110,11 @@ import (
 	_ "embed" // cleanup.py
 	"errors"
 	"math"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 )
@@ -251,8 +253,18 @@ func Quiesce(stopping bool) []string {
 // inside. It gives Py_FinalizeEx's status: not 0 when Python's buffered output could not be written.
 func Stop() int { return int(C.gilt_stop()) }
 
-// OrphanFD is the read end of a pipe that becomes readable when an OS thread with thread states ends.
-func OrphanFD() int { return int(C.gilt_orphan_fd()) }
+// Orphans is the read end of a pipe that becomes readable when an OS thread with thread states ends. The shim's descriptor stays open for the
+// process; this is a copy to wait on, which the caller closes.
+func Orphans() (*os.File, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fd, err := syscall.Dup(int(C.gilt_orphan_fd()))
+	if err != nil {
+		return nil, err
+	}
+	syscall.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), "orphans"), nil
+}
 
 // Nested says whether the calling OS thread is inside a task: then the goroutine is locked to it, and it
 // is this goroutine's task.
@@ -298,7 +310,7 @@ func (it *Interp) Owned() int64 { return int64(C.go_owned(it.c)) }
 // Backlog is the length of the decref queue.
 func (it *Interp) Backlog() int { return int(C.go_backlog(it.c)) }
 
-// SinkOrphans empties the pipe of OrphanFD, before Reap is called for every interpreter.
+// SinkOrphans empties the pipe of Orphans, before Reap is called for every interpreter.
 func SinkOrphans() { C.gilt_sink_orphans() }
 
 // Reap gives back the thread states of OS threads that have ended; the caller holds no token.

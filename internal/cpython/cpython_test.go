@@ -246,7 +246,7 @@ func TestEntry_ResultBufferShrinks(t *testing.T) {
 // which nobody else can say, so it is left out.
 func FuzzMake(f *testing.F) {
 	f.Add([]byte("N"))
-	f.Add(cpython.AppendList(nil, 1<<62))
+	f.Add(cpython.AppendList(nil, math.MaxInt))
 	f.Add(cpython.AppendString(cpython.AppendDict(nil, 2), "x"))
 	f.Add(cpython.AppendTagged(nil, 'I', math.MaxUint64))
 	f.Add(append(cpython.AppendTagged(nil, 'I', 3), "0x-"...))

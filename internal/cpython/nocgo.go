@@ -4,6 +4,7 @@ package cpython
 
 import (
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +58,7 @@ func Stop() int                                                                 
 func Nested() bool                                                              { return false }
 func Yield() bool                                                               { return false }
 func SinkOrphans()                                                              {}
-func OrphanFD() int                                                             { return -1 }
+func Orphans() (*os.File, error)                                                { return nil, ErrNoCgo }
 func (*Interp) Enter(uint64, uint64, Deadline) (Entry, Status)                  { return Entry{}, Stopped }
 func (*Interp) Release(Object)                                                  {}
 func (*Interp) ReleaseAll([]Object)                                             {}
