@@ -55,9 +55,9 @@ func waitForLock(ctx context.Context, file *os.File, p patience) error {
 	for began := time.Now(); ; {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
-		case err == nil || errors.Is(err, syscall.EINTR):
-			return err
-		case !errors.Is(err, syscall.EWOULDBLOCK):
+		case err == nil:
+			return nil
+		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
 			return fmt.Errorf("%s cannot be locked: %w", file.Name(), err)
 		case time.Since(began) > p.most:
 			return fmt.Errorf("%s: %w: %s had it for %v", file.Name(), errLocked, holder(file), p.most)

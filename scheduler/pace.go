@@ -17,14 +17,14 @@ const (
 type Order struct {
 	Pace Pace
 	// Quiet is for how much use of the GIL by the grant of Tag nothing is to be decided: so long the pacer need not call Tick, but adds
-	// up the use (Look.Tended), as long as each look finds nothing else of interest. That is: the grant has the GIL, or others do who come and go
-	// or ask for it, and nobody else uses it for long or was forced off it. 0: each look is to be told.
+	// up the use (Look.Tended). It calls Tick sooner when a look finds something else: the GIL is free and nobody asks for it, another task uses it for
+	// long, or a task was forced off it. 0: each look is to be told.
 	Quiet time.Duration
 	Tag   uint64
 }
 
-// A pacer that calls Go each time it looks costs every goroutine that is back from C its processor: for each of its own
-// returns Go's monitor looks every 20 µs for a while, and takes the processor of whoever is in C.
+// The pacer waits in C. When it returns to Go and goes to C again, Go's monitor takes its processor, and looks every 20 µs for the next millisecond: then the
+// monitor also takes the processor of each goroutine that is in C for a short call. So the pacer returns only to decide.
 const (
 	// mostQuiet bounds Order.Quiet when somebody waits: deadlines and limits of time are looked after then.
 	mostQuiet = int64(5 * time.Millisecond)

@@ -23,7 +23,8 @@ type turn struct {
 func (t *turn) before(o *turn) bool { return t.at < o.at }
 func (t *turn) setPlace(i int)      { t.place = i }
 
-// await begins and ends the wait for the turn of c, or of the class that c is below, as somebody waits or not; with served it has just had one.
+// await keeps the turn of c, or of the class at the root that c is below: the turn is in the heap as long as somebody waits. served says that a task of
+// it was granted now, so that its turn is later.
 func (s *Scheduler) await(c *Class, now int64, served bool) {
 	x := c.under(&s.root)
 	if x.turn == nil {
@@ -46,8 +47,7 @@ func (s *Scheduler) await(c *Class, now int64, served bool) {
 	}
 }
 
-// turnAt is when x is overdue that was served now, with work like that of c. Of those who compete only those count that wait: more would only make
-// it later.
+// turnAt is when x, which was served now, is overdue, if its tasks are like those of c.
 func (s *Scheduler) turnAt(x *share, c *Class, now int64) int64 {
 	task := leastTask
 	if c.general.waiters.len() > 0 {
@@ -58,14 +58,14 @@ func (s *Scheduler) turnAt(x *share, c *Class, now int64) int64 {
 	return now + turnAfter + int64(min(float64(task)*s.competing/x.weight, float64(Patience)))
 }
 
-// overdue is the line whose turn it is on lane l whatever the virtual times are, nil if there is none. With full as pick.
+// overdue is the line that is next for lane l because its class is overdue; nil if no class is. full is as for pick.
 func (s *Scheduler) overdue(l *lane, full bool) *line {
 	for range mostPassed {
 		if s.turns.len() == 0 || s.turns.top().at > s.tickedAt {
 			break
 		}
 		t := s.turns.top()
-		if ln := s.shortest(t.share, l, full); ln != nil && t.share.runners == 0 {
+		if ln := s.next(t.share, l, full); ln != nil && t.share.runners == 0 {
 			return ln
 		}
 		t.at = s.tickedAt + int64(time.Millisecond) // what it has is long, or for another lane, or a task of it computes
@@ -74,8 +74,8 @@ func (s *Scheduler) overdue(l *lane, full bool) *line {
 	return nil
 }
 
-// shortest is the next of x's lines for lane l whose work is not long, nil if there is none.
-func (s *Scheduler) shortest(x *share, l *lane, full bool) (best *line) {
+// next is the line of x that is next for lane l, of those whose work is not long; nil if there is none.
+func (s *Scheduler) next(x *share, l *lane, full bool) (best *line) {
 	for _, ln := range x.lines {
 		fits := ln.kind == kindNested || ln.kind == kindResume && ln.lane == l
 		if !full {

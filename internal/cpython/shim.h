@@ -353,7 +353,7 @@ int gilt_orphan_put(gilt_interp *it, gilt_orphan o);      // 1, or 0 without mem
 void gilt_forget_states(gilt_interp *it);
 
 // What the switch interval rests at, in seconds: see take_gil.
-#define GILT_REST 1.5e-3
+#define GILT_REST_INTERVAL 1.5e-3
 #define GILT_MOST_REST 5e-3 // CPython's own default
 
 // For how long (1 s) Go is taken to be short of processors when a goroutine has come back late, or watched for it.

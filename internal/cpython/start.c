@@ -149,7 +149,7 @@ static int prepare(gilt_interp *it, PyThreadState *ts, double switch_interval) {
 	if (!m) return -1;
 	py.Py_DecRef(m);
 	gilt_gil_find(it, ts);
-	const double rest = GILT_REST;
+	const double rest = GILT_REST_INTERVAL;
 	it->ask_us = (unsigned long)(switch_interval * 1e6 + 0.5);
 	double interval = it->gil && switch_interval < rest ? rest : switch_interval;
 	it->rest_us = (unsigned long)(interval * 1e6 + 0.5);

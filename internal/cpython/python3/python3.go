@@ -3,6 +3,7 @@
 package python3
 
 /*
+extern int gilt_python3_stands_in;
 void gilt_python3_begin(void);
 void gilt_python3_die(int sig);
 */
@@ -13,9 +14,13 @@ import (
 	"syscall"
 )
 
-// The main goroutine stays on the process's first thread, which becomes Python's main thread. The kernel gives the process's
-// signals to that thread before any other.
-func init() { runtime.LockOSThread() }
+// The main goroutine of `gilt run` stays on the process's first thread, which becomes Python's main thread. The kernel gives the process's
+// signals to that thread before any other. In other commands the main goroutine stays free: a switch to a locked one takes a switch of threads.
+func init() {
+	if C.gilt_python3_stands_in != 0 {
+		runtime.LockOSThread()
+	}
+}
 
 // Begin gives the first thread the signal mask, and the process the limit of open files, that the process was started with.
 // The main goroutine calls it, for `gilt run`. All other threads of Go keep the program's signals blocked.
