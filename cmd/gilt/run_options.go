@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"gilt/internal/cpython"
 )
@@ -50,8 +48,8 @@ func (a *app) options(arg string, rest []string) (used int, err error) {
 				}
 				value, used = rest[0], 1
 			}
-			if o == 'X' {
-				extended(value)
+			if o == 'X' && value == "dev" {
+				cpython.SetFlag("dev_mode", 1)
 			}
 			if !cpython.AddOption(o, value) {
 				return 0, fmt.Errorf("too many options -%c: give 64 at most", o)
@@ -66,26 +64,4 @@ func (a *app) options(arg string, rest []string) (used int, err error) {
 		}
 	}
 	return 0, nil
-}
-
-// extended sets the flags that CPython 3.14 reads from -X only without a configuration of its own.
-func extended(value string) {
-	name, text, given := strings.Cut(value, "=")
-	switch name {
-	case "dev":
-		cpython.SetFlag("dev_mode", 1)
-		cpython.SetFlag("faulthandler", 1)
-	case "faulthandler":
-		cpython.SetFlag("faulthandler", 1)
-	case "importtime":
-		cpython.SetFlag("import_time", 1)
-	case "tracemalloc":
-		n, err := strconv.Atoi(text)
-		if !given {
-			n, err = 1, nil
-		}
-		if err == nil {
-			cpython.SetFlag("tracemalloc", n)
-		}
-	}
 }

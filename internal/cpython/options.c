@@ -15,7 +15,7 @@ static struct { const char *name, *variable; int negated, set, value; } flags[] 
 	{.name = "bytes_warning", .variable = "Py_BytesWarningFlag"},
 	{.name = "verbose", .variable = "Py_VerboseFlag"},
 	{.name = "quiet", .variable = "Py_QuietFlag"},
-	{.name = "dev_mode"}, {.name = "faulthandler"}, {.name = "tracemalloc"}, {.name = "import_time"}, // of -X, which Python reads itself
+	{.name = "dev_mode"}, // of -X dev; Python reads the other -X itself
 };
 enum { N = sizeof flags / sizeof *flags };
 static char *lists[2][MAX]; // of -W and -X
